@@ -1,0 +1,32 @@
+/* What differs between host operating systems; os_linux.c and os_macos.c implement it, nothing else has an OS #if. */
+#ifndef VIBE_BASE_OS_H
+#define VIBE_BASE_OS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct err;
+
+/* Monotonic host time in nanoseconds. Any thread; about 20 ns a call. */
+uint64_t os_now_ns(void);
+
+/* CPU time that the calling thread has used, in nanoseconds. */
+uint64_t os_thread_cpu_ns(void);
+
+/* A shared memory object of len bytes, sparse: pages cost nothing until touched. Returns a descriptor or -errno. */
+int os_shm_create(const char *name, uint64_t len, struct err *e);
+
+/* Host page size, bytes. */
+size_t os_page_size(void);
+
+/* Physical memory of the host, bytes; 0 when unknown. */
+uint64_t os_host_memory(void);
+
+/* Fills buf with random bytes from the host. */
+void os_random(void *buf, size_t len);
+
+/* Names the calling thread, at most 15 bytes. */
+void os_thread_name(const char *name);
+
+#endif

@@ -1,0 +1,36 @@
+/* A byte stream between a serial device and the host: the terminal, a pipe, a file, or a test's buffer.
+ *
+ * Output: chardev_write() on vCPU threads; bytes are buffered and reach the descriptor on newline, when the buffer fills, and at
+ * the latest some milliseconds later by the I/O loop; a full pipe makes the writer wait: no byte is lost. Input: the I/O
+ * loop reads and calls the device's on_input, keeping what the device can't take yet. */
+#ifndef VIBE_DEV_CHARDEV_H
+#define VIBE_DEV_CHARDEV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct chardev;
+struct err;
+
+/* out_fd: where output goes; -1 discards. on_first_byte (may be null) is called once, for start-up time. */
+struct chardev *chardev_create(int out_fd, struct err *e);
+void chardev_destroy(struct chardev *c); /* flushes first */
+
+/* Any thread. Returns len, less only after the reader went away (EPIPE): then the rest is dropped and counted. */
+size_t chardev_write(struct chardev *c, const void *buf, size_t len);
+void chardev_flush(struct chardev *c);
+
+/* The device end of input. take() says how many of len bytes the device accepted (0..len). I/O thread. */
+void chardev_set_sink(struct chardev *c, size_t (*take)(void *opaque, const uint8_t *buf, size_t len), void *opaque);
+/* I/O thread: bytes typed or piped in. Those the device refuses wait in a queue. Returns the room left in that queue: the
+ * caller stops reading its descriptor at 0. */
+size_t chardev_input(struct chardev *c, const uint8_t *buf, size_t len);
+/* The device can take more: retries the queue. Any thread, no chardev or device lock held by the caller. */
+void chardev_resume_input(struct chardev *c);
+
+/* For the I/O loop: a descriptor that is readable when output waits to be flushed (or -1), and what to call then and every few ms. */
+int chardev_poll_fd(const struct chardev *c);
+void chardev_poll(struct chardev *c);
+
+#endif

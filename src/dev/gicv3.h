@@ -1,0 +1,44 @@
+/* GICv3: distributor, redistributors and CPU interfaces, without ITS and LPIs (IHI 0069).
+ *
+ * Threads: gic_set_spi/ppi on any thread; gic_sysreg_* on the thread of the vCPU named; MMIO through the bus. One lock inside,
+ * taken last in the lock order. The result for a CPU is its IRQ and FIQ level, handed to gic_config.set_irq under that lock:
+ * the callback must not call back into the GIC nor take other locks.*/
+#ifndef VIBE_DEV_GICV3_H
+#define VIBE_DEV_GICV3_H
+
+#include "bus/bus.h"
+
+struct gicv3;
+
+struct gic_config {
+    unsigned nr_cpus;           /* 1..64 */
+    const uint64_t *mpidr;      /* nr_cpus of them, MPIDR_EL1: GICR_TYPER and affinity routing */
+    unsigned nr_spis;           /* a multiple of 32, 32..960 */
+    void (*set_irq)(void *opaque, unsigned cpu, bool irq, bool fiq);
+    void *opaque;
+};
+
+/* Allocates; null with e set. gic_dist() and gic_redist() are its two windows, to be added to the bus; the GIC owns them. */
+struct gicv3 *gic_create(const struct gic_config *cfg, gpa_t dist_base, gpa_t redist_base, struct err *e);
+void gic_destroy(struct gicv3 *g);
+struct device *gic_dist(struct gicv3 *g);
+struct device *gic_redist(struct gicv3 *g);
+void gic_reset(struct gicv3 *g);
+
+void gic_set_spi(struct gicv3 *g, unsigned intid, bool level);               /* 32 <= intid < 32 + nr_spis */
+void gic_set_ppi(struct gicv3 *g, unsigned cpu, unsigned intid, bool level); /* 16 <= intid < 32 */
+
+/* An ICC_* access by MRS or MSR, by its sysreg encoding. False: no such register, UNDEFINED. */
+bool gic_sysreg_read(struct gicv3 *g, unsigned cpu, uint16_t encoding, uint64_t *val);
+bool gic_sysreg_write(struct gicv3 *g, unsigned cpu, uint16_t encoding, uint64_t val);
+
+/* Whether any enabled interrupt of an enabled group could ever be signalled to this CPU. False makes a WFI a yield. No lock; a few nanoseconds. */
+bool gic_can_wake(const struct gicv3 *g, unsigned cpu);
+
+/* The lines as they are now, for a WFI that is about to sleep. No lock. */
+bool gic_irq_pending(const struct gicv3 *g, unsigned cpu);
+
+/* One readable page of state for the monitor and the fault explanation. Returns the length that was wanted. */
+size_t gic_describe(struct gicv3 *g, char *buf, size_t len);
+
+#endif

@@ -1,0 +1,42 @@
+/* The generic timers of one vCPU: EL1 physical and virtual (DDI 0487, "The Generic Timer in AArch64 state").
+ *
+ * No thread of its own: the vCPU asks gtimer_deadline() before it runs or sleeps and calls gtimer_poll() when that time has come.
+ * Counter: (os_now_ns() - base_ns) / 16, that is 62.5 MHz. Owner thread only. */
+#ifndef VIBE_DEV_GTIMER_H
+#define VIBE_DEV_GTIMER_H
+
+#include "base/types.h"
+
+#include <stdbool.h>
+
+#define GTIMER_HZ 62500000u
+#define GTIMER_TICK_NS 16u
+#define GTIMER_INTID_VIRT 27u
+#define GTIMER_INTID_PHYS 30u
+
+struct gtimer {
+    uint64_t base_ns; /* host time of counter 0 */
+    uint64_t cntvoff; /* virtual count = physical count - cntvoff */
+    struct gtimer_channel {
+        uint64_t cval;
+        uint32_t ctl; /* ENABLE, IMASK; ISTATUS is computed */
+        bool level;   /* as last told to the interrupt controller */
+    } phys, virt;
+    void (*set_ppi)(void *opaque, unsigned intid, bool level);
+    void *opaque;
+};
+
+void gtimer_init(struct gtimer *t, uint64_t base_ns, void (*set_ppi)(void *opaque, unsigned intid, bool level), void *opaque);
+void gtimer_reset(struct gtimer *t);
+
+/* CNTP_CTL/CVAL/TVAL_EL0 and CNTV_* by sysreg encoding. now_ns is os_now_ns(). False: not a timer register. Lines are updated at once. */
+bool gtimer_sysreg_read(struct gtimer *t, uint16_t encoding, uint64_t now_ns, uint64_t *val);
+bool gtimer_sysreg_write(struct gtimer *t, uint16_t encoding, uint64_t now_ns, uint64_t val);
+
+/* Host time at which a line next changes by itself; UINT64_MAX: never. */
+uint64_t gtimer_deadline(const struct gtimer *t);
+
+/* Brings the two lines up to date. */
+void gtimer_poll(struct gtimer *t, uint64_t now_ns);
+
+#endif

@@ -1,0 +1,127 @@
+/* The backend interface: what runs guest code. hv/soft is the software CPU; hv/kvm and hv/hvf are the host's hypervisors.
+ *
+ * A backend creates the VM and its vCPUs, maps RAM, runs a vCPU until an exit, is kicked from another thread, and gets and
+ * sets registers. It says in hv_caps what it brings itself; what it does not bring the board supplies from dev/ and vm/.
+ *
+ * Threads: a vCPU belongs to the thread that created it, which alone may call hv_vcpu_* for it, except kick() and
+ * set_irq(), which any thread may call. All vCPUs are destroyed, by their threads, before vm_destroy(). */
+#ifndef VIBE_HV_HV_H
+#define VIBE_HV_HV_H
+
+#include "base/types.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct err;
+struct ram;
+
+enum hv_exit_reason {
+#define EXIT(id, key, label, text) HV_EXIT_##id,
+#include "spec/exits.def"
+#undef EXIT
+    HV_NR_EXITS
+};
+
+/* Register ids: X0..X30 are 0..30; a system register is HV_REG_SYS | its 16-bit encoding (arch/sysreg.h). */
+enum hv_reg {
+    HV_REG_X0 = 0,
+    HV_REG_SP = 31, /* the current stack pointer */
+    HV_REG_PC = 32,
+    HV_REG_PSTATE = 33, /* in SPSR layout */
+    HV_REG_SYS = 0x10000,
+};
+
+struct hv_exit {
+    enum hv_exit_reason reason;
+    union {
+        struct {
+            gpa_t gpa;
+            unsigned size; /* bytes: 1, 2, 4, 8 */
+            uint64_t data; /* a store's value; the handler fills in a load's, zero-extended */
+            bool failed;   /* set by the handler: nothing there, the guest takes an external abort */
+        } mmio;
+        struct {
+            uint16_t encoding; /* arch/sysreg.h */
+            bool write;
+            uint64_t value; /* as mmio.data */
+            bool failed;    /* set by the handler: the access is UNDEFINED */
+        } sysreg;
+        struct {
+            uint16_t imm; /* of HVC or SMC; arguments and results are in X0..X17, through get_reg and set_reg */
+        } call;
+        struct {
+            int code; /* errno of the backend */
+        } error;
+    } u;
+};
+
+/* The handler's answer. */
+enum hv_action {
+    HV_CONTINUE, /* back into the guest */
+    HV_STOP,     /* leave the run loop */
+};
+
+struct hv_vcpu;
+struct hv_vm;
+
+/* The exit handler, on the vCPU's thread. run() returns most exits; a backend that can finish an MMIO or register access
+ * inside the guest's instruction calls the handler right there instead: same struct, same handler, counted the same. After
+ * HV_STOP it finishes the instruction and returns HV_EXIT_CANCEL from run(). */
+typedef enum hv_action hv_exit_fn(void *opaque, struct hv_exit *exit);
+
+struct hv_caps {
+    bool irqchip; /* brings the interrupt controller: set_irq() goes unused */
+    bool timer;   /* brings the generic timers */
+    bool psci;    /* answers PSCI itself */
+    unsigned max_vcpus;
+};
+
+struct hv_vm_config {
+    struct ram *ram; /* complete: regions do not change later */
+    unsigned nr_vcpus;
+    uint64_t counter_base_ns; /* os_now_ns() at which CNTPCT_EL0 and CNTVCT_EL0 read 0 */
+};
+
+struct hv_vcpu_config {
+    unsigned index;
+    uint64_t mpidr; /* MPIDR_EL1 */
+    hv_exit_fn *on_exit;
+    void *opaque; /* for on_exit */
+};
+
+/* Time and work of one vCPU, for the statistics. A backend fills in what it can know and leaves the rest 0. */
+struct hv_counters {
+    uint64_t insns;      /* guest instructions completed or faulted */
+    uint64_t exceptions; /* taken inside the guest, interrupts included */
+    uint64_t interrupts;
+};
+
+struct hv_backend {
+    const char *name; /* "soft" */
+    /* Whether this host can use it now: 0, or -errno with the reason and the cure. */
+    int (*probe)(struct hv_caps *caps, struct err *e);
+    int (*vm_create)(struct hv_vm **vm, const struct hv_vm_config *cfg, struct err *e);
+    void (*vm_destroy)(struct hv_vm *vm);
+    /* The vCPU is in the architectural reset state: EL1h, DAIF masked, MMU off, PC 0. */
+    int (*vcpu_create)(struct hv_vm *vm, struct hv_vcpu **vcpu, const struct hv_vcpu_config *cfg, struct err *e);
+    void (*vcpu_destroy)(struct hv_vcpu *vcpu);
+    void (*vcpu_reset)(struct hv_vcpu *vcpu);
+    /* Runs until an exit that it could not hand to on_exit. */
+    void (*run)(struct hv_vcpu *vcpu, struct hv_exit *exit);
+    /* Makes a run() that is under way, or else the next one, return HV_EXIT_CANCEL. Any thread; sticky. */
+    void (*kick)(struct hv_vcpu *vcpu);
+    /* The IRQ and FIQ inputs of the CPU, from the interrupt controller. Any thread; a running vCPU notices without an exit. */
+    void (*set_irq)(struct hv_vcpu *vcpu, bool irq, bool fiq);
+    /* When the vCPU's timers next want looking at: an os_now_ns() time, UINT64_MAX for never. on_timer of the vm layer runs then. Owner thread. */
+    void (*set_deadline)(struct hv_vcpu *vcpu, uint64_t deadline_ns, void (*on_timer)(void *opaque));
+    int (*get_reg)(struct hv_vcpu *vcpu, unsigned reg, uint64_t *val);
+    int (*set_reg)(struct hv_vcpu *vcpu, unsigned reg, uint64_t val);
+    void (*counters)(const struct hv_vcpu *vcpu, struct hv_counters *c);
+    /* Guest code at [gpa, gpa+len) was changed by the host (device, loader, debugger). Any thread. */
+    void (*code_changed)(struct hv_vm *vm, gpa_t gpa, uint64_t len);
+};
+
+extern const struct hv_backend hv_soft;
+
+#endif
