@@ -1,0 +1,71 @@
+/* base/os.h on Linux. Any thread. */
+#ifdef __linux__
+
+#include "base/bits.h"
+#include "base/err.h"
+#include "base/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+uint64_t os_now_ns(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec;
+}
+
+int os_shm_create(const char *name, uint64_t len, struct err *e)
+{
+    if (!len || len > INT64_MAX)
+        return err_set(e, EINVAL, "shared memory of %llu bytes", (unsigned long long)len);
+    int fd = memfd_create(name, MFD_CLOEXEC);
+    if (fd < 0)
+        return err_set(e, errno, "memfd_create: %s", strerror(errno));
+    if (ftruncate(fd, (off_t)len)) {
+        int code = errno;
+        close(fd);
+        return err_set(e, code, "shared memory of %llu bytes: %s", (unsigned long long)len,
+                       strerror(code));
+    }
+    return fd;
+}
+
+uint64_t os_host_memory(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES);
+    return pages > 0 ? (uint64_t)pages * os_page_size() : 0;
+}
+
+void os_random(void *buf, size_t len)
+{
+    char *p = buf;
+    while (len) {
+        ssize_t n = getrandom(p, len, 0);
+        if (n < 0) {
+            /* Nothing but EINTR can happen on a kernel that has the call (3.17). */
+            if (errno == EINTR)
+                continue;
+            BUG("getrandom: %s", strerror(errno));
+        }
+        p += n;
+        len -= (size_t)n;
+    }
+}
+
+void os_thread_name(const char *name)
+{
+    char buf[16];
+    size_t n = MIN(strlen(name), sizeof(buf) - 1);
+    memcpy(buf, name, n);
+    buf[n] = 0;
+    pthread_setname_np(pthread_self(), buf);
+}
+
+#endif

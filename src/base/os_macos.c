@@ -1,0 +1,78 @@
+/* base/os.h on macOS. Any thread. */
+#ifdef __APPLE__
+
+#ifndef _DARWIN_C_SOURCE
+#define _DARWIN_C_SOURCE
+#endif
+
+#include "base/bits.h"
+#include "base/err.h"
+#include "base/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysctl.h>
+#include <time.h>
+#include <unistd.h>
+
+uint64_t os_now_ns(void)
+{
+    /* CLOCK_MONOTONIC has microsecond steps here and runs on while the host sleeps; this one is the guest counter's own. */
+    return clock_gettime_nsec_np(CLOCK_UPTIME_RAW);
+}
+
+int os_shm_create(const char *name, uint64_t len, struct err *e)
+{
+    if (!len || len > INT64_MAX)
+        return err_set(e, EINVAL, "shared memory of %llu bytes", (unsigned long long)len);
+    /* Names are at most 31 bytes (PSHMNAMLEN); the object keeps none: it is unlinked at once. */
+    for (int attempt = 0; attempt < 16; attempt++) {
+        char path[32];
+        snprintf(path, sizeof(path), "/%.12s.%08x%08x", name, arc4random(), arc4random());
+        int fd = shm_open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+        if (fd < 0 && errno == EEXIST)
+            continue;
+        if (fd < 0)
+            return err_set(e, errno, "shm_open: %s", strerror(errno));
+        shm_unlink(path);
+        fcntl(fd, F_SETFD, FD_CLOEXEC);
+        /* The length of an object can be set only once. */
+        if (ftruncate(fd, (off_t)len)) {
+            int code = errno;
+            close(fd);
+            return err_set(e, code, "shared memory of %llu bytes: %s", (unsigned long long)len,
+                           strerror(code));
+        }
+        return fd;
+    }
+    return err_set(e, EEXIST, "shm_open: no free name");
+}
+
+uint64_t os_host_memory(void)
+{
+    uint64_t mem = 0;
+    size_t len = sizeof(mem);
+    return sysctlbyname("hw.memsize", &mem, &len, NULL, 0) ? 0 : mem;
+}
+
+void os_random(void *buf, size_t len)
+{
+    arc4random_buf(buf, len);
+}
+
+void os_thread_name(const char *name)
+{
+    char buf[16];
+    size_t n = MIN(strlen(name), sizeof(buf) - 1);
+    memcpy(buf, name, n);
+    buf[n] = 0;
+    pthread_setname_np(buf);
+}
+
+#endif
