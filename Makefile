@@ -1,0 +1,258 @@
+# vibevmm's build. GNU make 3.81 (macOS) or later; no configure step. `make help` lists the targets.
+#
+# Every src/**/*.c is compiled; *_linux.c and *_macos.c only on their system. All but src/cli/main.c goes into libvibe.a, which the
+# program, the unit tests (tests/unit/test_*.c, cmocka) and the fuzzers (tests/fuzz/fuzz_*.c, libFuzzer) link.
+
+BUILD ?= release
+PREFIX ?= /usr/local
+DESTDIR ?=
+WERROR ?= 1
+LTO ?= 0
+PYTHON ?= python3
+FUZZ_SECONDS ?= 10
+# Where everything but bin/vibevmm goes; `make O=/somewhere/else` builds out of the tree, the program included.
+O ?= build
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+OS := $(shell uname -s)
+VERSION := $(shell cat VERSION)
+GIT_REV := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+
+ifeq ($(filter $(BUILD),release debug asan fuzz),)
+$(error BUILD=$(BUILD): must be release, debug, asan or fuzz)
+endif
+ifeq ($(BUILD),fuzz)
+CC := clang
+endif
+# The compiler is part of the directory's name unless it is the usual one, so that alternating between two rebuilds nothing.
+OUT := $(O)/$(BUILD)$(if $(filter-out gcc cc,$(notdir $(CC))),$(if $(filter fuzz,$(BUILD)),,-$(notdir $(CC))))
+GEN := $(O)/gen
+ifeq ($(O),build)
+BIN := bin
+else
+BIN := $(O)/bin
+endif
+
+# ---- flags ------------------------------------------------------------------------------------------------------------------
+
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
+ifeq ($(WERROR),1)
+WARN += -Werror
+endif
+OPT_release := -O2 -g
+OPT_debug := -O0 -g3
+OPT_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+OPT_fuzz := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
+OPT := $(OPT_$(BUILD))
+ifeq ($(LTO),1)
+OPT += -flto
+endif
+
+CPPFLAGS_ALL := -Isrc -I$(O) -D_GNU_SOURCE $(CPPFLAGS)
+CFLAGS_ALL := -std=c11 $(OPT) $(WARN) -pthread $(CFLAGS)
+LDFLAGS_ALL := $(OPT) -pthread $(LDFLAGS)
+LIBS := -lm
+
+# Optional libraries: HAVE_X is 1 or absent. Debian's libfdt has no pkg-config file, hence the second try.
+WITH_LIBFDT ?= auto
+WITH_CAPSTONE ?= auto
+ifneq ($(filter clean help format format-check,$(MAKECMDGOALS)),)
+WITH_LIBFDT := no
+WITH_CAPSTONE := no
+endif
+ifneq ($(WITH_LIBFDT),no)
+ifeq ($(shell pkg-config --exists libfdt 2>/dev/null && echo y),y)
+CPPFLAGS_ALL += -DHAVE_LIBFDT=1 $(shell pkg-config --cflags libfdt)
+LIBS += $(shell pkg-config --libs libfdt)
+else ifeq ($(shell printf '\043include <libfdt.h>\nint main(void) { return fdt_check_header("") != 0; }\n' | \
+	$(CC) -x c -o /dev/null - -lfdt 2>/dev/null && echo y),y)
+CPPFLAGS_ALL += -DHAVE_LIBFDT=1
+LIBS += -lfdt
+endif
+endif
+ifneq ($(WITH_CAPSTONE),no)
+ifeq ($(shell pkg-config --exists capstone 2>/dev/null && echo y),y)
+CPPFLAGS_ALL += -DHAVE_CAPSTONE=1 $(shell pkg-config --cflags capstone)
+LIBS += $(shell pkg-config --libs capstone)
+endif
+endif
+
+# ---- sources ----------------------------------------------------------------------------------------------------------------
+
+ALL_SRC := $(sort $(wildcard src/*/*.c src/*/*/*.c src/*/*/*/*.c))
+ifeq ($(OS),Darwin)
+SRC := $(filter-out %_linux.c,$(ALL_SRC))
+else
+SRC := $(filter-out %_macos.c,$(ALL_SRC))
+endif
+UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
+FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+
+# Generators write several files each into $(GEN), and the list of their C files into a makefile of their own, which make
+# includes and, being a target, brings up to date first. tools/generate.py replaces only what changed and leaves nothing half written.
+GEN_SRC :=
+ifeq ($(filter clean help format format-check,$(MAKECMDGOALS)),)
+ifneq ($(wildcard tools/gen_sysreg.py),)
+include $(GEN)/sysreg.mk
+endif
+ifneq ($(wildcard tools/gen_isa.py),)
+include $(GEN)/isa.mk
+endif
+endif
+
+LIB_SRC := $(filter-out src/cli/main.c,$(SRC))
+LIB_OBJ := $(LIB_SRC:%.c=$(OUT)/%.o) $(GEN_SRC:$(GEN)/%.c=$(OUT)/gen/%.o)
+MAIN_OBJ := $(OUT)/src/cli/main.o
+UNIT_BIN := $(UNIT_SRC:tests/unit/%.c=$(OUT)/unit/%)
+FUZZ_BIN := $(FUZZ_SRC:tests/fuzz/%.c=$(OUT)/fuzz/%)
+LIB := $(OUT)/libvibe.a
+PROG := $(OUT)/vibevmm
+
+# ---- rules ------------------------------------------------------------------------------------------------------------------
+
+.PHONY: all prog test unit unit-bins fuzz fuzz-bins bench lint format format-check install uninstall clean help FORCE
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+ifeq ($(BUILD),release)
+all: $(BIN)/vibevmm
+else
+all: $(PROG)
+endif
+
+# One short line for each step; V=1 shows the commands instead.
+ifeq ($(V),1)
+say = @:
+Q :=
+else
+say = @printf '  %-4s %s\n'
+Q := @
+endif
+
+$(BIN)/vibevmm: $(PROG)
+	@mkdir -p $(@D)
+	$(Q)cp -f $< $@.tmp && mv -f $@.tmp $@
+
+$(GEN)/sysreg.mk: tools/gen_sysreg.py tools/generate.py src/spec/sysreg.spec
+	$(say) GEN src/spec/sysreg.spec
+	$(Q)$(PYTHON) tools/generate.py sysreg $(GEN) tools/gen_sysreg.py src/spec/sysreg.spec
+
+$(GEN)/isa.mk: tools/gen_isa.py tools/generate.py src/spec/a64.isa
+	$(say) GEN src/spec/a64.isa
+	$(Q)$(PYTHON) tools/generate.py isa $(GEN) tools/gen_isa.py src/spec/a64.isa
+
+# Objects depend on the flags they were made with: another compiler, option or library rebuilds.
+FLAGS_LINE := $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(LIBS)
+$(OUT)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(FLAGS_LINE)' | cmp -s - $@ || echo '$(FLAGS_LINE)' >$@
+
+$(OUT)/version.flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(VERSION) $(GIT_REV)' | cmp -s - $@ || echo '$(VERSION) $(GIT_REV)' >$@
+
+$(OUT)/%.o: %.c $(OUT)/flags
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+$(OUT)/gen/%.o: $(GEN)/%.c $(OUT)/flags
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+$(OUT)/src/cli/version.o: $(OUT)/version.flags
+$(OUT)/src/cli/version.o: CPPFLAGS_ALL += -DVIBE_VERSION='"$(VERSION)"' -DVIBE_REVISION='"$(GIT_REV)"' -DVIBE_BUILD='"$(BUILD)"'
+
+# Rebuilt from nothing, and when a source is gone: an archive keeps members that nobody asked for.
+$(OUT)/objects.list: FORCE
+	@mkdir -p $(@D)
+	@echo '$(LIB_OBJ)' | cmp -s - $@ || echo '$(LIB_OBJ)' >$@
+
+$(LIB): $(LIB_OBJ) $(OUT)/objects.list
+	$(say) AR $@
+	$(Q)rm -f $@ && $(AR) rcs $@ $(LIB_OBJ)
+
+$(PROG): $(MAIN_OBJ) $(LIB)
+	$(say) LINK $@
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(MAIN_OBJ) $(LIB) $(LIBS)
+ifeq ($(OS),Darwin)
+	$(Q)codesign --sign - --force --entitlements entitlements.plist $@
+endif
+
+CMOCKA_LIBS = $(shell pkg-config --libs cmocka 2>/dev/null || echo -lcmocka)
+CMOCKA_CFLAGS = $(shell pkg-config --cflags cmocka 2>/dev/null)
+
+$(OUT)/unit/%: tests/unit/%.c $(LIB)
+	@mkdir -p $(@D)
+	$(say) TEST $@
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CMOCKA_CFLAGS) $(CFLAGS_ALL) -MMD -MP -MF $@.d -o $@ $< $(LIB) $(CMOCKA_LIBS) $(LIBS)
+
+$(OUT)/fuzz/%: tests/fuzz/%.c $(LIB)
+	@mkdir -p $(@D)
+	$(say) FUZZ $@
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -fsanitize=fuzzer -MMD -MP -MF $@.d -o $@ $< $(LIB) $(LIBS)
+
+prog: $(PROG)
+
+test:
+	./test.sh
+
+unit-bins: $(UNIT_BIN)
+
+unit: $(UNIT_BIN)
+	$(Q)$(PYTHON) tests/run_unit.py $(UNIT_BIN)
+
+ifeq ($(BUILD),fuzz)
+fuzz-bins: $(FUZZ_BIN)
+fuzz: $(FUZZ_BIN)
+	$(Q)$(PYTHON) tests/run_fuzz.py --seconds $(FUZZ_SECONDS) $(FUZZ_BIN)
+else
+fuzz fuzz-bins:
+	$(Q)$(MAKE) --no-print-directory BUILD=fuzz $@
+endif
+
+bench: all
+	$(Q)$(PYTHON) bench/run.py --vibevmm $(BIN)/vibevmm
+
+FORMAT_SRC := $(wildcard src/*/*.[ch] src/*/*/*.[ch] src/*/*/*/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch])
+
+format:
+	clang-format -i $(FORMAT_SRC)
+
+format-check:
+	@clang-format --dry-run -Werror $(FORMAT_SRC)
+
+lint: all
+	$(Q)$(PYTHON) tools/lint.py --build $(OUT)
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 755 $(BIN)/vibevmm $(DESTDIR)$(PREFIX)/bin/vibevmm
+	install -m 644 docs/vibevmm.1 $(DESTDIR)$(PREFIX)/share/man/man1/vibevmm.1
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/vibevmm $(DESTDIR)$(PREFIX)/share/man/man1/vibevmm.1
+
+clean:
+	rm -rf $(O) $(BIN)
+
+help:
+	@echo 'make                 build bin/vibevmm (the other variants stay in build/<variant>/vibevmm)'
+	@echo 'make test            ./test.sh: every test there is'
+	@echo 'make unit            unit tests of this variant'
+	@echo 'make fuzz            every fuzzer, FUZZ_SECONDS=$(FUZZ_SECONDS) each (clang)'
+	@echo 'make bench           the table of measurements'
+	@echo 'make lint            layer check, clang-tidy, cppcheck'
+	@echo 'make format          clang-format over the C sources; format-check only looks'
+	@echo 'make install         to DESTDIR/PREFIX (now $(DESTDIR)$(PREFIX)); uninstall takes it away'
+	@echo 'make clean           remove build/ and bin/'
+	@echo ''
+	@echo 'BUILD=release|debug|asan|fuzz   CC=gcc|clang   WERROR=0|1   LTO=0|1   V=1   O=dir (build out of the tree)'
+	@echo 'WITH_LIBFDT=no, WITH_CAPSTONE=no: leave out an optional library that is there'
+
+ifeq ($(filter clean help format format-check,$(MAKECMDGOALS)),)
+-include $(LIB_OBJ:.o=.d) $(MAIN_OBJ:.o=.d) $(UNIT_BIN:=.d) $(FUZZ_BIN:=.d)
+endif
