@@ -1,0 +1,199 @@
+/* The software CPU: one processing element, and the cluster of those that share memory.
+ *
+ * Threads: a cpu belongs to one thread, which alone calls cpu_*; any thread may call cpu_kick(), cpu_set_irq(),
+ * cpu_send_event() and cluster_*. It reaches devices only through struct cpu_ops.
+ * The life of an instruction: ARCHITECTURE.md. */
+#ifndef VIBE_CPU_CPU_H
+#define VIBE_CPU_CPU_H
+
+#include "arch/exception.h"
+#include "arch/state.h"
+#include "cpu/insn.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct ram;
+struct cpu;
+
+#define CPU_MAX 64
+
+/* What the CPU needs of the machine around it. Called on the CPU's thread. */
+struct cpu_ops {
+    /* A load or store of 1, 2, 4 or 8 bytes, naturally aligned, where there is no memory. False: external abort. */
+    bool (*mmio)(void *opaque, gpa_t gpa, unsigned size, bool write, uint64_t *val);
+    /* A register of HOME_BOARD. False: UNDEFINED. */
+    bool (*sysreg)(void *opaque, uint16_t encoding, bool write, uint64_t *val);
+    /* The time of cpu_set_deadline() has come; sets the next one. */
+    void (*deadline)(void *opaque);
+};
+
+/* Why cpu_run() came back. */
+enum cpu_leave {
+    CPU_LEAVE_NONE,
+    CPU_LEAVE_EXCEPTION, /* internal: c->exc is to be taken */
+    CPU_LEAVE_RESYNC,    /* internal: context changed, go on from st.pc */
+    CPU_LEAVE_WFI,
+    CPU_LEAVE_WFE,
+    CPU_LEAVE_HVC, /* imm in c->leave_imm; PC past the instruction, also for SMC */
+    CPU_LEAVE_SMC,
+    CPU_LEAVE_KICK,
+    CPU_LEAVE_STUCK, /* the same fault for ever, see c->stuck */
+};
+
+/* --- Soft TLB: the last translations, one compare and one add away ------------------------------------------------- */
+
+#define TLB_PAGE_SHIFT 12 /* entries are 4 KiB pieces whatever the granule */
+#define TLB_PAGE_SIZE (1u << TLB_PAGE_SHIFT)
+#define TLB_ENTRIES 512u
+
+/* A tag is the page of the virtual address (top byte as the guest gave it), or-ed with the context in bits 11:3. Bits 2:0 are
+ * zero, so that a misaligned address never matches: one compare checks page, context, permission and alignment.
+ *
+ *   63                       12 11        3 2  0
+ *   +--------------------------+-----------+----+
+ *   |  virtual page            |  context  | 0  |
+ *   +--------------------------+-----------+----+
+ */
+#define TLB_CTX_SHIFT 3
+#define TLB_CTX_MAX 511u
+#define TLB_TAG_NONE UINT64_C(0x7) /* matches nothing */
+
+struct tlb_entry {
+    uint64_t tag_r, tag_w; /* TLB_TAG_NONE where loads, stores may not take the fast path */
+    uintptr_t addend;      /* host address = virtual address + addend; RAM only */
+    gpa_t page;            /* physical page; low bits TLB_INFO_* */
+};
+enum { TLB_INFO_DEVICE = 1, TLB_INFO_MMIO = 2, TLB_INFO_GLOBAL = 4, TLB_INFO_READ = 8, TLB_INFO_WRITE = 16 };
+
+/* --- Decoded pages --------------------------------------------------------------------------------------------------- */
+
+#define PAGE_INSNS (TLB_PAGE_SIZE / 4)
+
+struct code_page {
+    gpa_t pa;
+    const uint32_t *host;               /* the guest's words */
+    struct code_page *hash_next;
+    struct a64_insn insn[PAGE_INSNS + 1]; /* the last one steps into the next page */
+};
+
+#define ITLB_ENTRIES 128u
+struct itlb_entry {
+    uint64_t tag; /* virtual page | context, or TLB_TAG_NONE */
+    struct code_page *page;
+    bool guarded;
+    bool global;
+};
+
+#define BRANCH_RING 32u
+
+/* A message to another CPU of the cluster; done by its DSB. */
+struct cpu_inval {
+    enum {
+        INVAL_TLB_ALL,
+        INVAL_TLB_ASID,    /* entries of asid that are not global */
+        INVAL_TLB_VA,      /* [va, va + len), asid (or any: asid < 0); global ones too */
+        INVAL_ICACHE_ALL,
+        INVAL_ICACHE_PA,   /* decoded instructions of [pa, pa + len) */
+    } what;
+    int32_t asid;
+    uint64_t addr, len;
+};
+#define INVAL_QUEUE 64u
+
+enum cpu_event { EVENT_KICK = 1, EVENT_IRQ = 2, EVENT_INVAL = 4 };
+
+struct cpu {
+    struct pe_state st;
+
+    /* Where st.pc is while instructions run: the decoded page and its virtual address. */
+    struct {
+        const struct a64_insn *insns;
+        gva_t va;
+        bool guarded;
+    } code;
+
+    uint64_t tlb_ctx;    /* context of loads and stores, in place (bits 11:3) */
+    uint64_t tlb_ctx_el0; /* of LDTR, STTR and EL0 */
+    struct tlb_entry tlb[TLB_ENTRIES];
+    struct itlb_entry itlb[ITLB_ENTRIES];
+
+    /* Left behind by an instruction that returned null. */
+    enum cpu_leave leave;
+    uint16_t leave_imm;
+    struct exception exc;
+
+    /* Exclusive monitor: the value seen, for compare-and-swap; size 0 is open. */
+    struct {
+        gpa_t pa;
+        uint64_t lo, hi;
+        unsigned size;
+    } excl;
+    bool event_register; /* WFE */
+
+    _Atomic uint32_t events;    /* enum cpu_event */
+    _Atomic uint32_t irq_lines; /* 1 IRQ, 2 FIQ */
+    uint64_t deadline_ns;
+
+    int64_t slice_left; /* instructions until time and events are looked at */
+    uint64_t nr_insns, nr_exceptions, nr_interrupts, nr_tlb_misses;
+
+    struct branch_record {
+        gva_t from, to;
+    } branch[BRANCH_RING]; /* the last taken ones */
+    unsigned branch_next;
+
+    struct {
+        uint64_t esr, elr, far, hash; /* of the last synchronous exception taken from EL1 to EL1 */
+        unsigned same, similar;       /* how often it came again: with all registers alike; with the same syndrome */
+        bool vbar_written;
+    } stuck;
+
+    const struct cpu_ops *ops;
+    void *opaque; /* for ops */
+    struct ram *ram;
+    struct cpu_cluster *cluster;
+    unsigned index;
+    uint64_t counter_base_ns;
+
+    struct cpu_mmu *mmu;        /* contexts: cpu/tlb.c */
+    struct code_cache *icache;  /* cpu/icache.c */
+
+    pthread_mutex_t inval_lock;
+    unsigned nr_inval; /* INVAL_QUEUE + 1: overflowed, everything goes */
+    struct cpu_inval inval[INVAL_QUEUE];
+    _Atomic uint64_t inval_sent, inval_done;
+    _Atomic bool in_guest; /* running instructions: others wait for it in DSB */
+    bool inval_pending;    /* this CPU sent some since its last DSB */
+};
+
+struct cpu_cluster {
+    unsigned nr_cpus;
+    struct cpu *cpu[CPU_MAX];
+};
+
+/* Allocates a CPU in the reset state. Null when out of memory. */
+struct cpu *cpu_create(struct cpu_cluster *cl, struct ram *ram, uint64_t mpidr, const struct cpu_ops *ops, void *opaque, uint64_t counter_base_ns);
+void cpu_destroy(struct cpu *c);
+void cpu_reset(struct cpu *c);
+
+/* Runs until something that the caller has to see. Never returns the internal reasons. */
+enum cpu_leave cpu_run(struct cpu *c);
+
+void cpu_kick(struct cpu *c);
+void cpu_set_irq(struct cpu *c, bool irq, bool fiq);
+void cpu_set_deadline(struct cpu *c, uint64_t deadline_ns);
+
+/* SEV: sets the event register of every CPU; cpu_wait's caller wakes sleepers. */
+void cluster_send_event(struct cpu_cluster *cl);
+
+/* Guest code in [pa, pa+len) was changed by the host. */
+void cluster_code_changed(struct cpu_cluster *cl, gpa_t pa, uint64_t len);
+
+/* State was changed from outside (debugger, reset, PSCI): drops everything that was derived from it. */
+void cpu_state_changed(struct cpu *c);
+
+/* The physical counter now. */
+uint64_t cpu_counter(const struct cpu *c);
+
+#endif
