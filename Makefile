@@ -144,7 +144,7 @@ $(GEN)/isa.mk: tools/gen_isa.py tools/generate.py src/spec/a64.isa
 	$(Q)$(PYTHON) tools/generate.py isa $(GEN) tools/gen_isa.py src/spec/a64.isa
 
 # Objects depend on the flags they were made with: another compiler, option or library rebuilds.
-FLAGS_LINE := $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL) $(LIBS)
+FLAGS_LINE := $(CC) $(CPPFLAGS_ALL) $(filter-out -Werror,$(CFLAGS_ALL)) $(LDFLAGS_ALL) $(LIBS)
 $(OUT)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(FLAGS_LINE)' | cmp -s - $@ || echo '$(FLAGS_LINE)' >$@

@@ -1,6 +1,8 @@
 # shellcheck shell=bash
 # What run.sh and test.sh share: finding what the host lacks, and installing it. Sourced; $me is the name in messages.
 
+me=${me:-deps.sh}
+
 say() { printf '%s: %s\n' "$me" "$*" >&2; }
 die() { say "$@"; exit 1; }
 have() { command -v "$1" >/dev/null 2>&1; }
@@ -93,6 +95,7 @@ build_quietly()
     log=$(mktemp)
     make "-j$(nr_cpus)" WERROR="${WERROR:-0}" "$@" >"$log" 2>&1 &
     pid=$!
+    trap 'kill "$pid" 2>/dev/null; exit 130' INT TERM HUP
     while kill -0 "$pid" 2>/dev/null; do
         if [ "$ticks" -ge 20 ]; then
             if [ $shown = 0 ]; then
@@ -112,6 +115,7 @@ build_quietly()
         fi
     done
     wait "$pid" || status=$?
+    trap - INT TERM HUP
     [ -z "$line" ] || printf '\r%*s\r' "${#line}" '' >&2
     if [ $status != 0 ]; then
         cat "$log" >&2

@@ -1,0 +1,67 @@
+/* What the user asked for, as plain data: the command line fills it in, the vm layer builds the machine from it.
+ * Strings belong to whoever filled it in and outlive the VM. Read-only once the VM is created. */
+#ifndef VIBE_VM_OPTIONS_H
+#define VIBE_VM_OPTIONS_H
+
+#include "base/types.h"
+
+#include <stdbool.h>
+
+#define VM_MAX_CPUS 64
+#define VM_MAX_LOADS 16
+#define VM_MAX_DUMPS 16
+#define VM_DEFAULT_ENTRY 0x10000
+#define VM_DEFAULT_MEM (UINT64_C(128) << 20)
+#define VM_MEM_GRANULE                                                                             \
+    (UINT64_C(64) << 10) /* mem_len is a multiple: the largest translation granule */
+
+/* Which of the two memory profiles; AUTO: by the kind of image. */
+enum vm_machine { VM_MACHINE_AUTO, VM_MACHINE_VIBE, VM_MACHINE_VIRT };
+
+enum vm_accel { VM_ACCEL_AUTO, VM_ACCEL_SOFT, VM_ACCEL_KVM, VM_ACCEL_HVF };
+
+/* The device behind the terminal; the other one's output is discarded. */
+enum vm_console { VM_CONSOLE_PL011, VM_CONSOLE_VIRTIO };
+
+/* The register layout of the virtio-mmio transports: version 2 or version 1. */
+enum vm_virtio { VM_VIRTIO_MODERN, VM_VIRTIO_LEGACY };
+
+enum vm_stats_format { VM_STATS_BOX, VM_STATS_JSON, VM_STATS_NONE };
+
+/* --load FILE@ADDR */
+struct vm_load {
+    const char *path;
+    gpa_t at;
+};
+
+/* --dump-memory ADDR:LEN=FILE */
+struct vm_dump {
+    gpa_t base;
+    uint64_t len;
+    const char *path;
+};
+
+struct vm_options {
+    const char *binary; /* raw binary, or null */
+    const char *kernel; /* ELF, or null; exactly one of the two is given */
+    gpa_t entry;        /* of the raw binary: where it is loaded and where it starts */
+    uint64_t mem_len;   /* bytes of guest RAM */
+    unsigned nr_cpus;   /* 1..VM_MAX_CPUS */
+    enum vm_machine machine;
+    enum vm_accel accel;
+    enum vm_console console;
+    enum vm_virtio virtio;
+    bool keep_going; /* do not stop a guest that is stuck in a fault */
+    unsigned nr_loads;
+    struct vm_load load[VM_MAX_LOADS];
+
+    /* For the command line, after and around the run. */
+    uint64_t timeout_ns; /* 0: none */
+    int log_level;       /* enum log_level */
+    enum vm_stats_format stats;
+    const char *stats_path; /* JSON goes there; null: stderr */
+    unsigned nr_dumps;
+    struct vm_dump dump[VM_MAX_DUMPS];
+};
+
+#endif
