@@ -56,6 +56,7 @@ struct sysreg_field {
 
 struct sysreg_desc {
     const char *name;
+    const char *text;  /* the long name, one line */
     uint16_t encoding;
     uint8_t home;      /* enum sysreg_home */
     uint8_t read_el;   /* lowest EL that may read; 4: nobody */
