@@ -73,8 +73,8 @@ enum mem_flags {
 bool mem_load_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint64_t *val);
 bool mem_store_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint64_t val);
 
-/* Host pointer for an access of size (up to 16) bytes that must be aligned to size, to normal memory, with both read and write permission when
- * write: atomics and exclusives. *mmio is set when the page is a device's (the pointer is null then, *pa valid). False: fault. */
+/* Host pointer for an access of size (up to 16) bytes, aligned to size (else an alignment fault), with the permissions asked for: atomics and
+ * exclusives. A device is an unsupported-atomic fault (FSC_UNSUPPORTED_ATOMIC). False: c->exc is set. */
 bool mem_atomic_ptr(struct cpu *c, gva_t va, unsigned size, bool read, bool write, void **host, gpa_t *pa);
 
 /* Checks that a store of len bytes could be made, before half of it is (pairs over two pages). False: fault. */
