@@ -1,0 +1,41 @@
+/* The command line: one table declares every option, its argument, its topic and its help; the parser, --help, the suggestions and the
+ * check of the manual page come from it. Pure but for reading argv; before any thread starts. */
+#ifndef VIBE_CLI_OPTIONS_H
+#define VIBE_CLI_OPTIONS_H
+
+#include "vm/options.h"
+
+#include <stdio.h>
+
+struct err;
+
+enum options_action { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION };
+
+#define OPTIONS_MAX_OWNED (VM_MAX_LOADS + VM_MAX_DUMPS)
+
+struct options {
+    enum options_action action;
+    const char *topic; /* of OPTIONS_HELP: null, or one that exists */
+    struct vm_options vm;
+    char *owned[OPTIONS_MAX_OWNED]; /* file names cut out of FILE@ADDR and the like */
+    unsigned nr_owned;
+};
+
+/* argv[0] is not looked at; strings are kept, not copied. 0, or -EINVAL with the option and the cure. Call options_free()
+ * either way. */
+int options_parse(struct options *o, int argc, char *const *argv, struct err *e);
+void options_free(struct options *o);
+
+/* What parsing alone cannot tell; host_memory in bytes, 0 when unknown. */
+int options_check_host(const struct vm_options *v, uint64_t host_memory, struct err *e);
+
+/* "128M", "0x8000", "1G": bytes, not 0. */
+int options_parse_size(const char *text, uint64_t *val, struct err *e);
+
+/* "0x40000000" or decimal. */
+int options_parse_addr(const char *text, uint64_t *val, struct err *e);
+
+/* topic null: usage, the topics and an example; "all": everything. */
+void options_print_help(FILE *out, const char *topic);
+
+#endif

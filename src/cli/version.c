@@ -1,0 +1,38 @@
+/* --version. The Makefile defines VIBE_VERSION, VIBE_REVISION and VIBE_BUILD for this file alone, so that a new commit recompiles
+ * nothing else; HAVE_X tells which optional libraries were found. */
+#include "cli/version.h"
+
+#include <sys/utsname.h>
+
+#if HAVE_CAPSTONE
+#include <capstone.h>
+#endif
+
+#ifdef __clang__
+#define COMPILER __VERSION__
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
+
+void version_print(FILE *out)
+{
+    struct utsname u;
+    fprintf(out, "vibevmm %s%s%s%s\n", VIBE_VERSION, VIBE_REVISION[0] ? " (" : "", VIBE_REVISION,
+            VIBE_REVISION[0] ? ")" : "");
+    fprintf(out, "build:     %s, %s\n", VIBE_BUILD, COMPILER);
+    if (uname(&u) == 0)
+        fprintf(out, "host:      %s %s\n", u.sysname, u.machine);
+    fprintf(out, "backends:  soft\n");
+#if HAVE_LIBFDT
+    fprintf(out, "libfdt:    yes\n");
+#else
+    fprintf(out, "libfdt:    no\n");
+#endif
+#if HAVE_CAPSTONE
+    int major, minor;
+    cs_version(&major, &minor);
+    fprintf(out, "capstone:  yes (%d.%d)\n", major, minor);
+#else
+    fprintf(out, "capstone:  no\n");
+#endif
+}

@@ -1,0 +1,9 @@
+/* What this build is: its version, compiler, backends and optional libraries. Pure. */
+#ifndef VIBE_CLI_VERSION_H
+#define VIBE_CLI_VERSION_H
+
+#include <stdio.h>
+
+void version_print(FILE *out);
+
+#endif
