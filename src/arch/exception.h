@@ -16,7 +16,7 @@ struct exception {
     bool far_valid;
 };
 
-/* Enters the exception at target_el (1 for now): SPSR, ELR, ESR, FAR, PSTATE (DAIF, SP, PAN by SPAN, SSBS by DSSBS, SS, IL, BTYPE, DIT, UAO cleared), PC from VBAR.
+/* Enters the exception at target_el (1 for now): SPSR, ELR, ESR, FAR, PSTATE (DAIF, SP, PAN by SPAN, SSBS by DSSBS, SS, IL, BTYPE, UAO cleared; DIT stays), PC from VBAR.
  * ESR is written for EXC_SYNC and EXC_SERROR only. */
 void exception_take(struct pe_state *s, const struct exception *e, unsigned target_el);
 
@@ -26,7 +26,10 @@ enum esr_ec exception_ec(const struct pe_state *s, enum esr_ec lower);
 /* ERET to spsr and elr (already authenticated): sets PSTATE and PC. An illegal return sets PSTATE.IL and keeps EL. */
 void exception_return(struct pe_state *s, uint64_t spsr, uint64_t elr);
 
-/* Cold reset: every register to its architected reset value, EL1h, DAIF masked. MPIDR is the caller's. */
+/* What a branch to va really puts into the PC: without its tag where TBI says so (AArch64.BranchAddr). */
+gva_t arch_branch_addr(const struct pe_state *s, gva_t va);
+
+/* Cold reset: every register to its architected reset value, EL1h, DAIF masked. MPIDR_EL1 is the caller's and stays. */
 void pe_reset(struct pe_state *s);
 
 #endif

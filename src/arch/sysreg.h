@@ -92,10 +92,15 @@ enum sysreg_verdict {
     SYSREG_TRAP,      /* to EL1 with EC 0x18 and the ISS of the access */
     SYSREG_TRAP_FP,   /* to EL1 with EC 0x07 */
 };
+/* d may not be null: an encoding without a row is SYSREG_UNDEFINED, or SYSREG_TRAP for a read at EL0 if sysreg_id_space(). */
 enum sysreg_verdict sysreg_check(const struct pe_state *s, const struct sysreg_desc *d, bool write);
 
+/* The feature ID space, whose reads at EL0 trap to EL1 (FEAT_IDST): ID_AA64MMFR2_EL1.IDS = 1. */
+bool sysreg_id_space(uint16_t encoding);
+
 /* Reads or writes a register of HOME_STORAGE, CONST, RAZ_WI or STATE, access already checked; applies the masks. The
- * debugger and hv get_reg/set_reg use them too. Counter and board registers are the caller's. */
+ * debugger and hv get_reg/set_reg use them too. Counter and board registers are the caller's.
+ * ISR_EL1 reads as sys[SR_ISR_EL1], which the caller brings up to date before. */
 uint64_t sysreg_read(const struct pe_state *s, const struct sysreg_desc *d);
 void sysreg_write(struct pe_state *s, const struct sysreg_desc *d, uint64_t val);
 

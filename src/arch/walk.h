@@ -30,7 +30,7 @@ struct walk_result {
     bool ok;
     /* Valid when ok. */
     gpa_t pa;             /* of the address asked for */
-    uint64_t page_len;    /* bytes of the smallest unit that maps alike: granule, block, or contiguous run */
+    uint64_t page_len;    /* bytes of the smallest unit that maps alike: granule, block, or contiguous run; 4096 with the MMU off */
     bool can_read, can_write, can_fetch; /* for the EL and PAN/UAO state that were asked for */
     bool writable_dirty;  /* a store needs no further hardware dirty update */
     bool global;          /* not tagged with the ASID (nG = 0) */
@@ -61,7 +61,8 @@ void walk_el10(const struct pe_state *s, const struct walk_mem *m, const struct 
 /* The address with a tag byte removed as TBI says for va (and for instruction fetch TBID): what goes to FAR is still va. */
 gva_t walk_strip_tag(const struct pe_state *s, gva_t va, bool fetch);
 
-/* The implemented physical address size, bits: what ID_AA64MMFR0_EL1.PARange says. */
-#define WALK_PA_BITS 48
+/* The implemented physical address size, bits: what ID_AA64MMFR0_EL1.PARange says (FEAT_LPA). More than 48 can be reached
+ * with the MMU off and with the 64 KB granule only. */
+#define WALK_PA_BITS 52
 
 #endif
