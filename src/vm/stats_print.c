@@ -1,0 +1,239 @@
+/* The statistics as boxes and as JSON. Pure but for writing; any thread. */
+#include "vm/stats.h"
+
+#include "base/bits.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+
+#define NS_PER_S 1e9
+
+static const struct {
+    const char *key, *label;
+} exit_kind[HV_NR_EXITS] = {
+#define EXIT(id, k, l, text) [HV_EXIT_##id] = {k, l},
+#include "spec/exits.def"
+#undef EXIT
+};
+
+static uint64_t total_exits(const struct vm_vcpu_stats *v)
+{
+    uint64_t n = 0;
+    for (int i = 0; i < HV_NR_EXITS; i++)
+        n += v->exits[i];
+    return n;
+}
+
+/* n per second of ns; 0 where no time passed. */
+static double rate(uint64_t n, uint64_t ns)
+{
+    return ns ? (double)n * NS_PER_S / (double)ns : 0;
+}
+
+/* ---- boxes ------------------------------------------------------------------------------------------------------------------ */
+
+#define BOX_MIN_COLUMNS 66
+#define BOX_ROW_LEN 160
+#define BOX_MAX_ROWS (BUS_MAX_DEVICES + HV_NR_EXITS + 16)
+#define LABEL_COLUMNS 31
+
+/* Rows are collected first: the widest decides where the right border is. Text is ASCII, a byte a column. */
+struct box {
+    unsigned nr_rows;
+    unsigned nr_columns;
+    char row[BOX_MAX_ROWS][BOX_ROW_LEN];
+};
+
+static void box_begin(struct box *b)
+{
+    b->nr_rows = 0;
+    b->nr_columns = BOX_MIN_COLUMNS;
+}
+
+__attribute__((format(printf, 2, 3))) static void box_row(struct box *b, const char *fmt, ...)
+{
+    if (b->nr_rows == BOX_MAX_ROWS)
+        return;
+    va_list ap;
+    va_start(ap, fmt);
+    int n = vsnprintf(b->row[b->nr_rows], BOX_ROW_LEN, fmt, ap);
+    va_end(ap);
+    if (n < 0)
+        return;
+    b->nr_rows++;
+    /* A blank before the right border. */
+    b->nr_columns = MAX(b->nr_columns, MIN((unsigned)n, BOX_ROW_LEN - 1u) + 1);
+}
+
+__attribute__((format(printf, 3, 4))) static void box_value(struct box *b, const char *label,
+                                                            const char *fmt, ...)
+{
+    char text[96], with_colon[64];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    snprintf(with_colon, sizeof(with_colon), "%s:", label);
+    box_row(b, "    %-*s%s%s", LABEL_COLUMNS - 1, with_colon, " ", text);
+}
+
+static void border(FILE *out, const char *left, const char *right, unsigned nr_columns)
+{
+    fputs(left, out);
+    for (unsigned i = 0; i < nr_columns; i++)
+        fputs("═", out);
+    fprintf(out, "%s\n", right);
+}
+
+/* The first row is the title, with a border below. */
+static void box_end(const struct box *b, FILE *out)
+{
+    border(out, "╔", "╗", b->nr_columns);
+    for (unsigned i = 0; i < b->nr_rows; i++) {
+        fprintf(out, "║%-*s║\n", (int)b->nr_columns, b->row[i]);
+        if (i == 0)
+            border(out, "╠", "╣", b->nr_columns);
+    }
+    border(out, "╚", "╝", b->nr_columns);
+}
+
+static void box_time(struct box *b, const char *label, uint64_t ns, uint64_t whole_ns)
+{
+    if (whole_ns)
+        box_value(b, label, "%.6f s (%.1f%%)", (double)ns / NS_PER_S,
+                  100.0 * (double)ns / (double)whole_ns);
+    else
+        box_value(b, label, "%.6f s", (double)ns / NS_PER_S);
+}
+
+static void print_vcpu_box(FILE *out, struct box *b, unsigned index, const struct vm_vcpu_stats *v)
+{
+    box_begin(b);
+    box_row(b, "  vCPU %u Statistics", index);
+    box_row(b, "  Exit Statistics:");
+    box_value(b, "Total VM Exits", "%" PRIu64, total_exits(v));
+    for (int i = 0; i < HV_NR_EXITS; i++)
+        if (v->exits[i])
+            box_value(b, exit_kind[i].label, "%" PRIu64, v->exits[i]);
+    box_value(b, "Exits per Second", "%.0f", rate(total_exits(v), v->wall_ns));
+    box_row(b, "  Guest Work:");
+    box_value(b, "Instructions", "%" PRIu64, v->counters.insns);
+    box_value(b, "MIPS in Guest", "%.1f", rate(v->counters.insns, v->guest_ns) / 1e6);
+    if (v->counters.exceptions)
+        box_value(b, "Exceptions Taken", "%" PRIu64, v->counters.exceptions);
+    if (v->counters.interrupts)
+        box_value(b, "Interrupts Taken", "%" PRIu64, v->counters.interrupts);
+    box_row(b, "  Time:");
+    box_time(b, "Total", v->wall_ns, 0);
+    box_time(b, "In Guest", v->guest_ns, v->wall_ns);
+    box_time(b, "In Exits", v->exit_ns, v->wall_ns);
+    box_time(b, "Asleep", v->asleep_ns, v->wall_ns);
+    box_end(b, out);
+}
+
+static void print_device_box(FILE *out, struct box *b, const struct vm_stats *s)
+{
+    bool any = s->unassigned != 0;
+    for (unsigned i = 0; i < s->nr_devices; i++)
+        any = any || s->device[i].reads || s->device[i].writes || s->device[i].bad;
+    if (!any)
+        return;
+
+    box_begin(b);
+    box_row(b, "  Device Accesses");
+    box_row(b, "    %-23s %12s %12s %10s", "", "Reads", "Writes", "Bad");
+    for (unsigned i = 0; i < s->nr_devices; i++) {
+        const struct vm_device_stats *d = &s->device[i];
+        if (d->reads || d->writes || d->bad)
+            box_row(b, "    %-23s %12" PRIu64 " %12" PRIu64 " %10" PRIu64, d->name, d->reads,
+                    d->writes, d->bad);
+    }
+    if (s->unassigned)
+        box_row(b, "    %-23s %36" PRIu64, "where nothing is", s->unassigned);
+    box_end(b, out);
+}
+
+void stats_print_box(FILE *out, const struct vm_stats *s)
+{
+    struct box b;
+    for (unsigned i = 0; i < s->nr_vcpus; i++)
+        print_vcpu_box(out, &b, i, &s->vcpu[i]);
+    print_device_box(out, &b, s);
+}
+
+/* ---- JSON ------------------------------------------------------------------------------------------------------------------- */
+
+static void json_string(FILE *out, const char *text)
+{
+    if (!text) {
+        fputs("null", out);
+        return;
+    }
+    fputc('"', out);
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+        if (*p == '"' || *p == '\\')
+            fprintf(out, "\\%c", *p);
+        else if (*p < 0x20)
+            fprintf(out, "\\u%04x", *p);
+        else
+            fputc(*p, out);
+    }
+    fputc('"', out);
+}
+
+/* Three decimals whatever the locale's decimal point is; far above what is counted, still a number. */
+static void json_rate(FILE *out, double x)
+{
+    if (x > 9e15)
+        x = 9e15;
+    uint64_t milli = (uint64_t)(x * 1000 + 0.5);
+    fprintf(out, "%" PRIu64 ".%03u", milli / 1000, (unsigned)(milli % 1000));
+}
+
+static void json_vcpu(FILE *out, unsigned index, const struct vm_vcpu_stats *v)
+{
+    fprintf(out, "    {\"index\": %u,\n     \"exits\": {\"total\": %" PRIu64, index, total_exits(v));
+    for (int i = 0; i < HV_NR_EXITS; i++)
+        fprintf(out, ", \"%s\": %" PRIu64, exit_kind[i].key, v->exits[i]);
+    fprintf(out,
+            "},\n     \"instructions\": %" PRIu64 ", \"exceptions\": %" PRIu64
+            ", \"interrupts\": %" PRIu64 ",\n     \"wall_ns\": %" PRIu64 ", \"guest_ns\": %" PRIu64
+            ", \"exit_ns\": %" PRIu64 ", \"asleep_ns\": %" PRIu64 ",\n     \"exits_per_second\": ",
+            v->counters.insns, v->counters.exceptions, v->counters.interrupts, v->wall_ns,
+            v->guest_ns, v->exit_ns, v->asleep_ns);
+    json_rate(out, rate(total_exits(v), v->wall_ns));
+    fputs(", \"mips\": ", out);
+    json_rate(out, rate(v->counters.insns, v->guest_ns) / 1e6);
+    fputc('}', out);
+}
+
+void stats_print_json(FILE *out, const struct vm_stats *s)
+{
+    fprintf(out, "{\n  \"schema\": %d,\n  \"accel\": ", VM_STATS_SCHEMA);
+    json_string(out, s->accel);
+    fputs(",\n  \"machine\": ", out);
+    json_string(out, s->machine);
+    fprintf(out, ",\n  \"memory_bytes\": %" PRIu64 ",\n  \"result\": ", s->mem_len);
+    json_string(out, s->result);
+    fprintf(out, ",\n  \"exit_status\": %d,\n  \"wall_ns\": %" PRIu64 ",\n  \"first_byte_ns\": ",
+            s->exit_status, s->wall_ns);
+    if (s->first_byte_ns)
+        fprintf(out, "%" PRIu64, s->first_byte_ns);
+    else
+        fputs("null", out);
+    fputs(",\n  \"vcpus\": [", out);
+    for (unsigned i = 0; i < s->nr_vcpus; i++) {
+        fputs(i ? ",\n" : "\n", out);
+        json_vcpu(out, i, &s->vcpu[i]);
+    }
+    fputs("\n  ],\n  \"devices\": [", out);
+    for (unsigned i = 0; i < s->nr_devices; i++) {
+        const struct vm_device_stats *d = &s->device[i];
+        fputs(i ? ",\n    {\"name\": " : "\n    {\"name\": ", out);
+        json_string(out, d->name);
+        fprintf(out, ", \"reads\": %" PRIu64 ", \"writes\": %" PRIu64 ", \"bad\": %" PRIu64 "}",
+                d->reads, d->writes, d->bad);
+    }
+    fprintf(out, "\n  ],\n  \"unassigned_accesses\": %" PRIu64 "\n}\n", s->unassigned);
+}
