@@ -66,9 +66,9 @@ void exception_take(struct pe_state *s, const struct exception *e, unsigned targ
 static bool is_illegal_return(const struct pe_state *s, uint64_t spsr)
 {
     unsigned el = (unsigned)bits(spsr, 3, 2);
-    return (spsr & PSR_NRW)          /* AArch32 */
-           || el > 1                 /* not implemented */
-           || bit(spsr, 1)           /* reserved */
+    return (spsr & PSR_NRW)             /* AArch32 */
+           || el > 1                    /* not implemented */
+           || bit(spsr, 1)              /* reserved */
            || (el == 0 && bit(spsr, 0)) /* EL0h */
            || el > s->el;
 }

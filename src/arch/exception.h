@@ -10,7 +10,7 @@ enum exception_type { EXC_SYNC = 0x000, EXC_IRQ = 0x080, EXC_FIQ = 0x100, EXC_SE
 /* One exception to be taken; ret is the preferred return address (goes to ELR). */
 struct exception {
     enum exception_type type;
-    uint64_t esr;   /* without the EL-dependent "lower/same" choice already made: see exception_ec() */
+    uint64_t esr; /* without the EL-dependent "lower/same" choice already made: see exception_ec() */
     gva_t ret;
     gva_t far;
     bool far_valid;

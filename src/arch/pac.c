@@ -31,14 +31,10 @@ static uint64_t compute_pac(uint64_t data, uint64_t modifier, struct key128 key)
 static struct key128 key_value(const struct pe_state *s, enum pac_key key)
 {
     switch (key) {
-    case PAC_KEY_IA:
-        return (struct key128){SYS(s, APIAKeyLo_EL1), SYS(s, APIAKeyHi_EL1)};
-    case PAC_KEY_IB:
-        return (struct key128){SYS(s, APIBKeyLo_EL1), SYS(s, APIBKeyHi_EL1)};
-    case PAC_KEY_DA:
-        return (struct key128){SYS(s, APDAKeyLo_EL1), SYS(s, APDAKeyHi_EL1)};
-    case PAC_KEY_DB:
-        return (struct key128){SYS(s, APDBKeyLo_EL1), SYS(s, APDBKeyHi_EL1)};
+    case PAC_KEY_IA: return (struct key128){SYS(s, APIAKeyLo_EL1), SYS(s, APIAKeyHi_EL1)};
+    case PAC_KEY_IB: return (struct key128){SYS(s, APIBKeyLo_EL1), SYS(s, APIBKeyHi_EL1)};
+    case PAC_KEY_DA: return (struct key128){SYS(s, APDAKeyLo_EL1), SYS(s, APDAKeyHi_EL1)};
+    case PAC_KEY_DB: return (struct key128){SYS(s, APDBKeyLo_EL1), SYS(s, APDBKeyHi_EL1)};
     }
     BUG("key %d", (int)key);
 }
@@ -71,7 +67,8 @@ static bool tag_ignored(uint64_t tcr, bool upper, bool data)
 static unsigned bottom_bit(uint64_t tcr, bool upper)
 {
     unsigned txsz = (unsigned)bits(tcr, upper ? 21 : 5, upper ? 16 : 0);
-    bool is_64k = upper ? bits(tcr, TCR_EL1_TG1_LO + 1, TCR_EL1_TG1_LO) == 3 : bits(tcr, TCR_EL1_TG0_LO + 1, TCR_EL1_TG0_LO) == 1;
+    bool is_64k = upper ? bits(tcr, TCR_EL1_TG1_LO + 1, TCR_EL1_TG1_LO) == 3
+                        : bits(tcr, TCR_EL1_TG0_LO + 1, TCR_EL1_TG0_LO) == 1;
     unsigned min = is_64k ? 12 : 16, max = is_64k ? 47 : 48;
     return 64 - MIN(MAX(txsz, min), max);
 }

@@ -5,7 +5,8 @@
 
 #define SMCCC_FAST (1u << 31)
 #define SMCCC_64 (1u << 30)
-#define SMCCC_SVE_HINT (1u << 16) /* SMCCC 1.3: no live SVE state; not part of the function number */
+#define SMCCC_SVE_HINT                                                                             \
+    (1u << 16) /* SMCCC 1.3: no live SVE state; not part of the function number */
 
 /* Bits 29:24: who answers. */
 #define SMCCC_OWNER(id) (((id) >> 24) & 0x3f)

@@ -10,8 +10,8 @@
 
 uint64_t pstate_get(const struct pe_state *s)
 {
-    return s->nzcv | s->daif | s->misc | (uint32_t)s->btype << PSR_BTYPE_SHIFT | (s->il ? PSR_IL : 0) |
-           (uint32_t)s->el << PSR_EL_SHIFT | s->sp_sel;
+    return s->nzcv | s->daif | s->misc | (uint32_t)s->btype << PSR_BTYPE_SHIFT |
+           (s->il ? PSR_IL : 0) | (uint32_t)s->el << PSR_EL_SHIFT | s->sp_sel;
 }
 
 void pstate_set(struct pe_state *s, uint64_t spsr)

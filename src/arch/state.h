@@ -18,9 +18,9 @@ enum { REG_LR = 30, REG_ZERO = 31, REG_SP = 32, REG_SINK = 33, NR_X_SLOTS = 34 }
 enum { PSR_V = 1u << 28, PSR_C = 1u << 29, PSR_Z = 1u << 30, PSR_N = 1u << 31 };
 
 /* PSTATE in SPSR_ELx layout (DDI 0487, "SPSR_EL1"). */
-#define PSR_SP 0x1u       /* SPSel */
+#define PSR_SP 0x1u /* SPSel */
 #define PSR_EL_SHIFT 2
-#define PSR_NRW 0x10u     /* AArch32: never set */
+#define PSR_NRW 0x10u /* AArch32: never set */
 #define PSR_F (1u << 6)
 #define PSR_I (1u << 7)
 #define PSR_A (1u << 8)

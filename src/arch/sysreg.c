@@ -42,8 +42,8 @@ const struct sysreg_desc *sysreg_of_id(enum sysreg_id id)
 
 const char *sysreg_missing_row(uint16_t encoding, char *buf, size_t buf_len)
 {
-    unsigned op0 = encoding >> 14, op1 = encoding >> 11 & 7, crn = encoding >> 7 & 15, crm = encoding >> 3 & 15,
-             op2 = encoding & 7;
+    unsigned op0 = encoding >> 14, op1 = encoding >> 11 & 7, crn = encoding >> 7 & 15,
+             crm = encoding >> 3 & 15, op2 = encoding & 7;
     snprintf(buf, buf_len,
              "register S%u_%u_C%u_C%u_%u %u %u %u %u %u\n"
              "    text    what the manual calls it\n"
@@ -86,27 +86,18 @@ static bool el0_traps(const struct pe_state *s, const struct sysreg_desc *d)
     uint64_t sctlr = SYS(s, SCTLR_EL1), cntkctl = SYS(s, CNTKCTL_EL1);
 
     switch ((enum sysreg_trap)d->trap) {
-    case TRAP_SCTLR_UCT:
-        return !(sctlr & SCTLR_EL1_UCT);
-    case TRAP_SCTLR_UMA:
-        return !(sctlr & SCTLR_EL1_UMA);
-    case TRAP_CNTKCTL_PCT:
-        return !(cntkctl & CNTKCTL_EL1_EL0PCTEN);
-    case TRAP_CNTKCTL_VCT:
-        return !(cntkctl & CNTKCTL_EL1_EL0VCTEN);
-    case TRAP_CNTKCTL_FRQ:
-        return !(cntkctl & (CNTKCTL_EL1_EL0PCTEN | CNTKCTL_EL1_EL0VCTEN));
-    case TRAP_CNTKCTL_PT:
-        return !(cntkctl & CNTKCTL_EL1_EL0PTEN);
-    case TRAP_CNTKCTL_VT:
-        return !(cntkctl & CNTKCTL_EL1_EL0VTEN);
-    case TRAP_MDSCR_TDCC:
-        return SYS(s, MDSCR_EL1) & MDSCR_EL1_TDCC;
+    case TRAP_SCTLR_UCT: return !(sctlr & SCTLR_EL1_UCT);
+    case TRAP_SCTLR_UMA: return !(sctlr & SCTLR_EL1_UMA);
+    case TRAP_CNTKCTL_PCT: return !(cntkctl & CNTKCTL_EL1_EL0PCTEN);
+    case TRAP_CNTKCTL_VCT: return !(cntkctl & CNTKCTL_EL1_EL0VCTEN);
+    case TRAP_CNTKCTL_FRQ: return !(cntkctl & (CNTKCTL_EL1_EL0PCTEN | CNTKCTL_EL1_EL0VCTEN));
+    case TRAP_CNTKCTL_PT: return !(cntkctl & CNTKCTL_EL1_EL0PTEN);
+    case TRAP_CNTKCTL_VT: return !(cntkctl & CNTKCTL_EL1_EL0VTEN);
+    case TRAP_MDSCR_TDCC: return SYS(s, MDSCR_EL1) & MDSCR_EL1_TDCC;
     case TRAP_PMUSERENR: /* no PMU, no such register */
     case TRAP_SCTLR_DZE_NO:
     case TRAP_CPACR_FPEN:
-    case TRAP_NONE:
-        break;
+    case TRAP_NONE: break;
     }
     return false;
 }
@@ -132,14 +123,9 @@ static uint64_t cache_size(const struct pe_state *s)
 
     switch (SYS(s, CSSELR_EL1) & (CSSELR_EL1_Level | CSSELR_EL1_InD)) {
     case 0: /* L1 data, 64 KB */
-    case 1: /* L1 instruction, 64 KB */
-        sets = 256, ways = 4;
-        break;
-    case 2: /* L2 unified, 1 MB */
-        sets = 1024, ways = 16;
-        break;
-    default:
-        return 0;
+    case 1: /* L1 instruction, 64 KB */ sets = 256, ways = 4; break;
+    case 2: /* L2 unified, 1 MB */ sets = 1024, ways = 16; break;
+    default: return 0;
     }
     return (sets - 1) << CCSIDR_EL1_NumSets_LO | (ways - 1) << CCSIDR_EL1_Associativity_LO | LINE_64;
 }
@@ -147,46 +133,28 @@ static uint64_t cache_size(const struct pe_state *s)
 static uint64_t read_state(const struct pe_state *s, const struct sysreg_desc *d)
 {
     switch (d->id) {
-    case SR_SPSR_EL1:
-        return s->spsr_el[1];
-    case SR_ELR_EL1:
-        return s->elr_el[1];
-    case SR_SP_EL0:
-        return s->el == 0 || !s->sp_sel ? s->x[REG_SP] : s->sp_el[0];
-    case SR_SPSel:
-        return s->sp_sel;
-    case SR_CurrentEL:
-        return (uint64_t)s->el << CurrentEL_EL_LO;
-    case SR_PAN:
-        return s->misc & PSR_PAN;
-    case SR_UAO:
-        return s->misc & PSR_UAO;
-    case SR_DIT:
-        return s->misc & PSR_DIT;
-    case SR_SSBS:
-        return s->misc & PSR_SSBS;
-    case SR_NZCV:
-        return s->nzcv;
-    case SR_DAIF:
-        return s->daif;
-    case SR_FPCR:
-        return s->fpcr;
-    case SR_FPSR:
-        return s->fpsr;
+    case SR_SPSR_EL1: return s->spsr_el[1];
+    case SR_ELR_EL1: return s->elr_el[1];
+    case SR_SP_EL0: return s->el == 0 || !s->sp_sel ? s->x[REG_SP] : s->sp_el[0];
+    case SR_SPSel: return s->sp_sel;
+    case SR_CurrentEL: return (uint64_t)s->el << CurrentEL_EL_LO;
+    case SR_PAN: return s->misc & PSR_PAN;
+    case SR_UAO: return s->misc & PSR_UAO;
+    case SR_DIT: return s->misc & PSR_DIT;
+    case SR_SSBS: return s->misc & PSR_SSBS;
+    case SR_NZCV: return s->nzcv;
+    case SR_DAIF: return s->daif;
+    case SR_FPCR: return s->fpcr;
+    case SR_FPSR: return s->fpsr;
     case SR_DCZID_EL0:
         return d->reset | (s->el == 0 && !(SYS(s, SCTLR_EL1) & SCTLR_EL1_DZE) ? DCZID_EL0_DZP : 0);
-    case SR_CCSIDR_EL1:
-        return cache_size(s);
-    case SR_DBGCLAIMSET_EL1:
-        return DBGCLAIMSET_EL1_CLAIM;
+    case SR_CCSIDR_EL1: return cache_size(s);
+    case SR_DBGCLAIMSET_EL1: return DBGCLAIMSET_EL1_CLAIM;
     case SR_DBGCLAIMCLR_EL1:
     case SR_MDSCR_EL1:
-    case SR_ISR_EL1:
-        return s->sys[d->id];
-    case SR_OSLAR_EL1: /* write-only */
-        return 0;
-    default:
-        BUG("no read of %s", d->name);
+    case SR_ISR_EL1: return s->sys[d->id];
+    case SR_OSLAR_EL1: /* write-only */ return 0;
+    default: BUG("no read of %s", d->name);
     }
 }
 
@@ -199,8 +167,8 @@ static void write_mdscr(struct pe_state *s, uint64_t val)
 {
     uint64_t mask = MDSCR_EL1_WRITABLE;
     if (!(SYS(s, OSLSR_EL1) & OSLSR_EL1_OSLK))
-        mask &= ~(MDSCR_EL1_RXfull | MDSCR_EL1_TXfull | MDSCR_EL1_RXO | MDSCR_EL1_TXU | MDSCR_EL1_INTdis | MDSCR_EL1_TDA |
-                  MDSCR_EL1_HDE | MDSCR_EL1_ERR);
+        mask &= ~(MDSCR_EL1_RXfull | MDSCR_EL1_TXfull | MDSCR_EL1_RXO | MDSCR_EL1_TXU |
+                  MDSCR_EL1_INTdis | MDSCR_EL1_TDA | MDSCR_EL1_HDE | MDSCR_EL1_ERR);
     SYS(s, MDSCR_EL1) = (SYS(s, MDSCR_EL1) & ~mask) | (val & mask);
 }
 
@@ -208,80 +176,46 @@ static void write_state(struct pe_state *s, const struct sysreg_desc *d, uint64_
 {
     val &= d->writable;
     switch (d->id) {
-    case SR_SPSR_EL1:
-        s->spsr_el[1] = val;
-        break;
-    case SR_ELR_EL1:
-        s->elr_el[1] = val;
-        break;
+    case SR_SPSR_EL1: s->spsr_el[1] = val; break;
+    case SR_ELR_EL1: s->elr_el[1] = val; break;
     case SR_SP_EL0:
         s->sp_el[0] = val;
         if (s->el == 0 || !s->sp_sel)
             s->x[REG_SP] = val;
         break;
-    case SR_SPSel:
-        pstate_select_sp(s, s->el, (unsigned)val);
-        break;
-    case SR_PAN:
-        set_misc(s, PSR_PAN, val);
-        break;
-    case SR_UAO:
-        set_misc(s, PSR_UAO, val);
-        break;
-    case SR_DIT:
-        set_misc(s, PSR_DIT, val);
-        break;
-    case SR_SSBS:
-        set_misc(s, PSR_SSBS, val);
-        break;
-    case SR_NZCV:
-        s->nzcv = (uint32_t)val;
-        break;
-    case SR_DAIF:
-        s->daif = (uint32_t)val;
-        break;
-    case SR_FPCR:
-        s->fpcr = (uint32_t)val;
-        break;
-    case SR_FPSR:
-        s->fpsr = (uint32_t)val;
-        break;
-    case SR_MDSCR_EL1:
-        write_mdscr(s, val);
-        break;
+    case SR_SPSel: pstate_select_sp(s, s->el, (unsigned)val); break;
+    case SR_PAN: set_misc(s, PSR_PAN, val); break;
+    case SR_UAO: set_misc(s, PSR_UAO, val); break;
+    case SR_DIT: set_misc(s, PSR_DIT, val); break;
+    case SR_SSBS: set_misc(s, PSR_SSBS, val); break;
+    case SR_NZCV: s->nzcv = (uint32_t)val; break;
+    case SR_DAIF: s->daif = (uint32_t)val; break;
+    case SR_FPCR: s->fpcr = (uint32_t)val; break;
+    case SR_FPSR: s->fpsr = (uint32_t)val; break;
+    case SR_MDSCR_EL1: write_mdscr(s, val); break;
     case SR_OSLAR_EL1:
-        SYS(s, OSLSR_EL1) = (SYS(s, OSLSR_EL1) & ~OSLSR_EL1_OSLK) | (val & OSLAR_EL1_OSLK ? OSLSR_EL1_OSLK : 0);
+        SYS(s, OSLSR_EL1) =
+            (SYS(s, OSLSR_EL1) & ~OSLSR_EL1_OSLK) | (val & OSLAR_EL1_OSLK ? OSLSR_EL1_OSLK : 0);
         break;
-    case SR_DBGCLAIMSET_EL1:
-        SYS(s, DBGCLAIMCLR_EL1) |= val;
-        break;
-    case SR_DBGCLAIMCLR_EL1:
-        SYS(s, DBGCLAIMCLR_EL1) &= ~val;
-        break;
+    case SR_DBGCLAIMSET_EL1: SYS(s, DBGCLAIMCLR_EL1) |= val; break;
+    case SR_DBGCLAIMCLR_EL1: SYS(s, DBGCLAIMCLR_EL1) &= ~val; break;
     case SR_DCZID_EL0: /* read-only */
     case SR_CCSIDR_EL1:
     case SR_CurrentEL:
-    case SR_ISR_EL1:
-        break;
-    default:
-        BUG("no write of %s", d->name);
+    case SR_ISR_EL1: break;
+    default: BUG("no write of %s", d->name);
     }
 }
 
 uint64_t sysreg_read(const struct pe_state *s, const struct sysreg_desc *d)
 {
     switch ((enum sysreg_home)d->home) {
-    case HOME_STORAGE:
-        return s->sys[d->id];
-    case HOME_CONST:
-        return d->reset;
-    case HOME_STATE:
-        return read_state(s, d);
-    case HOME_RAZ_WI:
-        return 0;
+    case HOME_STORAGE: return s->sys[d->id];
+    case HOME_CONST: return d->reset;
+    case HOME_STATE: return read_state(s, d);
+    case HOME_RAZ_WI: return 0;
     case HOME_COUNTER:
-    case HOME_BOARD:
-        break;
+    case HOME_BOARD: break;
     }
     BUG("%s is not read here", d->name);
 }
@@ -293,15 +227,11 @@ void sysreg_write(struct pe_state *s, const struct sysreg_desc *d, uint64_t val)
         /* Bits that are not writable keep what they have: MPIDR_EL1 was set by the board. */
         s->sys[d->id] = (s->sys[d->id] & ~d->writable) | (val & d->writable);
         return;
-    case HOME_STATE:
-        write_state(s, d, val);
-        return;
+    case HOME_STATE: write_state(s, d, val); return;
     case HOME_CONST:
-    case HOME_RAZ_WI:
-        return;
+    case HOME_RAZ_WI: return;
     case HOME_COUNTER:
-    case HOME_BOARD:
-        break;
+    case HOME_BOARD: break;
     }
     BUG("%s is not written here", d->name);
 }
@@ -309,7 +239,7 @@ void sysreg_write(struct pe_state *s, const struct sysreg_desc *d, uint64_t val)
 /* DDI 0487, "ISS encoding for an exception from MSR, MRS, or System instruction execution in AArch64 state". */
 uint32_t sysreg_iss(uint16_t encoding, unsigned rt, bool read)
 {
-    uint32_t op0 = encoding >> 14, op1 = encoding >> 11 & 7, crn = encoding >> 7 & 15, crm = encoding >> 3 & 15,
-             op2 = encoding & 7;
+    uint32_t op0 = encoding >> 14, op1 = encoding >> 11 & 7, crn = encoding >> 7 & 15,
+             crm = encoding >> 3 & 15, op2 = encoding & 7;
     return op0 << 20 | op2 << 17 | op1 << 14 | crn << 10 | (rt & 31) << 5 | crm << 1 | (read ? 1 : 0);
 }

@@ -13,23 +13,23 @@
 
 /* Where the value lives. */
 enum sysreg_home {
-    HOME_STORAGE,  /* pe_state.sys[id], read and written under the masks */
-    HOME_CONST,    /* reads as `reset`, always (ID registers); writes are UNDEFINED unless the access says otherwise */
-    HOME_RAZ_WI,   /* reads 0, ignores writes */
-    HOME_STATE,    /* a field of pe_state (NZCV, DAIF, SP_EL0, ELR_EL1 ...): sysreg_read/write know it */
-    HOME_COUNTER,  /* CNTPCT_EL0, CNTVCT_EL0 and self-synchronised forms: the CPU's clock */
-    HOME_BOARD,    /* ICC_*, CNTP_*, CNTV_*: an exit to the VMM */
+    HOME_STORAGE, /* pe_state.sys[id], read and written under the masks */
+    HOME_CONST, /* reads as `reset`, always (ID registers); writes are UNDEFINED unless the access says otherwise */
+    HOME_RAZ_WI, /* reads 0, ignores writes */
+    HOME_STATE, /* a field of pe_state (NZCV, DAIF, SP_EL0, ELR_EL1 ...): sysreg_read/write know it */
+    HOME_COUNTER, /* CNTPCT_EL0, CNTVCT_EL0 and self-synchronised forms: the CPU's clock */
+    HOME_BOARD,   /* ICC_*, CNTP_*, CNTV_*: an exit to the VMM */
 };
 
 /* What the CPU must do after a write, as a set. */
 enum sysreg_effect {
     EFFECT_NONE = 0,
-    EFFECT_MMU = 1,      /* translation context changed: SCTLR, TCR, TTBRn, MAIR, PAN, UAO */
-    EFFECT_TLB = 2,      /* cached translations made under the old value must not be used: SCTLR, TCR, MAIR */
-    EFFECT_IRQ = 4,      /* look for interrupts again: DAIF */
-    EFFECT_FP = 8,       /* FP access may have changed: CPACR */
-    EFFECT_DEBUG = 16,   /* MDSCR, breakpoints */
-    EFFECT_VBAR = 32,    /* VBAR written: the fault explanation wants to know that it ever was */
+    EFFECT_MMU = 1, /* translation context changed: SCTLR, TCR, TTBRn, MAIR, PAN, UAO */
+    EFFECT_TLB = 2, /* cached translations made under the old value must not be used: SCTLR, TCR, MAIR */
+    EFFECT_IRQ = 4,    /* look for interrupts again: DAIF */
+    EFFECT_FP = 8,     /* FP access may have changed: CPACR */
+    EFFECT_DEBUG = 16, /* MDSCR, breakpoints */
+    EFFECT_VBAR = 32,  /* VBAR written: the fault explanation wants to know that it ever was */
 };
 
 /* Extra conditions under which EL0 (or EL1) access traps to EL1, beyond the minimum EL. */
@@ -40,12 +40,12 @@ enum sysreg_trap {
     TRAP_SCTLR_DZE_NO, /* DCZID_EL0: never traps, DZP reflects SCTLR_EL1.DZE at EL0 */
     TRAP_CNTKCTL_PCT,  /* CNTPCT_EL0 at EL0: CNTKCTL_EL1.EL0PCTEN */
     TRAP_CNTKCTL_VCT,
-    TRAP_CNTKCTL_FRQ,  /* CNTFRQ_EL0 at EL0: EL0PCTEN or EL0VCTEN */
-    TRAP_CNTKCTL_PT,   /* CNTP_* at EL0: EL0PTEN */
-    TRAP_CNTKCTL_VT,   /* CNTV_* at EL0: EL0VTEN */
-    TRAP_CPACR_FPEN,   /* FPCR, FPSR: EC 0x07 while FP is disabled */
-    TRAP_PMUSERENR,    /* PMU registers at EL0 */
-    TRAP_MDSCR_TDCC,   /* debug communication channel at EL0 */
+    TRAP_CNTKCTL_FRQ, /* CNTFRQ_EL0 at EL0: EL0PCTEN or EL0VCTEN */
+    TRAP_CNTKCTL_PT,  /* CNTP_* at EL0: EL0PTEN */
+    TRAP_CNTKCTL_VT,  /* CNTV_* at EL0: EL0VTEN */
+    TRAP_CPACR_FPEN,  /* FPCR, FPSR: EC 0x07 while FP is disabled */
+    TRAP_PMUSERENR,   /* PMU registers at EL0 */
+    TRAP_MDSCR_TDCC,  /* debug communication channel at EL0 */
 };
 
 struct sysreg_field {
@@ -56,14 +56,14 @@ struct sysreg_field {
 
 struct sysreg_desc {
     const char *name;
-    const char *text;  /* the long name, one line */
+    const char *text; /* the long name, one line */
     uint16_t encoding;
-    uint8_t home;      /* enum sysreg_home */
-    uint8_t read_el;   /* lowest EL that may read; 4: nobody */
-    uint8_t write_el;  /* lowest EL that may write; 4: nobody */
-    uint8_t trap;      /* enum sysreg_trap */
-    uint8_t effects;   /* set of enum sysreg_effect */
-    uint16_t id;       /* enum sysreg_id: index into pe_state.sys[] */
+    uint8_t home;     /* enum sysreg_home */
+    uint8_t read_el;  /* lowest EL that may read; 4: nobody */
+    uint8_t write_el; /* lowest EL that may write; 4: nobody */
+    uint8_t trap;     /* enum sysreg_trap */
+    uint8_t effects;  /* set of enum sysreg_effect */
+    uint16_t id;      /* enum sysreg_id: index into pe_state.sys[] */
     uint64_t reset;
     uint64_t writable; /* bits that a write changes; the others keep their reset value */
     const struct sysreg_field *field;

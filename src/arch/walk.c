@@ -67,13 +67,15 @@ gva_t walk_strip_tag(const struct pe_state *s, gva_t va, bool fetch)
 static unsigned granule_bits(uint64_t tcr, bool upper)
 {
     static const uint8_t tg0[] = {12, 16, 14, 12}, tg1[] = {12, 14, 12, 16};
-    return upper ? tg1[bits(tcr, TCR_EL1_TG1_LO + 1, TCR_EL1_TG1_LO)] : tg0[bits(tcr, TCR_EL1_TG0_LO + 1, TCR_EL1_TG0_LO)];
+    return upper ? tg1[bits(tcr, TCR_EL1_TG1_LO + 1, TCR_EL1_TG1_LO)]
+                 : tg0[bits(tcr, TCR_EL1_TG0_LO + 1, TCR_EL1_TG0_LO)];
 }
 
 /* AArch64.PhysicalAddressSize: 52 bits need the 64 KB granule, as there is no FEAT_LPA2. */
 static unsigned output_bits(uint64_t tcr, unsigned granule)
 {
-    static const uint8_t size[] = {32, 36, 40, 42, 44, 48, 52, 52 /* reserved: acts as the largest */};
+    static const uint8_t size[] = {32, 36, 40, 42,
+                                   44, 48, 52, 52 /* reserved: acts as the largest */};
     unsigned limit = granule == 16 ? WALK_PA_BITS : MIN(WALK_PA_BITS, 48);
     return MIN(size[bits(tcr, TCR_EL1_IPS_LO + 2, TCR_EL1_IPS_LO)], limit);
 }
@@ -166,12 +168,9 @@ static bool block_supported(const struct walk_params *p, int level)
 static unsigned contiguous_bits(const struct walk_params *p, int level)
 {
     switch (p->granule) {
-    case 12:
-        return 4;
-    case 14:
-        return level == 3 ? 7 : 5;
-    default:
-        return level == 1 ? 0 : 5;
+    case 12: return 4;
+    case 14: return level == 3 ? 7 : 5;
+    default: return level == 1 ? 0 : 5;
     }
 }
 
@@ -184,7 +183,8 @@ static void set_fault(struct walk_result *res, unsigned fsc, int level)
 static void record(struct walk_result *res, int level, gpa_t gpa, uint64_t desc, const char *kind)
 {
     if (res->nr_steps < WALK_MAX_STEPS)
-        res->step[res->nr_steps++] = (struct walk_step){.level = level, .desc_gpa = gpa, .desc = desc, .kind = kind};
+        res->step[res->nr_steps++] =
+            (struct walk_step){.level = level, .desc_gpa = gpa, .desc = desc, .kind = kind};
 }
 
 /* AArch64.S1DisabledOutput. */
@@ -210,8 +210,8 @@ static void walk_disabled(const struct pe_state *s, const struct walk_request *r
 }
 
 /* AArch64.S1DirectBasePermissions, AArch64.S1CheckPermissions: can_* for the level and the PAN state of rq. */
-static void apply_permissions(const struct walk_params *p, const struct walk_request *rq, uint64_t desc,
-                              const struct table_limits *t, struct walk_result *res)
+static void apply_permissions(const struct walk_params *p, const struct walk_request *rq,
+                              uint64_t desc, const struct table_limits *t, struct walk_result *res)
 {
     bool dbm = p->hd && (desc & DESC_DBM); /* writable: the walk cleans AP[2] when it is written */
     bool read_only = ((desc & DESC_AP2) && !dbm) || t->no_write;
@@ -246,8 +246,9 @@ static void apply_attributes(const struct pe_state *s, uint64_t desc, struct wal
 }
 
 /* The leaf at level: address size, access flag, permissions, hardware update. False: it changed meanwhile, walk again. */
-static bool finish_leaf(const struct pe_state *s, const struct walk_mem *m, const struct walk_request *rq,
-                        const struct walk_params *p, const struct table_limits *t, int level, gpa_t desc_gpa, uint64_t desc,
+static bool finish_leaf(const struct pe_state *s, const struct walk_mem *m,
+                        const struct walk_request *rq, const struct walk_params *p,
+                        const struct table_limits *t, int level, gpa_t desc_gpa, uint64_t desc,
                         struct walk_result *res)
 {
     unsigned shift = level_shift(p, level);
@@ -262,7 +263,9 @@ static bool finish_leaf(const struct pe_state *s, const struct walk_mem *m, cons
         return true;
     }
     apply_permissions(p, rq, desc, t, res);
-    if (!(rq->access == WALK_READ ? res->can_read : rq->access == WALK_WRITE ? res->can_write : res->can_fetch)) {
+    if (!(rq->access == WALK_READ    ? res->can_read
+          : rq->access == WALK_WRITE ? res->can_write
+                                     : res->can_fetch)) {
         /* SettingAccessFlagPermitted leaves open whether AF is set after a permission fault: it is not. */
         set_fault(res, FSC_PERMISSION, level);
         return true;
@@ -293,8 +296,9 @@ static bool finish_leaf(const struct pe_state *s, const struct walk_mem *m, cons
 }
 
 /* AArch64.S1Walk and the update at the end of AArch64.S1Translate. False: a descriptor changed under the update. */
-static bool walk_tables(const struct pe_state *s, const struct walk_mem *m, const struct walk_request *rq,
-                        const struct walk_params *p, struct walk_result *res)
+static bool walk_tables(const struct pe_state *s, const struct walk_mem *m,
+                        const struct walk_request *rq, const struct walk_params *p,
+                        struct walk_result *res)
 {
     struct table_limits limits = {0};
     int level = start_level(p);
@@ -319,7 +323,8 @@ static bool walk_tables(const struct pe_state *s, const struct walk_mem *m, cons
             set_fault(res, FSC_TRANSLATION, level);
             return true;
         }
-        if (level == LAST_LEVEL ? !(desc & DESC_TABLE) : !(desc & DESC_TABLE) && !block_supported(p, level)) {
+        if (level == LAST_LEVEL ? !(desc & DESC_TABLE)
+                                : !(desc & DESC_TABLE) && !block_supported(p, level)) {
             record(res, level, gpa, desc, "reserved");
             set_fault(res, FSC_TRANSLATION, level);
             return true;
@@ -346,7 +351,8 @@ static bool walk_tables(const struct pe_state *s, const struct walk_mem *m, cons
 }
 
 /* AArch64.S1Translate. */
-void walk_el10(const struct pe_state *s, const struct walk_mem *m, const struct walk_request *rq, struct walk_result *res)
+void walk_el10(const struct pe_state *s, const struct walk_mem *m, const struct walk_request *rq,
+               struct walk_result *res)
 {
     *res = (struct walk_result){0};
     if (!(SYS(s, SCTLR_EL1) & SCTLR_EL1_M)) {

@@ -29,18 +29,18 @@ struct walk_step {
 struct walk_result {
     bool ok;
     /* Valid when ok. */
-    gpa_t pa;             /* of the address asked for */
-    uint64_t page_len;    /* bytes of the smallest unit that maps alike: granule, block, or contiguous run; 4096 with the MMU off */
+    gpa_t pa;          /* of the address asked for */
+    uint64_t page_len; /* bytes of the smallest unit that maps alike: granule, block, or contiguous run; 4096 with the MMU off */
     bool can_read, can_write, can_fetch; /* for the EL and PAN/UAO state that were asked for */
-    bool writable_dirty;  /* a store needs no further hardware dirty update */
-    bool global;          /* not tagged with the ASID (nG = 0) */
-    bool guarded;         /* GP: BTI applies */
-    bool device;          /* Device memory: alignment is checked */
-    uint8_t attr;         /* the MAIR byte */
-    uint8_t shareability; /* PAR_EL1.SH */
+    bool writable_dirty;                 /* a store needs no further hardware dirty update */
+    bool global;                         /* not tagged with the ASID (nG = 0) */
+    bool guarded;                        /* GP: BTI applies */
+    bool device;                         /* Device memory: alignment is checked */
+    uint8_t attr;                        /* the MAIR byte */
+    uint8_t shareability;                /* PAR_EL1.SH */
     /* Valid when not ok. */
-    uint8_t fsc;  /* fault status code with the level */
-    bool s1ptw;   /* stage 2 only; always false for now */
+    uint8_t fsc; /* fault status code with the level */
+    bool s1ptw;  /* stage 2 only; always false for now */
     /* Always valid. */
     unsigned nr_steps;
     struct walk_step step[WALK_MAX_STEPS];
@@ -56,7 +56,8 @@ struct walk_request {
 
 /* Translates under the EL1&0 regime of s: SCTLR_EL1, TCR_EL1, TTBRn_EL1, MAIR_EL1. With SCTLR_EL1.M = 0 it is the identity, Device-nGnRnE
  * for data, and an address beyond the implemented size is an address size fault at level 0. */
-void walk_el10(const struct pe_state *s, const struct walk_mem *m, const struct walk_request *rq, struct walk_result *res);
+void walk_el10(const struct pe_state *s, const struct walk_mem *m, const struct walk_request *rq,
+               struct walk_result *res);
 
 /* The address with a tag byte removed as TBI says for va (and for instruction fetch TBID): what goes to FAR is still va. */
 gva_t walk_strip_tag(const struct pe_state *s, gva_t va, bool fetch);
