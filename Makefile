@@ -226,7 +226,7 @@ format-check:
 	@clang-format --dry-run -Werror $(FORMAT_SRC)
 
 lint: all
-	$(Q)$(PYTHON) tools/lint.py --build $(OUT)
+	$(Q)$(PYTHON) tools/lint.py
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1

@@ -235,8 +235,8 @@ int load_file(const char *option, const char *path, uint64_t limit, uint8_t **bu
 {
     char what[ERR_TEXT_LEN / 2];
     snprintf(what, sizeof(what), "%s %s", option, path);
-    int fd;
-    int64_t size;
+    int fd = -1;
+    int64_t size = 0;
     int r = open_input(what, path, &fd, &size, e);
     if (r < 0)
         return r;
@@ -253,7 +253,7 @@ int load_file(const char *option, const char *path, uint64_t limit, uint8_t **bu
         r = err_set(e, ENOMEM, "%s: out of memory", what);
         goto out;
     }
-    size_t got;
+    size_t got = 0;
     r = read_fully(what, fd, b, (size_t)size, &got, e);
     if (r == 0 && got == 0)
         r = err_set(e, ENODATA, "%s: the file is empty", what);
@@ -272,10 +272,10 @@ out:
 static int load_raw(const char *what, const struct ram *ram, struct load_map *m, const char *path,
                     gpa_t at, uint64_t *len, struct err *e)
 {
-    int fd;
-    int64_t size;
+    int fd = -1;
+    int64_t size = 0;
     uint8_t *buf = NULL;
-    size_t got;
+    size_t got = 0;
     char where[160];
     const struct ram_region *g = ram_find(ram, at);
     if (!g)
@@ -289,7 +289,7 @@ static int load_raw(const char *what, const struct ram *ram, struct load_map *m,
         r = read_stream(what, fd, g->len - (at - g->base), &buf, &got, e);
         if (r == 0)
             r = load_map_add(m, ram, at, got, what, e);
-        if (r == 0)
+        if (r == 0 && buf)
             memcpy(host, buf, got);
     } else {
         r = load_map_add(m, ram, at, (uint64_t)size, what, e);

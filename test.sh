@@ -1,0 +1,174 @@
+#!/usr/bin/env bash
+# Every test there is, from nothing: installs what the tests need (and says so), builds, runs, and ends with one line
+#   N passed, N failed, N skipped
+# and a status that is 0 only when nothing failed.
+#
+#   ./test.sh                 everything
+#   ./test.sh STAGE...        only these stages; ./test.sh --list names them
+#   TEST_FULL=1 ./test.sh     the long form: more instruction cases and longer fuzzing
+set -u
+me=test.sh
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd) || exit 1
+cd "$here" || exit 1
+# shellcheck source=tools/deps.sh
+. tools/deps.sh
+
+WERROR=1
+export WERROR PYTHONDONTWRITEBYTECODE=1
+if [ -n "${TEST_FULL:-}" ]; then fuzz_seconds=60; lint_seconds=600; else fuzz_seconds=4; lint_seconds=60; fi
+
+# ---- what the tests need ---------------------------------------------------------------------------------------------------
+
+need_test_tools()
+{
+    need_build_tools
+    [ "$(uname -s)" = Darwin ] && return 0
+    local pkgs=() version
+    have clang || pkgs+=(clang)
+    # libFuzzer and the sanitizers of clang are a package of its version.
+    if ! have clang || ! printf 'int LLVMFuzzerTestOneInput(const char*d,unsigned long n){return d&&n>9;}' |
+        clang -fsanitize=fuzzer,address -x c -o /dev/null - 2>/dev/null; then
+        version=$(clang --version 2>/dev/null | sed -n 's/.*version \([0-9]*\).*/\1/p;q')
+        pkgs+=("libclang-rt-${version:-14}-dev")
+    fi
+    have clang-format || pkgs+=(clang-format)
+    have clang-tidy || pkgs+=(clang-tidy)
+    have cppcheck || pkgs+=(cppcheck)
+    have shellcheck || pkgs+=(shellcheck)
+    have qemu-aarch64 || pkgs+=(qemu-user)
+    have qemu-system-aarch64 || pkgs+=(qemu-system-arm)
+    have aarch64-linux-gnu-gcc || pkgs+=(gcc-aarch64-linux-gnu libc6-dev-arm64-cross)
+    have pkg-config || pkgs+=(pkg-config)
+    cc_has cmocka.h || pkgs+=(libcmocka-dev)
+    cc_has libfdt.h || pkgs+=(libfdt-dev)
+    cc_has capstone/capstone.h || pkgs+=(libcapstone-dev)
+    have man || pkgs+=(man-db)
+    if [ ${#pkgs[@]} -gt 0 ]; then
+        # What stays missing makes its stage a loud SKIP or a failure; the others still tell something.
+        install_packages "the test run" "${pkgs[@]}" || say "going on without them"
+    fi
+}
+
+# ---- stages ----------------------------------------------------------------------------------------------------------------
+
+# Each prints what it did; if its last line is a summary, that is counted, else its exit status is one test.
+
+stage_format()
+{
+    have clang-format || { echo "SKIP format: clang-format is not installed"; echo "0 passed, 0 failed, 1 skipped"; return; }
+    make -s format-check
+}
+
+stage_layers() { python3 tools/check_layers.py && python3 tools/check_size.py; }
+
+stage_shell()
+{
+    have shellcheck || { echo "SKIP shell: shellcheck is not installed"; echo "0 passed, 0 failed, 1 skipped"; return; }
+    local f files=(run.sh test.sh tools/deps.sh .ci/run)
+    while IFS= read -r f; do files+=("$f"); done < <(find tests bench tools -name '*.sh' -not -name deps.sh 2>/dev/null | sort)
+    shellcheck -x "${files[@]}"
+}
+
+stage_build() { make "-j$jobs" all; }
+
+stage_clang()
+{
+    have clang || { echo "SKIP clang: not installed"; echo "0 passed, 0 failed, 1 skipped"; return; }
+    make "-j$jobs" CC=clang BUILD=debug prog
+}
+
+stage_lint() { python3 tools/lint.py --seconds "$lint_seconds"; }
+
+stage_unit() { make -s "-j$jobs" unit-bins >/dev/null && make -s unit; }
+
+stage_asan() { make -s "-j$jobs" BUILD=asan prog unit-bins >/dev/null && make -s BUILD=asan unit; }
+
+stage_kernels() { python3 tests/run_python.py test_kernels; }
+
+stage_isa()
+{
+    if [ -n "${TEST_FULL:-}" ]; then tests/isa/run.sh --cases 2000; else tests/isa/run.sh; fi
+}
+
+# The command line, bad input, the terminal, the generators' bad input, the layer check's own test and whatever else is there; not
+# what has a stage of its own.
+stage_python()
+{
+    local f names=()
+    for f in tests/test_*.py; do
+        f=$(basename "$f" .py)
+        [ "$f" = test_kernels ] || names+=("$f")
+    done
+    python3 tests/run_python.py "${names[@]}"
+}
+
+stage_fuzz()
+{
+    have clang || { echo "SKIP fuzz: clang is not installed"; echo "0 passed, 0 failed, 1 skipped"; return; }
+    make -s "-j$jobs" BUILD=fuzz fuzz-bins >/dev/null && make -s BUILD=fuzz FUZZ_SECONDS=$fuzz_seconds fuzz
+}
+
+stages=(format layers shell build clang unit asan python kernels isa fuzz lint)
+
+# ---- running them ----------------------------------------------------------------------------------------------------------
+
+passed=0 failed=0 skipped=0 failed_stages=''
+
+run_stage()
+{
+    local name=$1 status=0 start=$SECONDS last p f s word
+    printf '== %s\n' "$name"
+    "stage_$name" >"$log" 2>&1 || status=$?
+    last=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$log" | tail -n 1)
+    if [ -n "$last" ]; then
+        # shellcheck disable=SC2086
+        set -- $last
+        p=$1 f=$3 s=$5
+        # A stage that fails says so in its numbers too.
+        if [ $status != 0 ] && [ "$f" = 0 ]; then f=1; fi
+    elif [ $status = 0 ]; then
+        p=1 f=0 s=0
+    else
+        p=0 f=1 s=0
+    fi
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+    if [ "$f" != 0 ]; then
+        word=FAIL
+        failed_stages="$failed_stages $name"
+        cat "$log"
+    else
+        word=ok
+        grep -E '^(SKIP|seed)' "$log"
+    fi
+    printf '%-4s %-10s %4d passed, %d failed, %d skipped  (%d s)\n' "$word" "$name" "$p" "$f" "$s" $((SECONDS - start))
+}
+
+main()
+{
+    local s known
+    if [ "${1:-}" = --list ]; then
+        printf '%s\n' "${stages[@]}"
+        return 0
+    fi
+    for s in "$@"; do
+        known=no
+        for k in "${stages[@]}"; do [ "$k" = "$s" ] && known=yes; done
+        [ $known = yes ] || die "no stage $s; the stages are: ${stages[*]}"
+    done
+    need_test_tools
+    jobs=$(nr_cpus)
+    log=$(mktemp)
+    trap 'rm -f "$log"' EXIT
+    if [ $# -gt 0 ]; then
+        [ "$1" = build ] || make -s "-j$jobs" all >"$log" 2>&1 || { cat "$log"; die "the build failed"; }
+        for s in "$@"; do run_stage "$s"; done
+    else
+        for s in "${stages[@]}"; do run_stage "$s"; done
+    fi
+    [ -z "$failed_stages" ] || printf 'failed:%s\n' "$failed_stages"
+    [ $skipped = 0 ] || printf '%d SKIPPED: see the lines that begin with SKIP\n' "$skipped"
+    printf '%d passed, %d failed, %d skipped\n' $passed $failed $skipped
+    [ $failed = 0 ]
+}
+
+main "$@"
