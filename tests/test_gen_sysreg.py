@@ -5,6 +5,7 @@ makes of a good file the C that the file says. Run: python3 tests/test_gen_sysre
 import glob
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -111,6 +112,36 @@ class GoodInput(unittest.TestCase):
             self.assertEqual("#define CPACR_EL1_FPEN UINT64_C(0x300000)\n" in fields, fpen)
             pfr0 = "0x1101000011%s0011" % ("00" if fpen else "ff")
             self.assertIn("#define ID_AA64PFR0_EL1_RESET UINT64_C(%s)\n" % pfr0, fields)
+
+
+AS = shutil.which("aarch64-linux-gnu-as")
+OBJCOPY = shutil.which("aarch64-linux-gnu-objcopy")
+
+
+@unittest.skipUnless(AS and OBJCOPY, "no aarch64-linux-gnu binutils")
+class Encodings(unittest.TestCase):
+    def test_names_encode_as_the_assembler_has_them(self):
+        with tempfile.TemporaryDirectory() as tmp:
+            self.assertEqual(generate(SPEC, tmp).returncode, 0)
+            with open(os.path.join(tmp, "sysreg_table.c"), encoding="utf-8") as f:
+                rows = re.findall(r'\.name = "(\w+)".*?SYSREG_ENC\(([\d, ]+)\).*?\.read_el = (\d)', f.read(), re.S)
+            rows = [r for r in rows if not re.match(r"S\d_", r[0])]
+            self.assertGreater(len(rows), 100)
+            source, obj, binary = (os.path.join(tmp, n) for n in ("a.s", "a.o", "a.bin"))
+            with open(source, "w", encoding="utf-8") as f:
+                f.write(".arch armv8.5-a+sve\n")
+                for name, _, read_el in rows:
+                    f.write("mrs x0, %s\n" % name if int(read_el) < 4 else "msr %s, x0\n" % name)
+            subprocess.run([AS, "-o", obj, source], check=True)
+            subprocess.run([OBJCOPY, "-O", "binary", obj, binary], check=True)
+            with open(binary, "rb") as f:
+                code = f.read()
+            self.assertEqual(len(code), 4 * len(rows))
+            for i, (name, enc, _) in enumerate(rows):
+                word = int.from_bytes(code[4 * i : 4 * i + 4], "little")
+                op0, op1, crn, crm, op2 = map(int, enc.split(","))
+                want = op0 << 14 | op1 << 11 | crn << 7 | crm << 3 | op2
+                self.assertEqual(word >> 5 & 0xFFFF, want, name)
 
 
 if __name__ == "__main__":

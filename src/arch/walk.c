@@ -141,10 +141,8 @@ static gpa_t table_base(const struct walk_params *p, int level)
     unsigned size_bits = 64 - p->txsz - level_shift(p, level) + 3;
     gpa_t base = p->ttbr & TTBR0_EL1_BADDR;
 
-    if (p->granule == 16 && p->oa_bits == 52) {
+    if (p->granule == 16 && p->oa_bits == 52)
         base = bits(p->ttbr, 47, 6) << 6 | bits(p->ttbr, 5, 2) << 48;
-        size_bits = MAX(size_bits, 6);
-    }
     return align_down(base, BIT64(size_bits));
 }
 
