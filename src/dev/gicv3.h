@@ -2,7 +2,7 @@
  *
  * Threads: gic_set_spi/ppi on any thread; gic_sysreg_* on the thread of the vCPU named; MMIO through the bus. One lock inside,
  * taken last in the lock order. The result for a CPU is its IRQ and FIQ level, handed to gic_config.set_irq under that lock:
- * the callback must not call back into the GIC nor take other locks.*/
+ * the callback must not call back into the GIC nor take other locks. It is called on a change only. */
 #ifndef VIBE_DEV_GICV3_H
 #define VIBE_DEV_GICV3_H
 
@@ -23,7 +23,13 @@ struct gicv3 *gic_create(const struct gic_config *cfg, gpa_t dist_base, gpa_t re
 void gic_destroy(struct gicv3 *g);
 struct device *gic_dist(struct gicv3 *g);
 struct device *gic_redist(struct gicv3 *g);
-void gic_reset(struct gicv3 *g);
+void gic_reset(struct gicv3 *g); /* the wires keep their level: they are the devices' */
+
+/* One CPU is powered on again (PSCI CPU_ON): its CPU interface is reset, its redistributor is not. */
+void gic_reset_cpu(struct gicv3 *g, unsigned cpu);
+
+/* After a snapshot has put the distributor's state field back: everything derived from it, and the lines. */
+void gic_rebuild(struct gicv3 *g);
 
 void gic_set_spi(struct gicv3 *g, unsigned intid, bool level);               /* 32 <= intid < 32 + nr_spis */
 void gic_set_ppi(struct gicv3 *g, unsigned cpu, unsigned intid, bool level); /* 16 <= intid < 32 */
@@ -32,7 +38,8 @@ void gic_set_ppi(struct gicv3 *g, unsigned cpu, unsigned intid, bool level); /* 
 bool gic_sysreg_read(struct gicv3 *g, unsigned cpu, uint16_t encoding, uint64_t *val);
 bool gic_sysreg_write(struct gicv3 *g, unsigned cpu, uint16_t encoding, uint64_t val);
 
-/* Whether any enabled interrupt of an enabled group could ever be signalled to this CPU. False makes a WFI a yield. No lock; a few nanoseconds. */
+/* Whether any enabled interrupt of an enabled group could ever be signalled to this CPU, were it to become pending: false while
+ * its redistributor sleeps (GICR_WAKER) or ICC_PMR_EL1 is 0. False makes a WFI a yield. No lock; a few nanoseconds. */
 bool gic_can_wake(const struct gicv3 *g, unsigned cpu);
 
 /* The lines as they are now, for a WFI that is about to sleep. No lock. */

@@ -22,6 +22,7 @@ struct gtimer {
         uint32_t ctl; /* ENABLE, IMASK; ISTATUS is computed */
         bool level;   /* as last told to the interrupt controller */
     } phys, virt;
+    uint64_t deadline_ns; /* computed by every write and poll; after changing base_ns or cntvoff by hand, poll */
     void (*set_ppi)(void *opaque, unsigned intid, bool level);
     void *opaque;
 };

@@ -1,0 +1,143 @@
+/* The generic timers of one vCPU: CNTP_* and CNTV_*, their two PPIs, and when they next change.
+ *
+ * Everything that can move a line (a register write, a poll) ends in update(), which also works out the one time at which a line
+ * will move by itself, so that gtimer_deadline() is a load. A count never wraps for a physical counter of 62.5 MHz; a virtual
+ * one does when CNTVOFF is ahead of it, and then a line may also fall.
+ *
+ * Threads: the vCPU's own. Specification: DDI 0487, "The Generic Timer in AArch64 state", "Timers". */
+#include "dev/gtimer.h"
+
+#include "arch/sysreg.h"
+#include "base/bits.h"
+
+#define CNTP_TVAL_EL0 SYSREG_ENC(3, 3, 14, 2, 0)
+#define CNTP_CTL_EL0 SYSREG_ENC(3, 3, 14, 2, 1)
+#define CNTP_CVAL_EL0 SYSREG_ENC(3, 3, 14, 2, 2)
+#define CNTV_TVAL_EL0 SYSREG_ENC(3, 3, 14, 3, 0)
+#define CNTV_CTL_EL0 SYSREG_ENC(3, 3, 14, 3, 1)
+#define CNTV_CVAL_EL0 SYSREG_ENC(3, 3, 14, 3, 2)
+
+#define CTL_ENABLE 1u
+#define CTL_IMASK 2u
+#define CTL_ISTATUS 4u
+
+/* The physical count. Host time before base_ns is not supposed to be seen; it counts as 0. */
+static uint64_t count_at(const struct gtimer *t, uint64_t now_ns)
+{
+    return now_ns > t->base_ns ? (now_ns - t->base_ns) / GTIMER_TICK_NS : 0;
+}
+
+/* The first nanosecond of a physical count; UINT64_MAX: beyond what host time can express. */
+static uint64_t time_of(const struct gtimer *t, uint64_t count)
+{
+    if (count > (UINT64_MAX - t->base_ns) / GTIMER_TICK_NS)
+        return UINT64_MAX;
+    return t->base_ns + count * GTIMER_TICK_NS;
+}
+
+/* TimerConditionMet, unsigned. */
+static bool condition_met(const struct gtimer_channel *c, uint64_t offset, uint64_t count)
+{
+    return count - offset >= c->cval;
+}
+
+/* When the line of a channel next moves by itself. The channel's own count, count - offset modulo 2^64, has passed 0 if offset
+ * is not ahead of the physical count, and then never wraps; else it wraps to 0 when the physical count reaches offset. */
+static uint64_t next_change(const struct gtimer *t, const struct gtimer_channel *c, uint64_t offset, uint64_t count)
+{
+    bool ahead = offset > count;
+    if ((c->ctl & (CTL_ENABLE | CTL_IMASK)) != CTL_ENABLE)
+        return UINT64_MAX;
+    if (condition_met(c, offset, count))
+        return ahead && c->cval ? time_of(t, offset) : UINT64_MAX;
+    uint64_t left = c->cval - (count - offset); /* no wrap: the count is below CVAL */
+    return left > UINT64_MAX - count ? UINT64_MAX : time_of(t, count + left);
+}
+
+static void update_channel(struct gtimer *t, struct gtimer_channel *c, uint64_t offset, unsigned intid, uint64_t count)
+{
+    bool level = (c->ctl & (CTL_ENABLE | CTL_IMASK)) == CTL_ENABLE && condition_met(c, offset, count);
+    if (level == c->level)
+        return;
+    c->level = level;
+    t->set_ppi(t->opaque, intid, level);
+}
+
+static void update(struct gtimer *t, uint64_t now_ns)
+{
+    uint64_t count = count_at(t, now_ns);
+    update_channel(t, &t->phys, 0, GTIMER_INTID_PHYS, count);
+    update_channel(t, &t->virt, t->cntvoff, GTIMER_INTID_VIRT, count);
+    uint64_t phys = next_change(t, &t->phys, 0, count), virt = next_change(t, &t->virt, t->cntvoff, count);
+    t->deadline_ns = MIN(phys, virt);
+}
+
+void gtimer_init(struct gtimer *t, uint64_t base_ns, void (*set_ppi)(void *opaque, unsigned intid, bool level), void *opaque)
+{
+    *t = (struct gtimer){.base_ns = base_ns, .deadline_ns = UINT64_MAX, .set_ppi = set_ppi, .opaque = opaque};
+}
+
+void gtimer_reset(struct gtimer *t)
+{
+    t->phys.ctl = t->virt.ctl = 0;
+    t->phys.cval = t->virt.cval = 0;
+    update(t, t->base_ns); /* at no time is a line of a disabled timer high */
+}
+
+/* TVAL: 0, CTL: 1, CVAL: 2; null when the encoding is no timer register. */
+static struct gtimer_channel *decode(struct gtimer *t, uint16_t encoding, unsigned *reg, uint64_t *offset)
+{
+    *reg = encoding & 7;
+    switch (encoding) {
+    case CNTP_TVAL_EL0:
+    case CNTP_CTL_EL0:
+    case CNTP_CVAL_EL0: *offset = 0; return &t->phys;
+    case CNTV_TVAL_EL0:
+    case CNTV_CTL_EL0:
+    case CNTV_CVAL_EL0: *offset = t->cntvoff; return &t->virt;
+    default: return NULL;
+    }
+}
+
+bool gtimer_sysreg_read(struct gtimer *t, uint16_t encoding, uint64_t now_ns, uint64_t *val)
+{
+    unsigned reg;
+    uint64_t offset = 0, count = count_at(t, now_ns);
+    const struct gtimer_channel *c = decode(t, encoding, &reg, &offset);
+    if (!c)
+        return false;
+    if (reg == 0)
+        *val = (uint32_t)(c->cval - (count - offset));
+    else if (reg == 1) /* "CNTP_CTL_EL0": ISTATUS does not heed IMASK; UNKNOWN while disabled, here 0 */
+        *val = c->ctl | (c->ctl & CTL_ENABLE && condition_met(c, offset, count) ? CTL_ISTATUS : 0);
+    else
+        *val = c->cval;
+    return true;
+}
+
+bool gtimer_sysreg_write(struct gtimer *t, uint16_t encoding, uint64_t now_ns, uint64_t val)
+{
+    unsigned reg;
+    uint64_t offset = 0;
+    struct gtimer_channel *c = decode(t, encoding, &reg, &offset);
+    if (!c)
+        return false;
+    if (reg == 0)
+        c->cval = count_at(t, now_ns) - offset + (uint64_t)sext(val, 32);
+    else if (reg == 1)
+        c->ctl = (uint32_t)val & (CTL_ENABLE | CTL_IMASK);
+    else
+        c->cval = val;
+    update(t, now_ns);
+    return true;
+}
+
+uint64_t gtimer_deadline(const struct gtimer *t)
+{
+    return t->deadline_ns;
+}
+
+void gtimer_poll(struct gtimer *t, uint64_t now_ns)
+{
+    update(t, now_ns);
+}
