@@ -439,6 +439,7 @@ static const char help_status[] =
     "Exit status:\n"
     "  0                    The guest powered off or reported success\n"
     "  N                    The guest's own code, where it gave one\n"
+    "  1                    vibevmm itself failed: its backend, an output file\n"
     "  2                    Bad usage or bad input\n"
     "  3                    --timeout ran out\n"
     "  4                    The guest is stuck in a fault that it cannot leave\n"
@@ -459,9 +460,11 @@ static void print_option(FILE *out, const struct option_desc *d)
                      d->arg ? d->arg : "",
                      d->kind == ARG_OPTIONAL || d->kind == ARG_NEXT_WORD ? "]" : "");
     const char *line = d->help;
-    fprintf(out, "  %-20s ", head);
+    /* A head too long for its column stands on a line of its own. */
     if (n > 20)
-        fprintf(out, "\n%23s", "");
+        fprintf(out, "  %s\n%23s", head, "");
+    else
+        fprintf(out, "  %-20s ", head);
     while (*line) {
         size_t len = strcspn(line, "\n");
         fprintf(out, "%.*s\n", (int)len, line);

@@ -155,14 +155,13 @@ static int open_input(const char *what, const char *path, int *fd, int64_t *len,
         r = err_set(e, errno, "%s: %s", what, strerror(errno));
     else if (S_ISDIR(st.st_mode))
         r = err_set(e, EISDIR, "%s: is a directory, not a file", what);
-    else if (S_ISREG(st.st_mode) && st.st_size == 0)
-        r = err_set(e, ENODATA, "%s: the file is empty", what);
     if (r < 0) {
         close(f);
         return r;
     }
     *fd = f;
-    *len = S_ISREG(st.st_mode) ? (int64_t)st.st_size : -1;
+    /* Files in /proc say 0 and have contents. */
+    *len = S_ISREG(st.st_mode) && st.st_size > 0 ? (int64_t)st.st_size : -1;
     return 0;
 }
 

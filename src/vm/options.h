@@ -55,6 +55,8 @@ struct vm_options {
     unsigned nr_loads;
     struct vm_load load[VM_MAX_LOADS];
 
+    uint64_t start_ns; /* os_now_ns() when the process started: the first console byte is timed from there */
+
     /* For the command line, after and around the run. */
     uint64_t timeout_ns; /* 0: none */
     int log_level;       /* enum log_level */

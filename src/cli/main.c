@@ -1,0 +1,274 @@
+/* The program: options, one VM, the I/O loop, and what is left to show at the end. The only file that decides the exit status.
+ * Main thread. */
+#include "base/bits.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/os.h"
+#include "cli/io_loop.h"
+#include "cli/options.h"
+#include "cli/terminal.h"
+#include "cli/version.h"
+#include "dev/chardev.h"
+#include "mem/ram.h"
+#include "vm/stats.h"
+#include "vm/vm.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* As --help status tells them. */
+enum status {
+    STATUS_OK = 0,
+    STATUS_FAILED = 1, /* vibevmm itself: the backend, an output file */
+    STATUS_USAGE = 2,
+    STATUS_TIMEOUT = 3,
+    STATUS_STUCK = 4,
+    STATUS_SIGNAL = 128, /* + its number */
+};
+
+/* Files that are written at the end, opened before the run: an hour's work should not end at a wrong folder name. */
+struct outputs {
+    FILE *stats;
+    FILE *dump[VM_MAX_DUMPS];
+};
+
+/* One line whatever is in it: file names may hold anything. */
+static void print_error(const struct err *e)
+{
+    char line[ERR_TEXT_LEN];
+    size_t n = 0;
+    for (; e->text[n] && n < sizeof(line) - 1; n++) {
+        unsigned char c = (unsigned char)e->text[n];
+        line[n] = c < 0x20 || c == 0x7f ? '?' : e->text[n];
+    }
+    line[n] = 0;
+    terminal_restore();
+    fprintf(stderr, "vibevmm: %s\n", line);
+}
+
+static int open_output(const char *option, const char *path, FILE **f, struct err *e)
+{
+    /* Not emptied yet: what is there is kept if the run does not come to its end. */
+    *f = fopen(path, "ab");
+    return *f ? 0 : err_set(e, errno, "%s %s: %s", option, path, strerror(errno));
+}
+
+static int open_outputs(struct outputs *out, const struct vm_options *v, struct err *e)
+{
+    int r = 0;
+    if (v->stats_path)
+        r = open_output("--stats", v->stats_path, &out->stats, e);
+    for (unsigned i = 0; i < v->nr_dumps && r == 0; i++)
+        r = open_output("--dump-memory", v->dump[i].path, &out->dump[i], e);
+    return r;
+}
+
+static void close_outputs(struct outputs *out)
+{
+    if (out->stats)
+        fclose(out->stats);
+    for (unsigned i = 0; i < VM_MAX_DUMPS; i++)
+        if (out->dump[i])
+            fclose(out->dump[i]);
+    *out = (struct outputs){0};
+}
+
+/* Every byte of [base, base + len) is memory; *piece is how far the region of base goes. */
+static bool memory_piece(const struct ram *r, gpa_t base, uint64_t len, uint64_t *piece)
+{
+    const struct ram_region *g = ram_find(r, base);
+    if (!g)
+        return false;
+    *piece = MIN(len, g->len - (base - g->base));
+    return true;
+}
+
+static int check_dumps(const struct vm_options *v, const struct ram *ram, struct err *e)
+{
+    for (unsigned i = 0; i < v->nr_dumps; i++) {
+        const struct vm_dump *d = &v->dump[i];
+        uint64_t piece;
+        for (uint64_t done = 0; done < d->len; done += piece)
+            if (!memory_piece(ram, d->base + done, d->len - done, &piece))
+                return err_set(e, EFAULT,
+                               "--dump-memory 0x%" PRIx64 ":0x%" PRIx64 ": 0x%" PRIx64
+                               " is not in guest memory; choose a range inside it or give a larger --mem",
+                               d->base, d->len, d->base + done);
+    }
+    return 0;
+}
+
+/* Empties a file that open_output() opened. */
+static bool restart_output(FILE *f)
+{
+    /* A pipe or a device has nothing to empty. */
+    return ftruncate(fileno(f), 0) == 0 || errno == EINVAL;
+}
+
+static int write_dump(FILE *f, const struct vm_dump *d, const struct ram *ram, struct err *e)
+{
+    bool good = restart_output(f);
+    uint64_t piece = 0;
+    for (uint64_t done = 0; good && done < d->len; done += piece) {
+        BUG_ON(!memory_piece(ram, d->base + done, d->len - done, &piece));
+        const void *p = ram_ptr(ram, d->base + done, piece, false);
+        good = fwrite(p, 1, (size_t)piece, f) == piece;
+    }
+    if (!good || fflush(f) != 0)
+        return err_set(e, errno ? errno : EIO, "--dump-memory %s: %s", d->path, strerror(errno));
+    return 0;
+}
+
+static int write_stats(FILE *f, const struct vm_options *v, const struct vm_stats *s, struct err *e)
+{
+    switch (v->stats) {
+    case VM_STATS_NONE: return 0;
+    case VM_STATS_BOX: stats_print_box(stderr, s); return 0;
+    case VM_STATS_JSON: break;
+    }
+    if (!f) {
+        stats_print_json(stderr, s);
+        return 0;
+    }
+    bool good = restart_output(f);
+    if (good)
+        stats_print_json(f, s);
+    if (!good || fflush(f) != 0 || ferror(f))
+        return err_set(e, errno ? errno : EIO, "--stats %s: %s", v->stats_path, strerror(errno));
+    return 0;
+}
+
+static int exit_status(const struct vm_outcome *o, const struct io_loop_result *loop)
+{
+    switch (o->reason) {
+    case VM_STOP_POWEROFF: return STATUS_OK;
+    case VM_STOP_RESET: return STATUS_OK;
+    case VM_STOP_GUEST_EXIT: return o->guest_code & 0xff;
+    case VM_STOP_QUIT: return STATUS_OK;
+    case VM_STOP_TIMEOUT: return STATUS_TIMEOUT;
+    case VM_STOP_STUCK: return STATUS_STUCK;
+    case VM_STOP_SIGNAL: return STATUS_SIGNAL + loop->signal;
+    case VM_STOP_NONE:
+    case VM_STOP_ERROR: break;
+    }
+    return STATUS_FAILED;
+}
+
+static enum vm_stop_reason stop_reason(enum io_loop_end end)
+{
+    switch (end) {
+    case IO_LOOP_QUIT: return VM_STOP_QUIT;
+    case IO_LOOP_SIGNAL: return VM_STOP_SIGNAL;
+    case IO_LOOP_TIMEOUT: return VM_STOP_TIMEOUT;
+    case IO_LOOP_FINISHED: break;
+    }
+    return VM_STOP_NONE;
+}
+
+static void stop_vm(void *opaque, enum io_loop_end end)
+{
+    vm_request_stop(opaque, stop_reason(end));
+}
+
+/* From the VM's start to its end. Returns the exit status; a host error is in *e and negative. */
+static int run_vm(struct vm *vm, const struct vm_options *v, struct outputs *out, struct err *e)
+{
+    int r = vm_start(vm, e);
+    if (r < 0)
+        return r;
+    struct chardev *console = vm_console(vm);
+    struct io_loop_result loop;
+    io_loop_run(
+        &(struct io_loop_config){
+            .input_fd = STDIN_FILENO,
+            .console = console,
+            .finished_fd = vm_finished_fd(vm),
+            .timeout_ns = v->timeout_ns,
+            .stop = stop_vm,
+            .opaque = vm,
+        },
+        &loop);
+    if (loop.hung) {
+        /* Its threads hold on to everything, so nothing can be torn down in order. */
+        terminal_restore();
+        log_error("the virtual CPUs did not stop within 3 seconds; is the reader of the console's output stuck?");
+        struct vm_outcome o = {.reason = stop_reason(loop.end)};
+        _exit(exit_status(&o, &loop));
+    }
+    struct vm_outcome outcome;
+    vm_join(vm, &outcome);
+    chardev_flush(console);
+    terminal_restore();
+
+    int status = exit_status(&outcome, &loop);
+    static struct vm_stats stats; /* some tens of KiB */
+    vm_get_stats(vm, &stats);
+    stats.exit_status = status;
+    r = write_stats(out->stats, v, &stats, e);
+    for (unsigned i = 0; i < v->nr_dumps && r == 0; i++)
+        r = write_dump(out->dump[i], &v->dump[i], vm_ram(vm), e);
+    return r < 0 ? r : status;
+}
+
+static int print_and_check(const struct options *o)
+{
+    if (o->action == OPTIONS_HELP)
+        options_print_help(stdout, o->topic);
+    else
+        version_print(stdout);
+    if (fflush(stdout) != 0) {
+        fprintf(stderr, "vibevmm: standard output: %s\n", strerror(errno));
+        return STATUS_FAILED;
+    }
+    return STATUS_OK;
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t start_ns = os_now_ns();
+    struct err e = {0};
+    struct options o;
+    struct outputs out = {0};
+    struct vm *vm = NULL;
+    int status = STATUS_USAGE;
+
+    int r = options_parse(&o, argc, argv, &e);
+    if (r < 0)
+        goto out;
+    if (o.action != OPTIONS_RUN) {
+        status = print_and_check(&o);
+        goto out;
+    }
+    log_threshold = (enum log_level)o.vm.log_level;
+    o.vm.start_ns = start_ns;
+    r = options_check_host(&o.vm, os_host_memory(), &e);
+    if (r < 0)
+        goto out;
+    terminal_catch_crashes();
+    r = io_loop_init(&e);
+    if (r < 0)
+        goto out;
+    r = vm_create(&vm, &o.vm, &e);
+    if (r < 0)
+        goto out;
+    r = check_dumps(&o.vm, vm_ram(vm), &e);
+    if (r < 0)
+        goto out;
+    r = open_outputs(&out, &o.vm, &e);
+    if (r < 0)
+        goto out;
+
+    r = run_vm(vm, &o.vm, &out, &e);
+    status = r < 0 ? STATUS_FAILED : r;
+out:
+    if (r < 0)
+        print_error(&e);
+    vm_destroy(vm);
+    close_outputs(&out);
+    options_free(&o);
+    return status;
+}

@@ -1,0 +1,215 @@
+"""Every bad input there is a message for: one line on stderr that tells what is wrong, nothing on stdout, status 2."""
+import os
+import struct
+import sys
+import tempfile
+import unittest
+
+import vibe
+
+GOOD = vibe.elf([(5, 0x40080000, vibe.POWER_OFF, 0x1000)], 0x40080000)
+
+
+def patched(offset, fmt, value):
+    b = bytearray(GOOD)
+    struct.pack_into(fmt, b, offset, value)
+    return bytes(b)
+
+
+FILES = {
+    "good.raw": vibe.POWER_OFF,
+    "empty": b"",
+    "big": b"x" * (1 << 20),
+    "good.elf": GOOD,
+    "header.elf": GOOD[:50],
+    "table.elf": GOOD[:100],
+    "data.elf": GOOD[:-4],
+    "class32.elf": patched(4, "B", 1),
+    "bigend.elf": patched(5, "B", 2),
+    "x86.elf": patched(18, "<H", 62),
+    "arm32.elf": patched(18, "<H", 40),
+    "other.elf": patched(18, "<H", 9999),
+    "object.elf": patched(16, "<H", 1),
+    "core.elf": patched(16, "<H", 4),
+    "nophdr.elf": patched(56, "<H", 0),
+    "phentsize.elf": patched(54, "<H", 32),
+    "phoff.elf": patched(32, "<Q", 1 << 63),
+    "filesz.elf": patched(64 + 32, "<Q", 0x2000),
+    "wrap.elf": patched(64 + 24, "<Q", (1 << 64) - 16),
+    "odd.elf": patched(24, "<Q", 0x40080002),
+    "entry.elf": patched(24, "<Q", 0x50000000),
+    "interp.elf": vibe.elf([(5, 0x40080000, vibe.POWER_OFF, 16), (4, 0, b"x", 1)], 0x40080000),
+    "overlap.elf": vibe.elf([(5, 0x40080000, vibe.POWER_OFF, 0x1000), (6, 0x40080800, b"data", 4)], 0x40080000),
+    "far.elf": vibe.elf([(5, 0x7000000000, vibe.POWER_OFF, 0x1000)], 0x7000000000),
+    "large.elf": vibe.elf([(5, 0x40080000, vibe.POWER_OFF, 1 << 40)], 0x40080000),
+    "device.elf": vibe.elf([(5, 0x40080000, vibe.POWER_OFF, 16), (6, 0x9000000, b"data", 4)], 0x40080000),
+}
+_interp = bytearray(FILES["interp.elf"])
+struct.pack_into("<I", _interp, 64 + 56, 3)
+FILES["interp.elf"] = bytes(_interp)
+
+# Words (% stands for the folder with the files), and parts that the line has to have.
+RAW = "--binary %/good.raw"
+CASES = [
+    # files
+    ("--binary %/missing", "--binary", "missing", "No such file"),
+    ("--kernel %/missing", "--kernel", "missing", "No such file"),
+    (RAW + " --load %/missing@0x100000", "--load", "missing", "No such file"),
+    ("--binary %/empty", "--binary", "empty"),
+    ("--kernel %/empty", "--kernel", "empty"),
+    (RAW + " --load %/empty@0x100000", "--load", "empty"),
+    ("--binary %", "--binary", "is a directory"),
+    ("--kernel %", "--kernel", "is a directory"),
+    (RAW + " --load %@0x100000", "--load", "is a directory"),
+    ("--binary %/big --mem 1M", "--binary", "do not fit", "--mem"),
+    ("--kernel %/big --mem 64K", "--kernel", "larger than"),
+    ("--binary %/big --entry 0x7f80000", "do not fit", "--mem"),
+    ("--binary %/good.elf", "is an ELF", "--kernel"),
+    ("--kernel %/good.raw", "not an ELF", "--binary"),
+    # places
+    ("--binary %/big --load %/big@0x20000", "--load", "overlaps", "--binary"),
+    (RAW + " --load %/big@0x100000 --load %/good.raw@0x1fffff", "overlaps"),
+    (RAW + " --load %/good.raw@0x20000000", "--load", "not in guest memory"),
+    (RAW + " --load %/big@0x7ffffff", "--load", "do not fit"),
+    (RAW + " --entry 0x8000000", "--entry 0x8000000", "outside guest memory"),
+    (RAW + " --entry 0xffffffffffffff00", "--entry", "outside guest memory"),
+    (RAW + " --entry 0x10000 --machine virt", "--entry 0x10000", "outside guest memory", "0x40000000"),
+    (RAW + " --entry 0x10002", "--entry", "multiple of 4"),
+    (RAW + " --entry start", "--entry", "\"start\"", "0x10000"),
+    (RAW + " --entry 0x1ffffffffffffffff", "--entry", "64 bits"),
+    (RAW + " --entry 0x9000000", "--entry", "outside guest memory"),
+    # sizes
+    (RAW + " --mem 128Q", "--mem", "suffix", "K, M and G"),
+    (RAW + " --mem 128MB", "--mem", "suffix"),
+    (RAW + " --mem M", "--mem", "not a size"),
+    (RAW + " --mem -1", "--mem", "not a size"),
+    (RAW + " --mem 1.5G", "--mem", "suffix"),
+    (RAW + " --mem 0", "--mem", "must not be 0"),
+    (RAW + " --mem 0G", "--mem", "must not be 0"),
+    (RAW + " --mem 12345", "--mem", "multiple of 64K"),
+    (RAW + " --mem 99999999999999999999", "--mem", "64 bits"),
+    (RAW + " --mem 17179869184G", "--mem", "64 bits"),
+    (RAW + " --mem 1048576G", "--mem", "more than this host has"),
+    (RAW + " --cpus 0", "--cpus", "1 to 64"),
+    (RAW + " --cpus 65", "--cpus", "1 to 64"),
+    (RAW + " --cpus two", "--cpus", "1 to 64"),
+    # ELF
+    ("--kernel %/header.elf", "truncated ELF", "header.elf"),
+    ("--kernel %/table.elf", "truncated ELF", "program header"),
+    ("--kernel %/data.elf", "truncated ELF", "segment"),
+    ("--kernel %/class32.elf", "32-bit ELF", "aarch64"),
+    ("--kernel %/bigend.elf", "big-endian"),
+    ("--kernel %/x86.elf", "x86-64", "aarch64"),
+    ("--kernel %/arm32.elf", "32-bit Arm", "aarch64"),
+    ("--kernel %/other.elf", "9999", "aarch64"),
+    ("--kernel %/object.elf", "object file", "link"),
+    ("--kernel %/core.elf", "core dump"),
+    ("--kernel %/nophdr.elf", "without program headers"),
+    ("--kernel %/phentsize.elf", "damaged ELF"),
+    ("--kernel %/phoff.elf", "truncated ELF"),
+    ("--kernel %/filesz.elf", "damaged ELF", "more bytes in the file"),
+    ("--kernel %/wrap.elf", "damaged ELF", "wraps"),
+    ("--kernel %/overlap.elf", "damaged ELF", "overlaps"),
+    ("--kernel %/odd.elf", "entry point", "multiple of 4"),
+    ("--kernel %/entry.elf", "entry point", "none of its executable segments"),
+    ("--kernel %/interp.elf", "dynamically linked", "-static"),
+    ("--kernel %/far.elf", "--kernel", "not in guest memory"),
+    ("--kernel %/large.elf", "--kernel", "do not fit", "--mem"),
+    ("--kernel %/device.elf", "--kernel", "not in guest memory"),
+    # options
+    ("", "nothing to run", "--binary"),
+    ("--mem 64M", "nothing to run"),
+    ("good.raw", "unexpected argument", "--binary"),
+    ("--binary", "--binary needs an argument"),
+    ("--binary --mem 64M", "--binary needs an argument"),
+    ("--memory 64M", "unknown option --memory", "--mem?"),
+    ("--bianry x", "unknown option", "--binary?"),
+    ("--dump-mem x", "--dump-memory?"),
+    ("-mem 64M", "unknown option -mem", "--mem?"),
+    ("--frobnicate", "unknown option --frobnicate", "--help"),
+    (RAW + " --kernel %/good.elf", "--binary and --kernel contradict"),
+    ("--kernel %/good.elf --entry 0x10000", "--entry and --kernel contradict"),
+    (RAW + " --mem 64M --mem 128M", "--mem is given twice", "64M", "128M"),
+    (RAW + " --machine pc", "--machine", "vibe, virt"),
+    (RAW + " --accel tcg", "--accel", "auto, soft"),
+    (RAW + " --accel kvm", "kvm is not in this build yet", "soft"),
+    (RAW + " --accel hvf", "hvf is not in this build yet", "soft"),
+    (RAW + " --virtio 3", "--virtio", "modern, legacy"),
+    (RAW + " --console=pl011", "--console takes no argument"),
+    (RAW + " --log 5", "--log", "0 or error"),
+    (RAW + " --log loud", "--log", "\"loud\""),
+    (RAW + " --stats=xml", "--stats", "box, json"),
+    (RAW + " --stats json", "--stats=json"),
+    (RAW + " --stats=json:%/none/x", "--stats", "No such file"),
+    (RAW + " --timeout 0", "--timeout", "more than 0"),
+    (RAW + " --timeout soon", "--timeout", "\"soon\"", "seconds"),
+    (RAW + " --load x", "--load", "FILE@ADDR"),
+    (RAW + " --load x@y", "--load", "\"y\" is not an address"),
+    (RAW + " --dump-memory 0x100", "--dump-memory", "ADDR:LEN=FILE"),
+    (RAW + " --dump-memory 0x100:0=%/d", "--dump-memory", "must not be 0"),
+    (RAW + " --dump-memory 0x20000000:4=%/d", "--dump-memory", "not in guest memory"),
+    (RAW + " --dump-memory 0x7fffffe:4=%/d", "--dump-memory", "0x8000000 is not in guest memory"),
+    (RAW + " --dump-memory 0x100:4=%/none/d", "--dump-memory", "No such file"),
+    ("--help machin", "no topic", "machine?"),
+    ("--help nonsense", "no topic", "--help"),
+]
+if sys.platform.startswith("linux"):
+    # Opens, and then can't be read: also for root.
+    CASES.append(("--binary /proc/self/mem", "--binary /proc/self/mem", "Input/output error"))
+    CASES.append((RAW + " --load /dev/zero@0x100000", "--load /dev/zero", "larger than"))
+
+
+class BadInput(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.tmp = tempfile.TemporaryDirectory()
+        for name, content in FILES.items():
+            with open(os.path.join(cls.tmp.name, name), "wb") as f:
+                f.write(content)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.tmp.cleanup()
+
+    def check(self, args, parts):
+        p = vibe.run(*args)
+        err = p.stderr.decode(errors="replace")
+        self.assertEqual(p.returncode, 2, err)
+        self.assertEqual(p.stdout, b"")
+        self.assertTrue(err.endswith("\n"), err)
+        self.assertEqual(len(err.splitlines()), 1, err)
+        self.assertTrue(err.startswith("vibevmm: "), err)
+        for part in parts:
+            self.assertIn(part, err)
+
+    def test_table(self):
+        for words, *parts in CASES:
+            with self.subTest(words):
+                args = [w.replace("%", self.tmp.name) for w in words.split()]
+                self.check(args, parts)
+
+    def test_good_ones_are_good(self):
+        """The table's files fail for the reason under test, not for another."""
+        self.assertEqual(vibe.run("--binary", self.tmp.name + "/good.raw").returncode, 0)
+        self.assertEqual(vibe.run("--kernel", self.tmp.name + "/good.elf").returncode, 0)
+
+    def test_control_characters(self):
+        """A file name cannot forge a second line or an escape sequence."""
+        self.check(["--binary", "/none/a\nvibevmm: b\033[31m"], ["/none/a?vibevmm: b?[31m"])
+
+    def test_long_argument(self):
+        self.check(["--binary", "x" * 100000], ["--binary"])
+        self.check(["--" + "x" * 100000], ["unknown option"])
+
+    def test_unreadable(self):
+        if os.geteuid() == 0:
+            return  # root reads every file; /proc/self/mem in the table is for it
+        path = os.path.join(self.tmp.name, "unreadable")
+        with open(path, "wb") as f:
+            f.write(b"x")
+        os.chmod(path, 0)
+        self.check(["--binary", path], ["--binary", "Permission denied"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,65 @@
+"""What the tests of the program share: where it is, small guests as machine code, and running it."""
+import os
+import struct
+import subprocess
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+PROGRAM = os.environ.get("VIBEVMM", os.path.join(ROOT, "bin", "vibevmm"))
+LIMIT_S = 60  # a test machine under load; far above what anything here takes
+
+
+def code(*words):
+    return b"".join(struct.pack("<I", w) for w in words)
+
+
+SYSTEM_OFF = (0x52B08000, 0x72800100, 0xD4000002, 0x14000000)  # mov w0, #0x84000008; hvc #0; b .
+
+POWER_OFF = code(*SYSTEM_OFF)
+WFI_LOOP = code(0xD503207F, 0x17FFFFFF)  # 1: wfi; b 1b
+SPIN = code(0x14000000)  # b .
+UNDEFINED = code(0)  # udf #0: and VBAR_EL1 is 0, where there is no code either
+
+# Sends back what comes in on the PL011.
+ECHO = code(
+    0xD2A12001,  # mov  x1, #0x09000000
+    0x52806020,  # mov  w0, #0x301           UARTEN, TXE, RXE
+    0xB9003020,  # str  w0, [x1, #0x30]      UARTCR
+    0xB9401820,  # 1: ldr w0, [x1, #0x18]    UARTFR
+    0x3727FFE0,  # tbnz w0, #4, 1b           RXFE
+    0x39400020,  # ldrb w0, [x1]             UARTDR
+    0x39000020,  # strb w0, [x1]
+    0x17FFFFFC,  # b    1b
+)
+
+# Writes the low byte of a counter from 0x30000 down to 1, then powers off.
+NR_FLOOD = 0x30000
+FLOOD = code(
+    0xD2A12001,  # mov  x1, #0x09000000
+    0x52A00062,  # mov  w2, #0x30000
+    0x39000022,  # 1: strb w2, [x1]
+    0x71000442,  # subs w2, w2, #1
+    0x54FFFFC1,  # b.ne 1b
+    *SYSTEM_OFF,
+)
+
+
+def flood_bytes():
+    return bytes(n & 0xFF for n in range(NR_FLOOD, 0, -1))
+
+
+def elf(segments, entry, machine=183, elf_class=2, elf_type=2, data=1):
+    """segments: (flags, address, bytes, memory length) each."""
+    head = b"\x7fELF" + bytes([elf_class, data, 1]) + bytes(9) + struct.pack(
+        "<HHIQQQIHHHHHH", elf_type, machine, 1, entry, 64, 0, 0, 64, 56, len(segments), 0, 0, 0)
+    at = 64 + 56 * len(segments)
+    table = blob = b""
+    for flags, address, content, mem_len in segments:
+        table += struct.pack("<IIQQQQQQ", 1, flags, at + len(blob), address, address, len(content), mem_len, 4)
+        blob += content
+    return head + table + blob
+
+
+def run(*args, stdin=b"", **more):
+    """CompletedProcess with bytes; stdin is what the guest reads."""
+    return subprocess.run([PROGRAM, *args], input=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          timeout=LIMIT_S, **more)
