@@ -2,6 +2,7 @@
 #ifndef VIBE_BASE_OS_H
 #define VIBE_BASE_OS_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -25,6 +26,10 @@ uint64_t os_host_memory(void);
 
 /* Fills buf with random bytes from the host. */
 void os_random(void *buf, size_t len);
+
+/* A condition variable whose waits end at an os_now_ns() time (UINT64_MAX: never by themselves). The mutex is held; spurious wake-ups happen. */
+int os_cond_init(pthread_cond_t *cond);
+void os_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline_ns);
 
 /* Names the calling thread, at most 15 bytes. */
 void os_thread_name(const char *name);

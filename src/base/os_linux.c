@@ -68,4 +68,28 @@ void os_thread_name(const char *name)
     pthread_setname_np(pthread_self(), buf);
 }
 
+int os_cond_init(pthread_cond_t *cond)
+{
+    pthread_condattr_t attr;
+    int r = pthread_condattr_init(&attr);
+    if (r)
+        return -r;
+    r = pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    if (!r)
+        r = pthread_cond_init(cond, &attr);
+    pthread_condattr_destroy(&attr);
+    return -r;
+}
+
+void os_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline_ns)
+{
+    if (deadline_ns == UINT64_MAX) {
+        pthread_cond_wait(cond, lock);
+        return;
+    }
+    const struct timespec t = {.tv_sec = (time_t)(deadline_ns / 1000000000u),
+                               .tv_nsec = (long)(deadline_ns % 1000000000u)};
+    pthread_cond_timedwait(cond, lock, &t);
+}
+
 #endif

@@ -75,4 +75,20 @@ void os_thread_name(const char *name)
     pthread_setname_np(buf);
 }
 
+int os_cond_init(pthread_cond_t *cond)
+{
+    return -pthread_cond_init(cond, NULL);
+}
+
+void os_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline_ns)
+{
+    if (deadline_ns == UINT64_MAX) {
+        pthread_cond_wait(cond, lock);
+        return;
+    }
+    const uint64_t now = os_now_ns(), left = deadline_ns > now ? deadline_ns - now : 0;
+    const struct timespec t = {.tv_sec = (time_t)(left / 1000000000u), .tv_nsec = (long)(left % 1000000000u)};
+    pthread_cond_timedwait_relative_np(cond, lock, &t);
+}
+
 #endif

@@ -1,0 +1,59 @@
+/* What the files of the software CPU share and nobody else sees. */
+#ifndef VIBE_CPU_CPU_INTERNAL_H
+#define VIBE_CPU_CPU_INTERNAL_H
+
+#include "arch/walk.h"
+#include "cpu/cpu.h"
+
+/* --- tlb.c: translation contexts and cached translations ------------------------------------------------------------ */
+
+struct cpu_mmu *mmu_create(void);
+void mmu_destroy(struct cpu_mmu *m);
+
+/* EL, SPSel-independent: PAN, TTBRn or SCTLR_EL1.M changed: picks the context of loads, stores and fetches. */
+void mmu_context_changed(struct cpu *c);
+
+/* Drops every cached translation of this CPU, and all contexts. */
+void tlb_flush_all(struct cpu *c);
+void tlb_flush_asid(struct cpu *c, unsigned asid);
+void tlb_flush_va(struct cpu *c, gva_t va, uint64_t len);
+
+/* One translated page, as the slow paths use it. */
+struct tlb_view {
+    gpa_t pa;      /* of the address asked for */
+    uint8_t *host; /* to that address; null: a device, or a store to ROM */
+    bool device;   /* Device memory: must be aligned */
+};
+
+/* Translates va for a load (or store) and fills the TLB. False: c->exc is set. */
+bool tlb_translate(struct cpu *c, gva_t va, enum walk_access access, unsigned flags,
+                   struct tlb_view *view);
+
+/* Translates for a fetch and fills the ITLB. False: c->exc is set. */
+bool tlb_translate_fetch(struct cpu *c, gva_t va);
+
+/* The walk as this CPU does it, without a trace in its TLB: AT, explanation. */
+void tlb_walk(struct cpu *c, const struct walk_request *rq, struct walk_result *res);
+
+/* Sets c->exc to a data abort at va. */
+void mem_set_abort(struct cpu *c, gva_t va, bool write, uint8_t fsc);
+
+/* --- icache.c: decoded pages ---------------------------------------------------------------------------------------- */
+
+struct code_cache *icache_create(void);
+void icache_destroy(struct code_cache *cc);
+
+/* The decoded page of pa (page-aligned), whose words are at host. Never null: an old page is recycled when there are many, which forgets the
+ * ITLB: no pointer to an instruction outlives the call. */
+struct code_page *icache_page(struct cpu *c, gpa_t pa, const void *host);
+void icache_flush_all(struct cpu *c);
+void icache_flush_pa(struct cpu *c, gpa_t pa, uint64_t len);
+
+/* --- run.c ---------------------------------------------------------------------------------------------------------- */
+
+/* Sends to the other CPUs of the cluster; they are done when this CPU's next DSB is. */
+void cpu_broadcast(struct cpu *c, const struct cpu_inval *inv);
+/* DSB: waits for them. */
+void cpu_broadcast_wait(struct cpu *c);
+
+#endif

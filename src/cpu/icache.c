@@ -1,0 +1,117 @@
+/* Decoded pages: the guest's instructions, decoded at first use, found by physical page.
+ *
+ * Each CPU has its own: no locks, and, as the architecture says, code that changed is seen after IC IVAU (or IALLU) and ISB, not
+ * before. Changes by the host are announced by cluster_code_changed().
+ * Specification: DDI 0487, "Concurrent modification and execution of instructions", "Instruction caches". */
+#include "cpu/cpu_internal.h"
+#include "cpu/interp.h"
+
+#include <stdlib.h>
+
+#define ICACHE_BUCKETS 1024u
+#define ICACHE_MAX_PAGES 1024u /* 32 KiB each */
+
+struct code_cache {
+    struct code_page *bucket[ICACHE_BUCKETS];
+    unsigned nr_pages;
+};
+
+struct code_cache *icache_create(void)
+{
+    return calloc(1, sizeof(struct code_cache));
+}
+
+static void free_pages(struct code_cache *cc)
+{
+    for (unsigned i = 0; i < ICACHE_BUCKETS; i++) {
+        for (struct code_page *p = cc->bucket[i], *next; p; p = next) {
+            next = p->hash_next;
+            free(p);
+        }
+        cc->bucket[i] = NULL;
+    }
+    cc->nr_pages = 0;
+}
+
+void icache_destroy(struct code_cache *cc)
+{
+    if (cc)
+        free_pages(cc);
+    free(cc);
+}
+
+/* The entry that stands for every instruction until it first runs. */
+static const struct a64_insn *op_first_time(struct cpu *c, const struct a64_insn *insn)
+{
+    const struct code_page *p = CONTAINER_OF(c->code.insns, const struct code_page, insn[0]);
+    struct a64_insn *mine = (struct a64_insn *)(uintptr_t)insn; /* the pages are ours to write */
+
+    a64_decode(__atomic_load_n(&p->host[insn - c->code.insns], __ATOMIC_RELAXED), mine);
+    return insn->fn(c, insn);
+}
+
+/* The entry behind the last: on into the next page, as the same step. */
+static const struct a64_insn *op_next_page(struct cpu *c, const struct a64_insn *insn)
+{
+    const struct a64_insn *next = cpu_goto(c, cpu_pc(c, insn));
+    return next ? next->fn(c, next) : NULL;
+}
+
+static void reset_entries(struct code_page *p, unsigned first, unsigned nr)
+{
+    for (unsigned i = first; i < first + nr; i++)
+        p->insn[i].fn = op_first_time;
+}
+
+struct code_page *icache_page(struct cpu *c, gpa_t pa, const void *host)
+{
+    struct code_cache *cc = c->icache;
+    struct code_page **head = &cc->bucket[(pa >> TLB_PAGE_SHIFT) & (ICACHE_BUCKETS - 1)];
+
+    for (struct code_page *p = *head; p; p = p->hash_next)
+        if (p->pa == pa)
+            return p;
+    if (cc->nr_pages >= ICACHE_MAX_PAGES) {
+        free_pages(cc);
+        for (unsigned i = 0; i < ITLB_ENTRIES; i++)
+            c->itlb[i].tag = TLB_TAG_NONE;
+    }
+    struct code_page *p = malloc(sizeof(*p));
+    if (!p)
+        BUG("out of memory for decoded instructions");
+    p->pa = pa;
+    p->host = host;
+    reset_entries(p, 0, PAGE_INSNS);
+    p->insn[PAGE_INSNS] = (struct a64_insn){.fn = op_next_page};
+    p->hash_next = *head;
+    *head = p;
+    cc->nr_pages++;
+    return p;
+}
+
+void icache_flush_all(struct cpu *c)
+{
+    for (unsigned i = 0; i < ICACHE_BUCKETS; i++)
+        for (struct code_page *p = c->icache->bucket[i]; p; p = p->hash_next)
+            reset_entries(p, 0, PAGE_INSNS);
+}
+
+void icache_flush_pa(struct cpu *c, gpa_t pa, uint64_t len)
+{
+    const gpa_t end = pa + len;
+
+    if (len > (uint64_t)ICACHE_BUCKETS * TLB_PAGE_SIZE) {
+        icache_flush_all(c);
+        return;
+    }
+    while (pa < end) {
+        const gpa_t page = pa & ~(gpa_t)(TLB_PAGE_SIZE - 1), stop = MIN(end, page + TLB_PAGE_SIZE);
+        for (struct code_page *p = c->icache->bucket[(page >> TLB_PAGE_SHIFT) & (ICACHE_BUCKETS - 1)]; p;
+             p = p->hash_next)
+            if (p->pa == page) {
+                const unsigned first = (unsigned)(pa - page) / 4;
+                reset_entries(p, first, (unsigned)(stop - page + 3) / 4 - first);
+            }
+        pa = stop;
+    }
+}

@@ -1,0 +1,156 @@
+/* Loads and stores off the fast path: TLB misses, misaligned and page-crossing accesses, devices, faults.
+ *
+ * Owner thread only. Specification: DDI 0487, "Alignment support", "Memory types and attributes". */
+#include "cpu/cpu_internal.h"
+#include "cpu/interp.h"
+
+#include "gen/sysreg_fields.h"
+
+#include <string.h>
+
+/* Whether a misaligned access faults whatever the memory type. */
+static bool must_align(const struct cpu *c, unsigned flags)
+{
+    return (flags & MEM_ALIGNED) || (SYS(&c->st, SCTLR_EL1) & SCTLR_EL1_A);
+}
+
+/* Translates a misaligned access of up to 16 bytes, which may lie on two pages. first is how many bytes are on page one. */
+static bool translate_span(struct cpu *c, gva_t va, unsigned size, unsigned flags, bool write,
+                           struct tlb_view view[2], unsigned *first)
+{
+    const unsigned room = TLB_PAGE_SIZE - (unsigned)(va & (TLB_PAGE_SIZE - 1));
+    const enum walk_access access = write ? WALK_WRITE : WALK_READ;
+
+    *first = MIN(size, room);
+    if (!tlb_translate(c, va, access, flags, &view[0]))
+        return false;
+    if (*first < size && !tlb_translate(c, va + *first, access, flags, &view[1]))
+        return false;
+    const bool device = view[0].device || (*first < size && view[1].device);
+    if (device || !view[0].host || (*first < size && !view[1].host)) {
+        mem_set_abort(c, va, write, FSC_ALIGNMENT);
+        return false;
+    }
+    return true;
+}
+
+bool mem_load_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint64_t *val)
+{
+    struct tlb_view v[2];
+    unsigned first;
+
+    if (va & (size - 1)) {
+        uint8_t bytes[8] = {0};
+        if (must_align(c, flags)) {
+            mem_set_abort(c, va, false, FSC_ALIGNMENT);
+            return false;
+        }
+        if (!translate_span(c, va, size, flags, false, v, &first))
+            return false;
+        memcpy(bytes, v[0].host, first);
+        if (first < size)
+            memcpy(bytes + first, v[1].host, size - first);
+        *val = 0;
+        for (unsigned i = 0; i < size; i++)
+            *val |= (uint64_t)bytes[i] << (8 * i);
+        return true;
+    }
+    if (!tlb_translate(c, va, WALK_READ, flags, &v[0]))
+        return false;
+    if (!v[0].host) {
+        *val = 0;
+        if (c->ops->mmio(c->opaque, v[0].pa, size, false, val)) {
+            *val &= mask64(8 * size);
+            return true;
+        }
+        mem_set_abort(c, va, false, FSC_EXTERNAL);
+        return false;
+    }
+    switch (size) {
+    case 1: *val = __atomic_load_n(v[0].host, __ATOMIC_RELAXED); break;
+    case 2: *val = __atomic_load_n((const uint16_t *)(const void *)v[0].host, __ATOMIC_RELAXED); break;
+    case 4: *val = __atomic_load_n((const uint32_t *)(const void *)v[0].host, __ATOMIC_RELAXED); break;
+    default: *val = __atomic_load_n((const uint64_t *)(const void *)v[0].host, __ATOMIC_RELAXED); break;
+    }
+    return true;
+}
+
+bool mem_store_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint64_t val)
+{
+    struct tlb_view v[2];
+    unsigned first;
+
+    if (va & (size - 1)) {
+        uint8_t bytes[8];
+        if (must_align(c, flags)) {
+            mem_set_abort(c, va, true, FSC_ALIGNMENT);
+            return false;
+        }
+        if (!translate_span(c, va, size, flags, true, v, &first))
+            return false;
+        for (unsigned i = 0; i < 8; i++)
+            bytes[i] = (uint8_t)(val >> (8 * i));
+        memcpy(v[0].host, bytes, first);
+        if (first < size)
+            memcpy(v[1].host, bytes + first, size - first);
+        return true;
+    }
+    if (!tlb_translate(c, va, WALK_WRITE, flags, &v[0]))
+        return false;
+    if (!v[0].host) {
+        val &= mask64(8 * size);
+        if (c->ops->mmio(c->opaque, v[0].pa, size, true, &val))
+            return true;
+        mem_set_abort(c, va, true, FSC_EXTERNAL);
+        return false;
+    }
+    switch (size) {
+    case 1: __atomic_store_n(v[0].host, (uint8_t)val, __ATOMIC_RELAXED); break;
+    case 2: __atomic_store_n((uint16_t *)(void *)v[0].host, (uint16_t)val, __ATOMIC_RELAXED); break;
+    case 4: __atomic_store_n((uint32_t *)(void *)v[0].host, (uint32_t)val, __ATOMIC_RELAXED); break;
+    default: __atomic_store_n((uint64_t *)(void *)v[0].host, val, __ATOMIC_RELAXED); break;
+    }
+    return true;
+}
+
+bool mem_atomic_ptr(struct cpu *c, gva_t va, unsigned size, bool read, bool write, void **host, gpa_t *pa)
+{
+    struct tlb_view v;
+
+    if (va & (size - 1)) {
+        mem_set_abort(c, va, write && !read, FSC_ALIGNMENT);
+        return false;
+    }
+    /* The read comes first: of an atomic to an unreadable page, the fault is a read's. */
+    if (read && !tlb_translate(c, va, WALK_READ, 0, &v))
+        return false;
+    if (write && !tlb_translate(c, va, WALK_WRITE, 0, &v))
+        return false;
+    if (!v.host) {
+        mem_set_abort(c, va, write && !read, FSC_UNSUPPORTED_ATOMIC);
+        return false;
+    }
+    *host = v.host;
+    *pa = v.pa;
+    return true;
+}
+
+bool mem_probe_store(struct cpu *c, gva_t va, unsigned len, unsigned flags)
+{
+    struct tlb_view v;
+    const gva_t last = va + len - 1;
+
+    if (!tlb_translate(c, va, WALK_WRITE, flags, &v))
+        return false;
+    return (va ^ last) < TLB_PAGE_SIZE || tlb_translate(c, last & ~(gva_t)(TLB_PAGE_SIZE - 1), WALK_WRITE, flags, &v);
+}
+
+bool sp_misaligned(struct cpu *c)
+{
+    const uint64_t sctlr = SYS(&c->st, SCTLR_EL1);
+
+    if (!(sctlr & (c->st.el == 0 ? SCTLR_EL1_SA0 : SCTLR_EL1_SA)))
+        return false;
+    c->exc = (struct exception){.type = EXC_SYNC, .esr = esr_make(EC_SP_ALIGN, 0)};
+    return true;
+}

@@ -1,0 +1,425 @@
+/* The interpreter's loop: fetch, run, look for events, take exceptions.
+ *
+ * Instructions run in slices; time, kicks, interrupts and other CPUs' invalidations are looked at between slices and whenever an
+ * instruction returns null. Specification: DDI 0487, "Exceptions", pseudocode "Execution of instructions". */
+#include "base/os.h"
+#include "cpu/cpu_internal.h"
+#include "cpu/interp.h"
+
+#include "gen/sysreg_fields.h"
+
+#include <sched.h>
+#include <stdlib.h>
+
+#define SLICE_INSNS 512
+
+/* How often a fault has to come again before the vCPU counts as stuck: with all registers alike, or with only ELR and ESR alike. */
+#define STUCK_SAME 64u
+#define STUCK_SIMILAR 1000000u
+
+struct cpu *cpu_create(struct cpu_cluster *cl, struct ram *ram, uint64_t mpidr, const struct cpu_ops *ops,
+                       void *opaque, uint64_t counter_base_ns)
+{
+    struct cpu *c = NULL;
+
+    if (cl->nr_cpus == CPU_MAX || posix_memalign((void **)&c, 64, sizeof(*c)))
+        return NULL;
+    *c = (struct cpu){.ops = ops, .opaque = opaque, .ram = ram, .cluster = cl};
+    c->counter_base_ns = counter_base_ns;
+    c->deadline_ns = UINT64_MAX;
+    c->mmu = mmu_create();
+    c->icache = icache_create();
+    if (!c->mmu || !c->icache || pthread_mutex_init(&c->inval_lock, NULL)) {
+        mmu_destroy(c->mmu);
+        icache_destroy(c->icache);
+        free(c);
+        return NULL;
+    }
+    SYS(&c->st, MPIDR_EL1) = mpidr;
+    c->index = cl->nr_cpus;
+    cl->cpu[cl->nr_cpus++] = c;
+    cpu_reset(c);
+    return c;
+}
+
+void cpu_destroy(struct cpu *c)
+{
+    if (!c)
+        return;
+    pthread_mutex_destroy(&c->inval_lock);
+    mmu_destroy(c->mmu);
+    icache_destroy(c->icache);
+    free(c);
+}
+
+void cpu_reset(struct cpu *c)
+{
+    pe_reset(&c->st);
+    c->stuck.same = c->stuck.similar = 0;
+    c->stuck.vbar_written = false;
+    c->excl.size = 0;
+    c->event_register = false;
+    icache_flush_all(c);
+    cpu_state_changed(c);
+}
+
+void cpu_state_changed(struct cpu *c)
+{
+    tlb_flush_all(c);
+    mmu_context_changed(c);
+}
+
+uint64_t cpu_counter(const struct cpu *c)
+{
+    return (os_now_ns() - c->counter_base_ns) / 16;
+}
+
+/* --- Other threads -------------------------------------------------------------------------------------------------- */
+
+void cpu_kick(struct cpu *c)
+{
+    atomic_fetch_or(&c->events, EVENT_KICK);
+}
+
+void cpu_set_irq(struct cpu *c, bool irq, bool fiq)
+{
+    atomic_store(&c->irq_lines, (irq ? 1u : 0u) | (fiq ? 2u : 0u));
+    if (irq || fiq)
+        atomic_fetch_or(&c->events, EVENT_IRQ);
+    else
+        atomic_fetch_and(&c->events, ~(uint32_t)EVENT_IRQ);
+}
+
+void cpu_set_deadline(struct cpu *c, uint64_t deadline_ns)
+{
+    c->deadline_ns = deadline_ns;
+}
+
+void cluster_send_event(struct cpu_cluster *cl)
+{
+    for (unsigned i = 0; i < cl->nr_cpus; i++)
+        __atomic_store_n(&cl->cpu[i]->event_register, true, __ATOMIC_SEQ_CST);
+}
+
+/* --- Invalidation across the cluster -------------------------------------------------------------------------------- */
+
+static void inval_send(struct cpu *to, const struct cpu_inval *inv)
+{
+    pthread_mutex_lock(&to->inval_lock);
+    if (to->nr_inval < INVAL_QUEUE)
+        to->inval[to->nr_inval] = *inv;
+    if (to->nr_inval <= INVAL_QUEUE)
+        to->nr_inval++;
+    atomic_fetch_add(&to->inval_sent, 1);
+    atomic_fetch_or(&to->events, EVENT_INVAL);
+    pthread_mutex_unlock(&to->inval_lock);
+}
+
+static void inval_apply(struct cpu *c, const struct cpu_inval *inv)
+{
+    switch (inv->what) {
+    case INVAL_TLB_ALL: tlb_flush_all(c); mmu_context_changed(c); break;
+    case INVAL_TLB_ASID: tlb_flush_asid(c, (unsigned)inv->asid); break;
+    case INVAL_TLB_VA: tlb_flush_va(c, inv->addr, inv->len); break;
+    case INVAL_ICACHE_ALL: icache_flush_all(c); break;
+    case INVAL_ICACHE_PA: icache_flush_pa(c, inv->addr, inv->len); break;
+    }
+}
+
+/* Does what others asked for. The instruction that runs stays valid: decoded pages are reset in place, not freed. */
+static void inval_drain(struct cpu *c)
+{
+    pthread_mutex_lock(&c->inval_lock);
+    if (c->nr_inval > INVAL_QUEUE) {
+        tlb_flush_all(c);
+        mmu_context_changed(c);
+        icache_flush_all(c);
+    } else {
+        for (unsigned i = 0; i < c->nr_inval; i++)
+            inval_apply(c, &c->inval[i]);
+    }
+    c->nr_inval = 0;
+    atomic_fetch_and(&c->events, ~(uint32_t)EVENT_INVAL);
+    atomic_store(&c->inval_done, atomic_load(&c->inval_sent));
+    pthread_mutex_unlock(&c->inval_lock);
+}
+
+void cpu_broadcast(struct cpu *c, const struct cpu_inval *inv)
+{
+    struct cpu_cluster *cl = c->cluster;
+
+    inval_apply(c, inv);
+    for (unsigned i = 0; i < cl->nr_cpus; i++)
+        if (cl->cpu[i] != c)
+            inval_send(cl->cpu[i], inv);
+    c->inval_pending = cl->nr_cpus > 1;
+}
+
+void cpu_broadcast_wait(struct cpu *c)
+{
+    struct cpu_cluster *cl = c->cluster;
+
+    if (!c->inval_pending)
+        return;
+    c->inval_pending = false;
+    for (unsigned i = 0; i < cl->nr_cpus; i++) {
+        struct cpu *o = cl->cpu[i];
+        const uint64_t target = atomic_load(&o->inval_sent);
+        while (o != c && atomic_load(&o->inval_done) < target && atomic_load(&o->in_guest)) {
+            /* It may be waiting for us. */
+            if (atomic_load(&c->events) & EVENT_INVAL)
+                inval_drain(c);
+            sched_yield();
+        }
+    }
+}
+
+void cluster_code_changed(struct cpu_cluster *cl, gpa_t pa, uint64_t len)
+{
+    for (unsigned i = 0; i < cl->nr_cpus; i++)
+        inval_send(cl->cpu[i], &(struct cpu_inval){.what = INVAL_ICACHE_PA, .addr = pa, .len = len});
+}
+
+/* --- Leaving an instruction ----------------------------------------------------------------------------------------- */
+
+const struct a64_insn *cpu_raise(struct cpu *c, const struct a64_insn *insn, enum esr_ec ec, uint32_t iss)
+{
+    c->exc = (struct exception){.type = EXC_SYNC, .esr = esr_make(ec, iss), .ret = cpu_pc(c, insn)};
+    c->st.pc = c->exc.ret;
+    c->leave = CPU_LEAVE_EXCEPTION;
+    return NULL;
+}
+
+const struct a64_insn *cpu_undefined(struct cpu *c, const struct a64_insn *insn)
+{
+    return cpu_raise(c, insn, EC_UNKNOWN, 0);
+}
+
+const struct a64_insn *cpu_mem_fault(struct cpu *c, const struct a64_insn *insn)
+{
+    c->exc.ret = c->st.pc = cpu_pc(c, insn);
+    c->leave = CPU_LEAVE_EXCEPTION;
+    return NULL;
+}
+
+const struct a64_insn *cpu_leave_after(struct cpu *c, const struct a64_insn *insn, enum cpu_leave why)
+{
+    c->st.pc = cpu_pc(c, insn) + 4;
+    c->leave = why;
+    return NULL;
+}
+
+const struct a64_insn *cpu_goto(struct cpu *c, gva_t va)
+{
+    const struct itlb_entry *e = &c->itlb[(va >> TLB_PAGE_SHIFT) & (ITLB_ENTRIES - 1)];
+
+    if (likely(e->tag == (((va & (~(gva_t)(TLB_PAGE_SIZE - 1) | 3))) | c->tlb_ctx))) {
+        c->code.insns = e->page->insn;
+        c->code.va = va & ~(gva_t)(TLB_PAGE_SIZE - 1);
+        c->code.guarded = e->guarded;
+        return &e->page->insn[(va >> 2) & (PAGE_INSNS - 1)];
+    }
+    c->st.pc = va;
+    c->leave = CPU_LEAVE_RESYNC;
+    return NULL;
+}
+
+/* --- Exceptions ----------------------------------------------------------------------------------------------------- */
+
+static uint64_t register_hash(const struct pe_state *s)
+{
+    uint64_t h = s->x[REG_SP] ^ s->nzcv;
+    for (unsigned i = 0; i <= 30; i++)
+        h = (h ^ s->x[i]) * UINT64_C(0x9e3779b97f4a7c15) + (h >> 29);
+    return h;
+}
+
+/* Whether this fault of EL1 in EL1 has come so often, with nothing but itself in between, that it will for ever. SVC, HVC and BRK
+ * may be repeated on purpose. */
+static bool is_stuck(struct cpu *c)
+{
+    const unsigned ec = (unsigned)bits(c->exc.esr, 31, 26);
+
+    if (c->st.el != 1 || ec == EC_SVC64 || ec == EC_BRK64) {
+        c->stuck.same = c->stuck.similar = 0;
+        return false;
+    }
+    if (c->exc.ret != c->stuck.elr || c->exc.esr != c->stuck.esr) {
+        c->stuck.same = c->stuck.similar = 0;
+    } else {
+        const uint64_t hash = register_hash(&c->st);
+        c->stuck.similar++;
+        c->stuck.same = hash == c->stuck.hash && c->exc.far == c->stuck.far ? c->stuck.same + 1 : 0;
+        c->stuck.hash = hash;
+    }
+    c->stuck.elr = c->exc.ret;
+    c->stuck.esr = c->exc.esr;
+    c->stuck.far = c->exc.far;
+    return c->stuck.same >= STUCK_SAME || c->stuck.similar >= STUCK_SIMILAR;
+}
+
+/* Enters c->exc. True: the vCPU is stuck (and has not entered it once more). */
+static bool take_exception(struct cpu *c)
+{
+    if (c->exc.type == EXC_SYNC && is_stuck(c))
+        return true;
+    c->nr_exceptions++;
+    exception_take(&c->st, &c->exc, 1);
+    mmu_context_changed(c);
+    return false;
+}
+
+/* Takes a pending, unmasked interrupt; FIQ first. */
+static bool take_interrupt(struct cpu *c)
+{
+    const uint32_t lines = atomic_load_explicit(&c->irq_lines, memory_order_relaxed);
+    enum exception_type type;
+
+    if ((lines & 2) && !(c->st.daif & PSR_F))
+        type = EXC_FIQ;
+    else if ((lines & 1) && !(c->st.daif & PSR_I))
+        type = EXC_IRQ;
+    else
+        return false;
+    c->exc = (struct exception){.type = type, .ret = c->st.pc};
+    c->stuck.same = c->stuck.similar = 0;
+    c->nr_interrupts++;
+    take_exception(c);
+    return true;
+}
+
+/* --- The loop ------------------------------------------------------------------------------------------------------- */
+
+/* The instruction at st.pc; null with c->exc set. */
+static const struct a64_insn *fetch(struct cpu *c)
+{
+    const gva_t pc = c->st.pc;
+    const struct a64_insn *insn = cpu_goto(c, pc);
+
+    if (unlikely(!insn)) {
+        if (pc & 3) {
+            c->exc = (struct exception){
+                .type = EXC_SYNC, .esr = esr_make(EC_PC_ALIGN, 0), .ret = pc, .far = pc, .far_valid = true};
+            return NULL;
+        }
+        if (!tlb_translate_fetch(c, pc))
+            return NULL;
+        insn = cpu_goto(c, pc);
+        BUG_ON(!insn);
+    }
+    if (unlikely(c->st.il)) {
+        c->exc = (struct exception){.type = EXC_SYNC, .esr = esr_make(EC_ILLEGAL, 0), .ret = pc};
+        return NULL;
+    }
+    return insn;
+}
+
+/* BTypeCompatible: whether word may be the target of a branch that left btype, in a guarded page. */
+static bool btype_compatible(const struct cpu *c, uint32_t word, unsigned btype)
+{
+    if ((word & 0xffe0001f) == 0xd4200000 || (word & 0xffe0001f) == 0xd4400000) /* BRK, HLT */
+        return true;
+    if ((word & 0xffffff3f) == 0xd503241f) { /* BTI: bit 6 c, bit 7 j */
+        const bool to_call = bit(word, 6), to_jump = bit(word, 7);
+        return btype == 1 ? to_call || to_jump : btype == 2 ? to_call : to_jump;
+    }
+    if ((word & 0xffffffbf) == 0xd503233f) { /* PACIASP, PACIBSP: like BTI c, or jc */
+        const uint64_t bt = c->st.el == 0 ? SCTLR_EL1_BT0 : SCTLR_EL1_BT1;
+        return btype != 3 || !(SYS(&c->st, SCTLR_EL1) & bt);
+    }
+    return false;
+}
+
+/* The target of BR or BLR, on its own, with PSTATE.BTYPE as the branch left it. */
+static const struct a64_insn *step_with_btype(struct cpu *c, const struct a64_insn *insn)
+{
+    const struct code_page *p = CONTAINER_OF(c->code.insns, const struct code_page, insn[0]);
+    const unsigned btype = c->st.btype;
+    const gva_t pc = cpu_pc(c, insn);
+
+    if (c->code.guarded && !btype_compatible(c, p->host[insn - c->code.insns], btype)) {
+        c->exc = (struct exception){.type = EXC_SYNC, .esr = esr_make(EC_BTI, btype), .ret = pc};
+        c->leave = CPU_LEAVE_EXCEPTION;
+        return NULL;
+    }
+    c->st.btype = 0;
+    c->leave = CPU_LEAVE_NONE;
+    const struct a64_insn *next = insn->fn(c, insn);
+    if (!next && c->leave == CPU_LEAVE_EXCEPTION && c->exc.ret == pc)
+        c->st.btype = (uint8_t)btype;
+    return next;
+}
+
+/* Between slices: what other threads and the clock want. CPU_LEAVE_KICK, or CPU_LEAVE_NONE to go on. */
+static enum cpu_leave look_around(struct cpu *c)
+{
+    const uint32_t events = atomic_load_explicit(&c->events, memory_order_relaxed);
+
+    if (unlikely(events)) {
+        if (events & EVENT_INVAL)
+            inval_drain(c);
+        if (events & EVENT_KICK) {
+            atomic_fetch_and(&c->events, ~(uint32_t)EVENT_KICK);
+            return CPU_LEAVE_KICK;
+        }
+        if (events & EVENT_IRQ)
+            take_interrupt(c);
+    }
+    if (c->slice_left <= 0) {
+        c->slice_left = SLICE_INSNS;
+        if (c->deadline_ns != UINT64_MAX && os_now_ns() >= c->deadline_ns)
+            c->ops->deadline(c->opaque);
+    }
+    return CPU_LEAVE_NONE;
+}
+
+static enum cpu_leave run_slices(struct cpu *c)
+{
+    for (;;) {
+        enum cpu_leave leave = look_around(c);
+        if (unlikely(leave != CPU_LEAVE_NONE))
+            return leave;
+
+        const struct a64_insn *insn = fetch(c);
+        int64_t n = c->slice_left;
+        if (unlikely(!insn)) {
+            c->slice_left--;
+            if (take_exception(c))
+                return CPU_LEAVE_STUCK;
+            continue;
+        }
+        if (unlikely(c->st.btype)) {
+            insn = step_with_btype(c, insn);
+            n--;
+        } else {
+            do {
+                insn = insn->fn(c, insn);
+                n--;
+            } while (insn && n > 0);
+        }
+        c->nr_insns += (uint64_t)(c->slice_left - n);
+        c->slice_left = n;
+        if (insn) {
+            c->st.pc = cpu_pc(c, insn);
+            continue;
+        }
+        switch (c->leave) {
+        case CPU_LEAVE_EXCEPTION:
+            if (unlikely(take_exception(c)))
+                return CPU_LEAVE_STUCK;
+            break;
+        case CPU_LEAVE_RESYNC: break;
+        default: return c->leave;
+        }
+    }
+}
+
+enum cpu_leave cpu_run(struct cpu *c)
+{
+    if (c->cluster->nr_cpus == 1)
+        return run_slices(c);
+    atomic_store(&c->in_guest, true);
+    enum cpu_leave leave = run_slices(c);
+    atomic_store(&c->in_guest, false);
+    return leave;
+}

@@ -1,0 +1,249 @@
+/* The soft TLB: contexts, filling, flushing.
+ *
+ * A context stands for a pair of TTBR0_EL1 and TTBR1_EL1 values, in three variants: EL1, EL1 with PSTATE.PAN, EL0. It is part
+ * of each tag, so that switching address spaces, ASIDs or exception levels flushes nothing. Entries are 4 KiB pieces of what the tables map; TLBI
+ * by address of a larger block drops everything where such pieces may be.
+ * Owner thread only. Specification: DDI 0487, "Translation Lookaside Buffers (TLBs)". */
+#include "cpu/cpu_internal.h"
+#include "cpu/interp.h"
+#include "mem/ram.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { VARIANT_EL1, VARIANT_EL1_PAN, VARIANT_EL0, NR_VARIANTS };
+#define NR_SPACES (TLB_CTX_MAX / NR_VARIANTS)
+
+struct cpu_mmu {
+    unsigned nr_spaces, current;
+    struct {
+        uint64_t ttbr0, ttbr1;
+    } space[NR_SPACES];
+    /* Where pieces of blocks larger than TLB_PAGE_SIZE were filled in, by bit 55 of the address: TTBR0's and TTBR1's half. */
+    struct {
+        gva_t lo, hi;
+    } large[2];
+};
+
+struct cpu_mmu *mmu_create(void)
+{
+    return calloc(1, sizeof(struct cpu_mmu));
+}
+
+void mmu_destroy(struct cpu_mmu *m)
+{
+    free(m);
+}
+
+static uint64_t context(const struct cpu_mmu *m, unsigned variant)
+{
+    return (uint64_t)(m->current * NR_VARIANTS + variant) << TLB_CTX_SHIFT;
+}
+
+void mmu_context_changed(struct cpu *c)
+{
+    struct cpu_mmu *m = c->mmu;
+    uint64_t ttbr0 = SYS(&c->st, TTBR0_EL1), ttbr1 = SYS(&c->st, TTBR1_EL1);
+
+    if (!m->nr_spaces || m->space[m->current].ttbr0 != ttbr0 || m->space[m->current].ttbr1 != ttbr1) {
+        unsigned i;
+        for (i = 0; i < m->nr_spaces; i++)
+            if (m->space[i].ttbr0 == ttbr0 && m->space[i].ttbr1 == ttbr1)
+                break;
+        if (i == NR_SPACES) {
+            tlb_flush_all(c);
+            i = 0;
+        }
+        if (i == m->nr_spaces) {
+            m->space[i].ttbr0 = ttbr0;
+            m->space[i].ttbr1 = ttbr1;
+            m->nr_spaces++;
+        }
+        m->current = i;
+    }
+    c->tlb_ctx_el0 = context(m, VARIANT_EL0);
+    if (c->st.el == 0)
+        c->tlb_ctx = c->tlb_ctx_el0;
+    else
+        c->tlb_ctx = context(m, c->st.misc & PSR_PAN ? VARIANT_EL1_PAN : VARIANT_EL1);
+}
+
+static void entry_drop(struct tlb_entry *e)
+{
+    e->tag_r = e->tag_w = TLB_TAG_NONE;
+    e->page = 0;
+}
+
+static void flush_entries(struct cpu *c)
+{
+    for (unsigned i = 0; i < TLB_ENTRIES; i++)
+        entry_drop(&c->tlb[i]);
+    for (unsigned i = 0; i < ITLB_ENTRIES; i++)
+        c->itlb[i].tag = TLB_TAG_NONE;
+    c->mmu->large[0].hi = c->mmu->large[1].hi = 0;
+    c->mmu->large[0].lo = c->mmu->large[1].lo = ~UINT64_C(0);
+}
+
+void tlb_flush_all(struct cpu *c)
+{
+    flush_entries(c);
+    c->mmu->nr_spaces = 0;
+    c->mmu->current = 0;
+}
+
+/* Entries do not know their ASID, their context does: dropping the contexts' entries means dropping all. */
+void tlb_flush_asid(struct cpu *c, unsigned asid)
+{
+    (void)asid;
+    flush_entries(c);
+}
+
+void tlb_flush_va(struct cpu *c, gva_t va, uint64_t len)
+{
+    const unsigned half = bit(va, 55);
+    const gva_t mask = mask64(56);
+    gva_t first = va & mask & ~(gva_t)(TLB_PAGE_SIZE - 1), last = (va & mask) + len - 1;
+
+    if (len > (uint64_t)TLB_ENTRIES * TLB_PAGE_SIZE ||
+        (first <= c->mmu->large[half].hi && last >= c->mmu->large[half].lo)) {
+        flush_entries(c);
+        return;
+    }
+    for (uint64_t off = 0; off <= last - first; off += TLB_PAGE_SIZE) {
+        entry_drop(tlb_slot(c, first + off));
+        c->itlb[((first + off) >> TLB_PAGE_SHIFT) & (ITLB_ENTRIES - 1)].tag = TLB_TAG_NONE;
+    }
+}
+
+static bool walk_load(void *opaque, gpa_t gpa, uint64_t *desc)
+{
+    const uint64_t *p = ram_ptr(opaque, gpa, 8, false);
+    if (!p)
+        return false;
+    *desc = __atomic_load_n(p, __ATOMIC_ACQUIRE);
+    return true;
+}
+
+static int walk_cas(void *opaque, gpa_t gpa, uint64_t expected, uint64_t desired)
+{
+    uint64_t *p = ram_ptr(opaque, gpa, 8, true);
+    if (!p)
+        return -1;
+    return __atomic_compare_exchange_n(p, &expected, desired, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+
+void tlb_walk(struct cpu *c, const struct walk_request *rq, struct walk_result *res)
+{
+    const struct walk_mem m = {.opaque = c->ram, .load = walk_load, .cas = walk_cas};
+    walk_el10(&c->st, &m, rq, res);
+}
+
+static void note_large(struct cpu *c, gva_t va, uint64_t page_len)
+{
+    if (page_len <= TLB_PAGE_SIZE)
+        return;
+    const unsigned half = bit(va, 55);
+    gva_t lo = va & mask64(56) & ~(page_len - 1);
+    c->mmu->large[half].lo = MIN(c->mmu->large[half].lo, lo);
+    c->mmu->large[half].hi = MAX(c->mmu->large[half].hi, lo + (page_len - 1));
+}
+
+void mem_set_abort(struct cpu *c, gva_t va, bool write, uint8_t fsc)
+{
+    c->exc = (struct exception){
+        .type = EXC_SYNC,
+        .esr = esr_make(exception_ec(&c->st, EC_DABT_LOWER), fsc | (write ? ISS_DABT_WNR : 0)),
+        .far = va,
+        .far_valid = true,
+    };
+}
+
+bool tlb_translate(struct cpu *c, gva_t va, enum walk_access access, unsigned flags, struct tlb_view *view)
+{
+    const bool el0 = c->st.el == 0 || (flags & MEM_EL0);
+    const uint64_t tag = tlb_key(flags & MEM_EL0 ? c->tlb_ctx_el0 : c->tlb_ctx, va, 1);
+    const gva_t offset = va & (TLB_PAGE_SIZE - 1);
+    struct tlb_entry *e = tlb_slot(c, va);
+    const bool write = access == WALK_WRITE;
+
+    if ((write ? e->tag_w : e->tag_r) == tag) {
+        *view = (struct tlb_view){
+            .pa = (e->page & ~(gpa_t)(TLB_PAGE_SIZE - 1)) + offset,
+            .host = (uint8_t *)(va + e->addend),
+            .device = e->page & TLB_INFO_DEVICE,
+        };
+        return true;
+    }
+    /* A device page: never a fast tag; addend holds the tag instead. */
+    if ((e->page & TLB_INFO_MMIO) && e->addend == tag && (e->page & (write ? TLB_INFO_WRITE : TLB_INFO_READ))) {
+        *view = (struct tlb_view){
+            .pa = (e->page & ~(gpa_t)(TLB_PAGE_SIZE - 1)) + offset,
+            .device = e->page & TLB_INFO_DEVICE,
+        };
+        return true;
+    }
+
+    struct walk_result w;
+    c->nr_tlb_misses++;
+    tlb_walk(c, &(struct walk_request){.va = va, .access = access, .el0 = el0, .pan = !el0 && (c->st.misc & PSR_PAN)}, &w);
+    if (!w.ok) {
+        mem_set_abort(c, va, write, w.fsc);
+        return false;
+    }
+    const gpa_t page = w.pa & ~(gpa_t)(TLB_PAGE_SIZE - 1);
+    const struct ram_region *r = ram_find(c->ram, page);
+
+    note_large(c, va, w.page_len);
+    entry_drop(e);
+    e->page = page | (w.device ? TLB_INFO_DEVICE : 0) | (w.can_read ? TLB_INFO_READ : 0) |
+              (w.can_write && w.writable_dirty ? TLB_INFO_WRITE : 0);
+    *view = (struct tlb_view){.pa = w.pa, .device = w.device};
+    if (r) {
+        uint8_t *host = r->host + (page - r->base);
+        e->addend = (uintptr_t)host - (va - offset);
+        if (w.can_read)
+            e->tag_r = tag;
+        if (w.can_write && w.writable_dirty && r->kind == RAM_KIND_RAM)
+            e->tag_w = tag;
+        if (!write || r->kind == RAM_KIND_RAM)
+            view->host = host + offset;
+    } else {
+        e->page |= TLB_INFO_MMIO;
+        e->addend = (uintptr_t)tag;
+    }
+    return true;
+}
+
+bool tlb_translate_fetch(struct cpu *c, gva_t va)
+{
+    struct walk_result w;
+    gpa_t page;
+    const struct ram_region *r = NULL;
+
+    c->nr_tlb_misses++;
+    tlb_walk(c, &(struct walk_request){.va = va, .access = WALK_FETCH, .el0 = c->st.el == 0}, &w);
+    if (w.ok) {
+        page = w.pa & ~(gpa_t)(TLB_PAGE_SIZE - 1);
+        r = ram_find(c->ram, page);
+    }
+    if (!r) {
+        c->exc = (struct exception){
+            .type = EXC_SYNC,
+            .esr = esr_make(exception_ec(&c->st, EC_IABT_LOWER), w.ok ? FSC_EXTERNAL : w.fsc),
+            .ret = va,
+            .far = va,
+            .far_valid = true,
+        };
+        c->leave = CPU_LEAVE_EXCEPTION;
+        return false;
+    }
+    note_large(c, va, w.page_len);
+    struct itlb_entry *e = &c->itlb[(va >> TLB_PAGE_SHIFT) & (ITLB_ENTRIES - 1)];
+    struct code_page *cp = icache_page(c, page, r->host + (page - r->base));
+    *e = (struct itlb_entry){
+        .tag = (va & ~(gva_t)(TLB_PAGE_SIZE - 1)) | c->tlb_ctx,
+        .page = cp,
+        .guarded = w.guarded,
+    };
+    return true;
+}
