@@ -41,7 +41,7 @@ static void print_error(const struct err *e)
 {
     char line[ERR_TEXT_LEN];
     size_t n = 0;
-    for (; e->text[n] && n < sizeof(line) - 1; n++) {
+    for (; n < sizeof(line) - 1 && e->text[n]; n++) {
         unsigned char c = (unsigned char)e->text[n];
         line[n] = c < 0x20 || c == 0x7f ? '?' : e->text[n];
     }
@@ -146,13 +146,13 @@ static int exit_status(const struct vm_outcome *o, const struct io_loop_result *
 {
     switch (o->reason) {
     case VM_STOP_POWEROFF: return STATUS_OK;
-    case VM_STOP_RESET: return STATUS_OK;
     case VM_STOP_GUEST_EXIT: return o->guest_code & 0xff;
     case VM_STOP_QUIT: return STATUS_OK;
     case VM_STOP_TIMEOUT: return STATUS_TIMEOUT;
     case VM_STOP_STUCK: return STATUS_STUCK;
     case VM_STOP_SIGNAL: return STATUS_SIGNAL + loop->signal;
     case VM_STOP_NONE:
+    case VM_STOP_RESET:
     case VM_STOP_ERROR: break;
     }
     return STATUS_FAILED;
