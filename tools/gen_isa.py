@@ -12,7 +12,7 @@ import sys
 
 KINDS = {"alu", "load", "store", "atomic", "exclusive", "branch", "system", "trap", "pac", "literal", "fp"}
 ATTRIBUTE = re.compile(r"(?:^|\s)(feat|where|unpred|over|kind)=")
-REGISTER_KINDS = {"xr": "%s", "xw": "operand_xw(%s)", "xs": "operand_xs(%s)", "x": "%s"}
+REGISTER_KINDS = {"xr": "%s", "xw": "(%s == 31 ? 33 : %s)", "xs": "(%s == 31 ? 32 : %s)", "x": "%s"}
 # Function operands of src/cpu/operands.h and the type each gives.
 FUNCTIONS = {
     "adr": "int64_t", "adrp": "int64_t", "addsub": "uint32_t", "bitmask": "uint64_t", "movn": "uint64_t", "movz": "uint64_t",
@@ -227,7 +227,7 @@ def write_decode(rows, out):
         for slot, ctype, kind, fields in r.slots:
             args = ", ".join(r.extract(f) for f in fields)
             if kind in REGISTER_KINDS:
-                value = REGISTER_KINDS[kind] % args
+                value = REGISTER_KINDS[kind].replace("%s", args)
             elif kind == "u":
                 value = args
             else:

@@ -13,13 +13,16 @@
 struct chardev;
 struct err;
 
-/* out_fd: where output goes; -1 discards. on_first_byte (may be null) is called once, for start-up time. */
+/* out_fd: where output goes; -1 discards. */
 struct chardev *chardev_create(int out_fd, struct err *e);
 void chardev_destroy(struct chardev *c); /* flushes first */
 
 /* Any thread. Returns len, less only after the reader went away (EPIPE): then the rest is dropped and counted. */
 size_t chardev_write(struct chardev *c, const void *buf, size_t len);
 void chardev_flush(struct chardev *c);
+
+/* os_now_ns() of the first byte written; 0: none yet. Any thread. */
+uint64_t chardev_first_byte_ns(struct chardev *c);
 
 /* The device end of input. take() says how many of len bytes the device accepted (0..len). I/O thread. */
 void chardev_set_sink(struct chardev *c, size_t (*take)(void *opaque, const uint8_t *buf, size_t len), void *opaque);

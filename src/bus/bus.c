@@ -1,0 +1,151 @@
+/* MMIO dispatch. Threading: bus/bus.h. */
+#include "bus/bus.h"
+
+#include "base/bits.h"
+#include "base/err.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+void bus_init(struct bus *b)
+{
+    *b = (struct bus){0};
+}
+
+void device_init(struct device *d, const struct device_class *cls, gpa_t base, uint64_t len)
+{
+    d->cls = cls;
+    d->base = base;
+    d->len = len;
+    snprintf(d->name, sizeof(d->name), "%.13s@%" PRIx32, cls->name, (uint32_t)base);
+    pthread_mutex_init(&d->lock, NULL);
+    atomic_init(&d->stats.reads, 0);
+    atomic_init(&d->stats.writes, 0);
+    atomic_init(&d->stats.bad, 0);
+}
+
+int bus_add(struct bus *b, struct device *d, struct err *e)
+{
+    unsigned at = 0;
+
+    if (b->nr_devices == BUS_MAX_DEVICES)
+        return err_set(e, ENOSPC, "%s: more than %d devices", d->name, BUS_MAX_DEVICES);
+    for (unsigned i = 0; i < b->nr_devices; i++) {
+        const struct device *o = b->device[i];
+        if (d->base < o->base + o->len && o->base < d->base + d->len)
+            return err_set(e, EEXIST, "%s overlaps %s", d->name, o->name);
+        at += o->base < d->base;
+    }
+    memmove(&b->device[at + 1], &b->device[at], (b->nr_devices - at) * sizeof(b->device[0]));
+    b->device[at] = d;
+    b->nr_devices++;
+    return 0;
+}
+
+void bus_reset(struct bus *b)
+{
+    for (unsigned i = 0; i < b->nr_devices; i++)
+        if (b->device[i]->cls->reset)
+            b->device[i]->cls->reset(b->device[i]);
+}
+
+void bus_destroy(struct bus *b)
+{
+    for (unsigned i = 0; i < b->nr_devices; i++)
+        if (b->device[i]->cls->destroy)
+            b->device[i]->cls->destroy(b->device[i]);
+    b->nr_devices = 0;
+}
+
+struct device *bus_find(const struct bus *b, gpa_t gpa)
+{
+    unsigned lo = 0, hi = b->nr_devices;
+
+    while (lo < hi) {
+        const unsigned mid = (lo + hi) / 2;
+        struct device *d = b->device[mid];
+        if (gpa - d->base < d->len)
+            return d;
+        if (gpa < d->base)
+            hi = mid;
+        else
+            lo = mid + 1;
+    }
+    return NULL;
+}
+
+/* The row for offset off, by the table's order. */
+static const struct reg_desc *find_reg(const struct device_class *cls, uint32_t off)
+{
+    unsigned lo = 0, hi = cls->nr_regs;
+
+    while (lo < hi) {
+        const unsigned mid = (lo + hi) / 2;
+        const struct reg_desc *r = &cls->regs[mid];
+        const uint32_t width = r->widths & W64 ? 8 : r->widths & W32 ? 4 : r->widths & W16 ? 2 : 1;
+        const uint32_t stride = r->stride ? r->stride : width, count = r->count ? r->count : 1;
+        if (off < r->offset)
+            hi = mid;
+        else if (off - r->offset >= stride * count)
+            lo = mid + 1;
+        else
+            return (off - r->offset) % stride < width ? r : NULL;
+    }
+    return NULL;
+}
+
+static bool access_reg(struct device *d, uint32_t off, unsigned size, bool write, uint64_t *val)
+{
+    const struct reg_desc *r = find_reg(d->cls, off);
+
+    if (!r || !(r->widths & size) || !(r->access & (write ? REG_WO : REG_RO)))
+        return false;
+    if (write) {
+        if (r->write)
+            r->write(d, off, size, *val);
+    } else {
+        *val = r->read ? r->read(d, off, size) : 0;
+    }
+    return true;
+}
+
+static bool access_class(struct device *d, uint32_t off, unsigned size, bool write, uint64_t *val)
+{
+    const struct device_class *cls = d->cls;
+
+    if (cls->regs)
+        return access_reg(d, off, size, write, val);
+    if (write)
+        return cls->write && cls->write(d, off, size, *val);
+    return cls->read && cls->read(d, off, size, val);
+}
+
+enum bus_result bus_access(struct bus *b, gpa_t gpa, unsigned size, bool write, uint64_t *val)
+{
+    struct device *d = bus_find(b, gpa);
+    bool good = false;
+
+    if (!d) {
+        atomic_fetch_add_explicit(&b->unassigned, 1, memory_order_relaxed);
+        return BUS_NONE;
+    }
+    const uint32_t off = (uint32_t)(gpa - d->base);
+    atomic_fetch_add_explicit(write ? &d->stats.writes : &d->stats.reads, 1, memory_order_relaxed);
+    if (!(gpa & (size - 1))) {
+        const bool lock = !(d->cls->flags & DEVICE_UNLOCKED);
+        if (lock)
+            pthread_mutex_lock(&d->lock);
+        good = access_class(d, off, size, write, val);
+        if (lock)
+            pthread_mutex_unlock(&d->lock);
+    }
+    if (good)
+        return BUS_OK;
+    atomic_fetch_add_explicit(&d->stats.bad, 1, memory_order_relaxed);
+    if (!write)
+        *val = 0;
+    return BUS_BAD;
+}

@@ -1,0 +1,192 @@
+/* Byte streams between serial devices and the host. Threading: dev/chardev.h. One lock for each direction, both leaves. */
+#include "dev/chardev.h"
+
+#include "base/bits.h"
+#include "base/err.h"
+#include "base/os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define OUT_LEN 4096u
+#define IN_LEN 65536u
+
+struct chardev {
+    int out_fd;
+    int notify[2]; /* a byte in it: output waits */
+
+    pthread_mutex_t out_lock;
+    uint8_t out[OUT_LEN];
+    size_t out_len;
+    bool out_broken; /* the reader went away */
+    bool notified;
+    uint64_t dropped, first_byte_ns;
+
+    pthread_mutex_t in_lock;
+    uint8_t in[IN_LEN];
+    size_t in_head, in_len; /* a ring */
+    size_t (*take)(void *opaque, const uint8_t *buf, size_t len);
+    void *take_opaque;
+};
+
+struct chardev *chardev_create(int out_fd, struct err *e)
+{
+    struct chardev *c = calloc(1, sizeof(*c));
+
+    if (!c || pipe(c->notify)) {
+        err_set(e, c ? errno : ENOMEM, "console: %s", strerror(c ? errno : ENOMEM));
+        free(c);
+        return NULL;
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        fcntl(c->notify[i], F_SETFD, FD_CLOEXEC);
+        fcntl(c->notify[i], F_SETFL, O_NONBLOCK);
+    }
+    c->out_fd = out_fd;
+    pthread_mutex_init(&c->out_lock, NULL);
+    pthread_mutex_init(&c->in_lock, NULL);
+    return c;
+}
+
+void chardev_destroy(struct chardev *c)
+{
+    if (!c)
+        return;
+    chardev_flush(c);
+    close(c->notify[0]);
+    close(c->notify[1]);
+    pthread_mutex_destroy(&c->out_lock);
+    pthread_mutex_destroy(&c->in_lock);
+    free(c);
+}
+
+/* Waits for a slow reader; the descriptor may be non-blocking, as a terminal shared with the shell can be. */
+static void flush_locked(struct chardev *c)
+{
+    size_t done = 0;
+
+    while (done < c->out_len && !c->out_broken && c->out_fd >= 0) {
+        const ssize_t n = write(c->out_fd, c->out + done, c->out_len - done);
+        if (n > 0)
+            done += (size_t)n;
+        else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+            poll(&(struct pollfd){.fd = c->out_fd, .events = POLLOUT}, 1, -1);
+        else if (n < 0 && errno != EINTR)
+            c->out_broken = true;
+    }
+    if (c->out_broken)
+        c->dropped += c->out_len - done;
+    c->out_len = 0;
+}
+
+size_t chardev_write(struct chardev *c, const void *buf, size_t len)
+{
+    const uint8_t *p = buf;
+    size_t taken = 0;
+
+    pthread_mutex_lock(&c->out_lock);
+    if (!c->first_byte_ns && len)
+        c->first_byte_ns = os_now_ns();
+    if (c->out_fd < 0) {
+        taken = len;
+    } else if (c->out_broken) {
+        c->dropped += len;
+    } else {
+        bool newline = false;
+        while (taken < len) {
+            const size_t n = MIN(len - taken, OUT_LEN - c->out_len);
+            memcpy(c->out + c->out_len, p + taken, n);
+            newline |= memchr(p + taken, '\n', n) != NULL;
+            c->out_len += n;
+            taken += n;
+            if (c->out_len == OUT_LEN)
+                flush_locked(c);
+        }
+        if (newline)
+            flush_locked(c);
+        if (c->out_len && !c->notified)
+            c->notified = write(c->notify[1], "", 1) == 1;
+    }
+    pthread_mutex_unlock(&c->out_lock);
+    return taken;
+}
+
+void chardev_flush(struct chardev *c)
+{
+    pthread_mutex_lock(&c->out_lock);
+    flush_locked(c);
+    pthread_mutex_unlock(&c->out_lock);
+}
+
+uint64_t chardev_first_byte_ns(struct chardev *c)
+{
+    pthread_mutex_lock(&c->out_lock);
+    const uint64_t ns = c->first_byte_ns;
+    pthread_mutex_unlock(&c->out_lock);
+    return ns;
+}
+
+int chardev_poll_fd(const struct chardev *c)
+{
+    return c->notify[0];
+}
+
+void chardev_poll(struct chardev *c)
+{
+    char drain[16];
+
+    pthread_mutex_lock(&c->out_lock);
+    while (read(c->notify[0], drain, sizeof(drain)) > 0)
+        ;
+    c->notified = false;
+    flush_locked(c);
+    pthread_mutex_unlock(&c->out_lock);
+}
+
+/* --- Input ---------------------------------------------------------------------------------------------------------- */
+
+void chardev_set_sink(struct chardev *c, size_t (*take)(void *opaque, const uint8_t *buf, size_t len), void *opaque)
+{
+    pthread_mutex_lock(&c->in_lock);
+    c->take = take;
+    c->take_opaque = opaque;
+    pthread_mutex_unlock(&c->in_lock);
+}
+
+/* Offers the queue to the device, in its order. */
+static void offer_locked(struct chardev *c)
+{
+    while (c->take && c->in_len) {
+        const size_t run = MIN(c->in_len, IN_LEN - c->in_head);
+        const size_t n = c->take(c->take_opaque, c->in + c->in_head, run);
+        c->in_head = (c->in_head + n) % IN_LEN;
+        c->in_len -= n;
+        if (n < run)
+            return;
+    }
+}
+
+size_t chardev_input(struct chardev *c, const uint8_t *buf, size_t len)
+{
+    pthread_mutex_lock(&c->in_lock);
+    for (size_t i = 0; i < len && c->in_len < IN_LEN; i++) {
+        c->in[(c->in_head + c->in_len) % IN_LEN] = buf[i];
+        c->in_len++;
+    }
+    offer_locked(c);
+    const size_t room = IN_LEN - c->in_len;
+    pthread_mutex_unlock(&c->in_lock);
+    return room;
+}
+
+void chardev_resume_input(struct chardev *c)
+{
+    pthread_mutex_lock(&c->in_lock);
+    offer_locked(c);
+    pthread_mutex_unlock(&c->in_lock);
+}

@@ -1,0 +1,181 @@
+/* The board: address map, interrupts, devices, and what lies in memory at power-on.
+ *
+ *   0x00000000  RAM, up to 128 MiB (vibe)    or two 64 MiB flash banks (virt)
+ *   0x08000000  GICv3 distributor            0x080a0000  redistributors, 128 KiB a CPU
+ *   0x09000000  PL011, the debug console     SPI 1
+ *   0x09010000  PL031                        SPI 2
+ *   0x0a000000  32 virtio-mmio transports of 0x200, slot 0 the virtio console   SPI 16 + n
+ *   0x40000000  RAM (virt), or what --mem asks beyond 128 MiB (vibe)
+ *
+ * The addresses stand here and nowhere else. Used while no vCPU runs. */
+#include "base/bits.h"
+#include "base/err.h"
+#include "dev/chardev.h"
+#include "dev/pl011.h"
+#include "vm/vm_internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define VIBE_LOW_RAM (UINT64_C(128) << 20)
+#define FLASH_LEN (UINT64_C(64) << 20)
+#define HIGH_RAM_BASE UINT64_C(0x40000000)
+#define GIC_DIST_BASE UINT64_C(0x08000000)
+#define GIC_REDIST_BASE UINT64_C(0x080a0000)
+#define PL011_BASE UINT64_C(0x09000000)
+#define SPI(n) (32u + (n))
+#define PL011_INTID SPI(1)
+#define NR_SPIS 64u
+#define ELF_MAX_LEN (UINT64_C(1) << 32)
+
+/* --- Memory and images ---------------------------------------------------------------------------------------------- */
+
+/* A raw binary goes to the vibe profile; an ELF to the one that it was linked for. */
+static int choose_machine(struct vm *vm, const struct elf_image *elf)
+{
+    if (vm->opt->machine != VM_MACHINE_AUTO)
+        return (int)vm->opt->machine;
+    return elf && elf->lowest >= HIGH_RAM_BASE ? VM_MACHINE_VIRT : VM_MACHINE_VIBE;
+}
+
+/* Reads and checks the ELF of --kernel; *buf is the caller's to free. */
+static int read_elf(struct vm *vm, struct elf_image *elf, uint8_t **buf, size_t *len, struct err *e)
+{
+    int r = load_file("--kernel", vm->opt->kernel, ELF_MAX_LEN, buf, len, e);
+    if (r < 0)
+        return r;
+    r = elf_parse(*buf, *len, elf, e);
+    if (r < 0) {
+        free(*buf);
+        *buf = NULL;
+        return err_prefix(e, "--kernel %s", vm->opt->kernel);
+    }
+    return 0;
+}
+
+int board_add_memory(struct vm *vm, struct err *e)
+{
+    const uint64_t len = vm->opt->mem_len;
+    struct elf_image elf;
+    int r;
+
+    if (vm->opt->kernel) {
+        uint8_t *buf;
+        size_t n;
+        if ((r = read_elf(vm, &elf, &buf, &n, e)) < 0)
+            return r;
+        free(buf);
+    }
+    vm->machine = (enum vm_machine)choose_machine(vm, vm->opt->kernel ? &elf : NULL);
+    if (vm->machine == VM_MACHINE_VIRT) {
+        vm->ram_base = HIGH_RAM_BASE;
+        if ((r = ram_add(&vm->ram, 0, FLASH_LEN, RAM_KIND_ROM, e)) ||
+            (r = ram_add(&vm->ram, FLASH_LEN, FLASH_LEN, RAM_KIND_ROM, e)))
+            return r;
+        return ram_add(&vm->ram, HIGH_RAM_BASE, len, RAM_KIND_RAM, e);
+    }
+    vm->ram_base = 0;
+    if ((r = ram_add(&vm->ram, 0, MIN(len, VIBE_LOW_RAM), RAM_KIND_RAM, e)))
+        return r;
+    return len > VIBE_LOW_RAM ? ram_add(&vm->ram, HIGH_RAM_BASE, len - VIBE_LOW_RAM, RAM_KIND_RAM, e) : 0;
+}
+
+static int load_kernel(struct vm *vm, struct err *e)
+{
+    struct elf_image elf;
+    uint8_t *buf;
+    size_t len;
+    char what[80];
+    int r = read_elf(vm, &elf, &buf, &len, e);
+
+    if (r < 0)
+        return r;
+    snprintf(what, sizeof(what), "--kernel %.60s", vm->opt->kernel);
+    r = elf_load(&elf, buf, &vm->ram, &vm->map, what, e);
+    free(buf);
+    vm->entry = elf.entry;
+    return r;
+}
+
+/* Also after a reset: guest memory keeps what the images do not cover, as RAM does. */
+int board_load_images(struct vm *vm, struct err *e)
+{
+    const struct vm_options *o = vm->opt;
+    uint64_t len;
+    int r;
+
+    vm->map = (struct load_map){0};
+    if (o->kernel) {
+        r = load_kernel(vm, e);
+    } else {
+        vm->entry = o->entry;
+        r = load_binary(&vm->ram, &vm->map, o->binary, o->entry, &len, e);
+    }
+    for (unsigned i = 0; i < o->nr_loads && r >= 0; i++)
+        r = load_blob(&vm->ram, &vm->map, o->load[i].path, o->load[i].at, e);
+    /* A kernel that sets no stack pointer of its own finds one at the top of the first RAM. */
+    const struct ram_region *ram = ram_find(&vm->ram, vm->ram_base);
+    vm->stack = ram->base + ram->len - 16;
+    return r < 0 ? r : 0;
+}
+
+/* --- Devices -------------------------------------------------------------------------------------------------------- */
+
+static void set_spi(void *opaque, unsigned intid, bool level)
+{
+    gic_set_spi(opaque, intid, level);
+}
+
+static int add(struct vm *vm, struct device *d, struct err *e)
+{
+    return d ? bus_add(&vm->bus, d, e) : -ENOMEM;
+}
+
+int board_create(struct vm *vm, struct err *e)
+{
+    struct board *b = &vm->board;
+    uint64_t mpidr[VM_MAX_CPUS];
+    int r;
+
+    for (unsigned i = 0; i < vm->nr_vcpus; i++)
+        mpidr[i] = vm->vcpu[i].mpidr;
+    const struct gic_config gic = {.nr_cpus = vm->nr_vcpus,
+                                   .mpidr = mpidr,
+                                   .nr_spis = NR_SPIS,
+                                   .set_irq = vcpu_set_irq,
+                                   .opaque = vm};
+    b->console = chardev_create(STDOUT_FILENO, e);
+    b->other = b->console ? chardev_create(-1, e) : NULL;
+    if (!b->other)
+        return -ENOMEM;
+    struct chardev *uart = vm->opt->console == VM_CONSOLE_PL011 ? b->console : b->other;
+
+    b->gic = gic_create(&gic, GIC_DIST_BASE, GIC_REDIST_BASE, e);
+    if (!b->gic)
+        return -ENOMEM;
+    if ((r = add(vm, gic_dist(b->gic), e)) || (r = add(vm, gic_redist(b->gic), e)))
+        return r;
+    b->pl011 = pl011_create(PL011_BASE, (struct irq_line){set_spi, b->gic, PL011_INTID}, uart, e);
+    return add(vm, b->pl011, e);
+}
+
+void board_reset(struct vm *vm)
+{
+    bus_reset(&vm->bus);
+    gic_reset(vm->board.gic);
+}
+
+void board_destroy(struct vm *vm)
+{
+    struct board *b = &vm->board;
+
+    bus_destroy(&vm->bus);
+    if (b->gic)
+        gic_destroy(b->gic);
+    chardev_destroy(b->console);
+    chardev_destroy(b->other);
+    *b = (struct board){0};
+}

@@ -1,0 +1,310 @@
+/* The run loop and the exit handler: the same for all backends.
+ *
+ * Threads: each vCPU has one, which creates the backend's vCPU, runs it and destroys it. */
+#include "base/err.h"
+#include "base/log.h"
+#include "base/os.h"
+#include "arch/sysreg.h"
+#include "vm/vm_internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+/* One exit in so many is timed: reading the clock costs as much as handling a short exit. */
+#define TIMED_EXITS 1024u
+
+/* A WFE waits for an event, but not all of them reach us (a store that clears an exclusive monitor): look again after this. */
+#define WFE_NAP_NS 50000u
+
+/* --- Sleeping and waking -------------------------------------------------------------------------------------------- */
+
+void vcpu_wake(struct vcpu *v)
+{
+    atomic_store(&v->event, true);
+    if (!atomic_load(&v->sleeping))
+        return;
+    pthread_mutex_lock(&v->lock);
+    pthread_cond_signal(&v->wake);
+    pthread_mutex_unlock(&v->lock);
+}
+
+/* From the interrupt controller, under its lock. */
+void vcpu_set_irq(void *opaque, unsigned cpu, bool irq, bool fiq)
+{
+    struct vm *vm = opaque;
+    struct vcpu *v = &vm->vcpu[cpu];
+
+    if (!v->hv)
+        return;
+    vm->hv->set_irq(v->hv, irq, fiq);
+    if (irq || fiq)
+        vcpu_wake(v);
+}
+
+static bool must_wake(struct vcpu *v)
+{
+    return gic_irq_pending(v->vm->board.gic, v->index) || atomic_load(&v->vm->stop) || atomic_load(&v->vm->resetting);
+}
+
+void vcpu_sleep(struct vcpu *v, uint64_t deadline_ns)
+{
+    const uint64_t start = os_now_ns();
+
+    pthread_mutex_lock(&v->lock);
+    atomic_store(&v->event, false);
+    atomic_store(&v->sleeping, true);
+    while (!must_wake(v) && !atomic_load(&v->event) && os_now_ns() < deadline_ns)
+        os_cond_wait_until(&v->wake, &v->lock, deadline_ns);
+    atomic_store(&v->sleeping, false);
+    pthread_mutex_unlock(&v->lock);
+    v->asleep_ns += os_now_ns() - start;
+}
+
+/* --- Timers --------------------------------------------------------------------------------------------------------- */
+
+static void timer_changed(struct vcpu *v);
+
+static void timer_due(void *opaque)
+{
+    struct vcpu *v = opaque;
+    gtimer_poll(&v->timer, os_now_ns());
+    timer_changed(v);
+}
+
+static void timer_changed(struct vcpu *v)
+{
+    v->vm->hv->set_deadline(v->hv, gtimer_deadline(&v->timer), timer_due);
+}
+
+static void timer_set_ppi(void *opaque, unsigned intid, bool level)
+{
+    struct vcpu *v = opaque;
+    gic_set_ppi(v->vm->board.gic, v->index, intid, level);
+}
+
+/* --- Exits ---------------------------------------------------------------------------------------------------------- */
+
+/* A WFI that nothing could end is a yield. Otherwise it sleeps until an interrupt is pending, masked by PSTATE or not. */
+static enum hv_action exit_wfi(struct vcpu *v, struct hv_exit *exit)
+{
+    (void)exit;
+    if (!gic_can_wake(v->vm->board.gic, v->index))
+        return HV_CONTINUE;
+    while (!must_wake(v)) {
+        vcpu_sleep(v, gtimer_deadline(&v->timer));
+        timer_due(v);
+    }
+    return HV_CONTINUE;
+}
+
+static enum hv_action exit_wfe(struct vcpu *v, struct hv_exit *exit)
+{
+    (void)exit;
+    vcpu_sleep(v, MIN(os_now_ns() + WFE_NAP_NS, gtimer_deadline(&v->timer)));
+    return HV_CONTINUE;
+}
+
+static enum hv_action exit_mmio(struct vcpu *v, struct hv_exit *exit)
+{
+    exit->u.mmio.failed = bus_access(&v->vm->bus, exit->u.mmio.gpa, exit->u.mmio.size,
+                                     exit->reason == HV_EXIT_MMIO_WRITE, &exit->u.mmio.data) == BUS_NONE;
+    return HV_CONTINUE;
+}
+
+static enum hv_action exit_call(struct vcpu *v, struct hv_exit *exit)
+{
+    (void)exit;
+    return psci_call(v);
+}
+
+/* The generic timers and the GIC's CPU interface, where the backend does not bring them. */
+static enum hv_action exit_sysreg(struct vcpu *v, struct hv_exit *exit)
+{
+    const uint16_t enc = exit->u.sysreg.encoding;
+    const bool write = exit->u.sysreg.write;
+    bool known;
+
+    if (write) {
+        known = gtimer_sysreg_write(&v->timer, enc, os_now_ns(), exit->u.sysreg.value);
+        if (known)
+            timer_changed(v);
+        else
+            known = gic_sysreg_write(v->vm->board.gic, v->index, enc, exit->u.sysreg.value);
+    } else {
+        known = gtimer_sysreg_read(&v->timer, enc, os_now_ns(), &exit->u.sysreg.value) ||
+                gic_sysreg_read(v->vm->board.gic, v->index, enc, &exit->u.sysreg.value);
+    }
+    exit->u.sysreg.failed = !known;
+    return HV_CONTINUE;
+}
+
+static enum hv_action exit_none(struct vcpu *v, struct hv_exit *exit)
+{
+    (void)v;
+    (void)exit;
+    return HV_CONTINUE;
+}
+
+static enum hv_action exit_stuck(struct vcpu *v, struct hv_exit *exit)
+{
+    (void)exit;
+    if (v->vm->opt->keep_going)
+        return HV_CONTINUE;
+    v->vm->outcome.vcpu = v->index;
+    vm_request_stop(v->vm, VM_STOP_STUCK);
+    return HV_STOP;
+}
+
+static enum hv_action exit_error(struct vcpu *v, struct hv_exit *exit)
+{
+    log_error("vCPU %u: the %s backend cannot go on (error %d)", v->index, v->vm->hv->name, exit->u.error.code);
+    vm_request_stop(v->vm, VM_STOP_ERROR);
+    return HV_STOP;
+}
+
+static enum hv_action (*const exit_handler[HV_NR_EXITS])(struct vcpu *, struct hv_exit *) = {
+    [HV_EXIT_WFI] = exit_wfi,        [HV_EXIT_WFE] = exit_wfe,       [HV_EXIT_MMIO_READ] = exit_mmio,
+    [HV_EXIT_MMIO_WRITE] = exit_mmio, [HV_EXIT_HVC] = exit_call,      [HV_EXIT_SMC] = exit_call,
+    [HV_EXIT_SYSREG] = exit_sysreg,   [HV_EXIT_DEBUG] = exit_none,    [HV_EXIT_CANCEL] = exit_none,
+    [HV_EXIT_STUCK] = exit_stuck,     [HV_EXIT_ERROR] = exit_error,
+};
+
+enum hv_action vcpu_handle_exit(void *opaque, struct hv_exit *exit)
+{
+    struct vcpu *v = opaque;
+    enum hv_action action;
+
+    v->exits[exit->reason]++;
+    if (unlikely(v->nr_handled++ % TIMED_EXITS == 0)) {
+        const uint64_t start = os_now_ns(), asleep = v->asleep_ns;
+        action = exit_handler[exit->reason](v, exit);
+        v->exit_ns += (os_now_ns() - start - (v->asleep_ns - asleep)) * TIMED_EXITS;
+    } else {
+        action = exit_handler[exit->reason](v, exit);
+    }
+    if (unlikely(atomic_load_explicit(&v->vm->stop, memory_order_relaxed) ||
+                 atomic_load_explicit(&v->vm->resetting, memory_order_relaxed)))
+        return HV_STOP;
+    return action;
+}
+
+/* --- The thread ----------------------------------------------------------------------------------------------------- */
+
+/* To the state in which PSCI CPU_ON, or power-on, starts a vCPU (DEN 0022, "CPU_ON"). */
+static void start_at(struct vcpu *v, gpa_t entry, uint64_t x0, gpa_t sp)
+{
+    const struct hv_backend *hv = v->vm->hv;
+
+    hv->vcpu_reset(v->hv);
+    gtimer_reset(&v->timer);
+    timer_changed(v);
+    for (unsigned i = 0; i <= 30; i++)
+        hv->set_reg(v->hv, HV_REG_X0 + i, 0);
+    hv->set_reg(v->hv, HV_REG_X0, x0);
+    hv->set_reg(v->hv, HV_REG_SP, sp);
+    hv->set_reg(v->hv, HV_REG_PC, entry);
+}
+
+static void run(struct vcpu *v)
+{
+    struct hv_exit exit;
+
+    do
+        v->vm->hv->run(v->hv, &exit);
+    while (vcpu_handle_exit(v, &exit) == HV_CONTINUE);
+}
+
+/* Called under vm->lock when this vCPU has left its run loop for a reset: the last to come resets the machine. */
+static void meet_for_reset_locked(struct vm *vm)
+{
+    if (++vm->nr_parked < vm->nr_vcpus) {
+        while (atomic_load(&vm->resetting) && !atomic_load(&vm->stop))
+            pthread_cond_wait(&vm->changed, &vm->lock);
+        return;
+    }
+    struct err e = {0};
+    board_reset(vm);
+    if (board_load_images(vm, &e)) {
+        log_error("reset: %s", e.text);
+        atomic_store(&vm->stop, VM_STOP_RESET);
+    }
+    vm->hv->code_changed(vm->hv_vm, 0, UINT64_MAX);
+    for (unsigned i = 0; i < vm->nr_vcpus; i++)
+        vm->vcpu[i].power = VCPU_OFF;
+    vm->vcpu[0].power = VCPU_ON_PENDING;
+    vm->vcpu[0].on_entry = vm->entry;
+    vm->vcpu[0].on_context = 0;
+    vm->nr_parked = 0;
+    atomic_store(&vm->resetting, false);
+    pthread_cond_broadcast(&vm->changed);
+}
+
+/* Runs, is off, meets for resets, until the VM stops. */
+static void live_locked(struct vcpu *v)
+{
+    struct vm *vm = v->vm;
+
+    while (!atomic_load(&vm->stop)) {
+        if (atomic_load(&vm->resetting)) {
+            meet_for_reset_locked(vm);
+        } else if (v->power == VCPU_ON_PENDING) {
+            const gpa_t entry = v->on_entry;
+            const uint64_t context = v->on_context;
+            v->power = VCPU_ON;
+            pthread_mutex_unlock(&vm->lock);
+            gic_reset_cpu(vm->board.gic, v->index);
+            start_at(v, entry, context, v->index == 0 ? vm->stack : 0);
+            if (!v->first_ns)
+                v->first_ns = os_now_ns();
+            run(v);
+            pthread_mutex_lock(&vm->lock);
+        } else {
+            const uint64_t start = os_now_ns();
+            pthread_cond_wait(&vm->changed, &vm->lock);
+            if (v->first_ns)
+                v->asleep_ns += os_now_ns() - start;
+        }
+    }
+}
+
+void *vcpu_thread(void *opaque)
+{
+    struct vcpu *v = opaque;
+    struct vm *vm = v->vm;
+    struct err e = {0};
+    char name[16];
+
+    snprintf(name, sizeof(name), "vcpu%u", v->index);
+    os_thread_name(name);
+    gtimer_init(&v->timer, vm->base_ns, timer_set_ppi, v);
+
+    pthread_mutex_lock(&vm->lock);
+    /* In order: the backend's CPUs are numbered as ours. */
+    while (vm->nr_created != v->index && !atomic_load(&vm->stop))
+        pthread_cond_wait(&vm->changed, &vm->lock);
+    if (!atomic_load(&vm->stop)) {
+        const struct hv_vcpu_config cfg = {
+            .index = v->index, .mpidr = v->mpidr, .on_exit = vcpu_handle_exit, .opaque = v};
+        if (vm->hv->vcpu_create(vm->hv_vm, &v->hv, &cfg, &e)) {
+            v->hv = NULL;
+            log_error("%s", e.text);
+            vm->create_error = e.code;
+            atomic_store(&vm->stop, VM_STOP_ERROR);
+        }
+        vm->nr_created++;
+        pthread_cond_broadcast(&vm->changed);
+        while (vm->nr_created < vm->nr_vcpus && !atomic_load(&vm->stop))
+            pthread_cond_wait(&vm->changed, &vm->lock);
+    }
+    live_locked(v);
+    v->last_ns = os_now_ns();
+    if (++vm->nr_finished == vm->nr_started) {
+        vm->stop_ns = v->last_ns;
+        close(vm->finished_fd[1]);
+        vm->finished_fd[1] = -1;
+    }
+    pthread_cond_broadcast(&vm->changed);
+    pthread_mutex_unlock(&vm->lock);
+    return NULL;
+}

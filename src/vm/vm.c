@@ -1,0 +1,227 @@
+/* The life of a virtual machine. Threads and lock order: ARCHITECTURE.md. */
+#include "base/bits.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "base/os.h"
+#include "dev/chardev.h"
+#include "vm/vm_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* MPIDR_EL1 of CPU i: 16 to a cluster, as affinity routing's target lists have room for. */
+static uint64_t mpidr_of(unsigned i)
+{
+    return BIT64(31) | (uint64_t)(i / 16) << 8 | i % 16;
+}
+
+static int choose_backend(struct vm *vm, struct err *e)
+{
+    switch (vm->opt->accel) {
+    case VM_ACCEL_KVM:
+    case VM_ACCEL_HVF:
+        return err_set(e, ENOTSUP, "--accel %s is not in this build yet; use --accel soft",
+                       vm->opt->accel == VM_ACCEL_KVM ? "kvm" : "hvf");
+    case VM_ACCEL_AUTO:
+    case VM_ACCEL_SOFT: break;
+    }
+    vm->hv = &hv_soft;
+    return vm->hv->probe(&vm->caps, e);
+}
+
+int vm_create(struct vm **out, const struct vm_options *opt, struct err *e)
+{
+    struct vm *vm = calloc(1, sizeof(*vm));
+    int r;
+
+    if (!vm)
+        return err_set(e, ENOMEM, "out of memory");
+    vm->opt = opt;
+    vm->nr_vcpus = opt->nr_cpus;
+    vm->finished_fd[0] = vm->finished_fd[1] = -1;
+    vm->ram.fd = -1;
+    pthread_mutex_init(&vm->lock, NULL);
+    os_cond_init(&vm->changed);
+    bus_init(&vm->bus);
+    for (unsigned i = 0; i < vm->nr_vcpus; i++) {
+        struct vcpu *v = &vm->vcpu[i];
+        v->vm = vm;
+        v->index = i;
+        v->mpidr = mpidr_of(i);
+        pthread_mutex_init(&v->lock, NULL);
+        os_cond_init(&v->wake);
+    }
+    if ((r = choose_backend(vm, e)) || (r = ram_init(&vm->ram, e)) || (r = board_add_memory(vm, e)) ||
+        (r = board_load_images(vm, e)) || (r = board_create(vm, e)))
+        goto fail;
+    if (pipe(vm->finished_fd)) {
+        r = err_set(e, errno, "pipe: %s", strerror(errno));
+        goto fail;
+    }
+    for (unsigned i = 0; i < 2; i++)
+        fcntl(vm->finished_fd[i], F_SETFD, FD_CLOEXEC);
+    *out = vm;
+    return 0;
+fail:
+    vm_destroy(vm);
+    return r;
+}
+
+int vm_start(struct vm *vm, struct err *e)
+{
+    const struct hv_vm_config cfg = {
+        .ram = &vm->ram, .nr_vcpus = vm->nr_vcpus, .counter_base_ns = os_now_ns()};
+    int r;
+
+    vm->start_ns = vm->base_ns = cfg.counter_base_ns;
+    if ((r = vm->hv->vm_create(&vm->hv_vm, &cfg, e)))
+        return r;
+    vm->vcpu[0].power = VCPU_ON_PENDING;
+    vm->vcpu[0].on_entry = vm->entry;
+    pthread_mutex_lock(&vm->lock);
+    for (unsigned i = 0; i < vm->nr_vcpus && !r; i++) {
+        r = pthread_create(&vm->vcpu[i].thread, NULL, vcpu_thread, &vm->vcpu[i]);
+        vm->nr_started += !r;
+    }
+    if (r) {
+        atomic_store(&vm->stop, VM_STOP_ERROR);
+        err_set(e, r, "cannot start a thread for vCPU %u: %s", vm->nr_started, strerror(r));
+    }
+    pthread_mutex_unlock(&vm->lock);
+    if (r) {
+        struct vm_outcome o;
+        vm_join(vm, &o);
+    }
+    return -r;
+}
+
+/* Everyone out of the guest, out of their sleep. */
+static void kick_all(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->nr_vcpus; i++) {
+        if (vm->vcpu[i].hv)
+            vm->hv->kick(vm->vcpu[i].hv);
+        vcpu_wake(&vm->vcpu[i]);
+    }
+    pthread_cond_broadcast(&vm->changed);
+}
+
+void vm_request_stop(struct vm *vm, enum vm_stop_reason reason)
+{
+    pthread_mutex_lock(&vm->lock);
+    if (!atomic_load(&vm->stop))
+        atomic_store(&vm->stop, (int)reason);
+    kick_all(vm);
+    pthread_mutex_unlock(&vm->lock);
+}
+
+void vm_request_reset(struct vm *vm)
+{
+    pthread_mutex_lock(&vm->lock);
+    atomic_store(&vm->resetting, true);
+    kick_all(vm);
+    pthread_mutex_unlock(&vm->lock);
+}
+
+int vm_finished_fd(struct vm *vm)
+{
+    return vm->finished_fd[0];
+}
+
+void vm_join(struct vm *vm, struct vm_outcome *out)
+{
+    for (unsigned i = 0; i < vm->nr_started; i++)
+        pthread_join(vm->vcpu[i].thread, NULL);
+    vm->joined = true;
+    vm->outcome.reason = (enum vm_stop_reason)atomic_load(&vm->stop);
+    *out = vm->outcome;
+}
+
+struct chardev *vm_console(struct vm *vm)
+{
+    return vm->board.console;
+}
+
+const struct ram *vm_ram(const struct vm *vm)
+{
+    return &vm->ram;
+}
+
+const char *vm_stop_reason_name(enum vm_stop_reason reason)
+{
+    static const char *const name[] = {
+        [VM_STOP_NONE] = "none",     [VM_STOP_POWEROFF] = "poweroff", [VM_STOP_RESET] = "reset",
+        [VM_STOP_GUEST_EXIT] = "exit", [VM_STOP_QUIT] = "quit",       [VM_STOP_SIGNAL] = "signal",
+        [VM_STOP_TIMEOUT] = "timeout", [VM_STOP_STUCK] = "stuck",     [VM_STOP_ERROR] = "error",
+    };
+    return name[reason];
+}
+
+void vm_get_stats(struct vm *vm, struct vm_stats *s)
+{
+    const uint64_t first_byte = chardev_first_byte_ns(vm->board.console);
+
+    *s = (struct vm_stats){
+        .accel = vm->hv->name,
+        .machine = vm->machine == VM_MACHINE_VIRT ? "virt" : "vibe",
+        .result = vm_stop_reason_name(vm->outcome.reason),
+        .mem_len = vm->opt->mem_len,
+        .wall_ns = vm->stop_ns - vm->start_ns,
+        .first_byte_ns = first_byte ? first_byte - vm->opt->start_ns : 0,
+        .nr_vcpus = vm->nr_vcpus,
+        .unassigned = atomic_load(&vm->bus.unassigned),
+    };
+    for (unsigned i = 0; i < vm->nr_vcpus; i++) {
+        const struct vcpu *v = &vm->vcpu[i];
+        struct vm_vcpu_stats *t = &s->vcpu[i];
+        memcpy(t->exits, v->exits, sizeof(t->exits));
+        if (v->hv)
+            vm->hv->counters(v->hv, &t->counters);
+        if (!v->first_ns)
+            continue;
+        t->wall_ns = v->last_ns - v->first_ns;
+        t->asleep_ns = MIN(v->asleep_ns, t->wall_ns);
+        t->exit_ns = MIN(v->exit_ns, t->wall_ns - t->asleep_ns);
+        t->guest_ns = t->wall_ns - t->asleep_ns - t->exit_ns;
+    }
+    for (unsigned i = 0; i < vm->bus.nr_devices; i++) {
+        struct device *d = vm->bus.device[i];
+        s->device[s->nr_devices++] = (struct vm_device_stats){
+            .name = d->name,
+            .reads = atomic_load(&d->stats.reads),
+            .writes = atomic_load(&d->stats.writes),
+            .bad = atomic_load(&d->stats.bad),
+        };
+    }
+}
+
+struct hv_vcpu *vm_stuck_vcpu(struct vm *vm)
+{
+    return vm->outcome.reason == VM_STOP_STUCK ? vm->vcpu[vm->outcome.vcpu].hv : NULL;
+}
+
+void vm_destroy(struct vm *vm)
+{
+    if (!vm)
+        return;
+    for (unsigned i = 0; i < vm->nr_vcpus; i++) {
+        struct vcpu *v = &vm->vcpu[i];
+        if (v->hv)
+            vm->hv->vcpu_destroy(v->hv);
+        pthread_mutex_destroy(&v->lock);
+        pthread_cond_destroy(&v->wake);
+    }
+    if (vm->hv_vm)
+        vm->hv->vm_destroy(vm->hv_vm);
+    board_destroy(vm);
+    ram_destroy(&vm->ram);
+    for (unsigned i = 0; i < 2; i++)
+        if (vm->finished_fd[i] >= 0)
+            close(vm->finished_fd[i]);
+    pthread_mutex_destroy(&vm->lock);
+    pthread_cond_destroy(&vm->changed);
+    free(vm);
+}

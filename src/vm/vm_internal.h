@@ -1,0 +1,106 @@
+/* What the files of src/vm share. */
+#ifndef VIBE_VM_VM_INTERNAL_H
+#define VIBE_VM_VM_INTERNAL_H
+
+#include "bus/bus.h"
+#include "dev/gicv3.h"
+#include "dev/gtimer.h"
+#include "hv/hv.h"
+#include "load/load.h"
+#include "mem/ram.h"
+#include "vm/vm.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+/* PSCI's view of a vCPU. Written under vm.lock. */
+enum vcpu_power { VCPU_OFF, VCPU_ON_PENDING, VCPU_ON };
+
+struct vcpu {
+    struct vm *vm;
+    unsigned index;
+    uint64_t mpidr;
+    pthread_t thread;
+    struct hv_vcpu *hv;
+    struct gtimer timer;
+
+    /* Sleeping in WFI or switched off. The lock is a leaf: the interrupt controller's callback takes it. */
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    _Atomic bool sleeping;
+    _Atomic bool event; /* SEV, or a change that a sleeper has to look at */
+
+    enum vcpu_power power; /* under vm.lock, like the two below */
+    gpa_t on_entry;
+    uint64_t on_context;
+
+    /* Counted by the vCPU's thread alone. */
+    uint64_t exits[HV_NR_EXITS];
+    uint64_t nr_handled;
+    uint64_t first_ns, last_ns, exit_ns, asleep_ns;
+};
+
+/* The machine's devices, by board.c. */
+struct board {
+    struct gicv3 *gic;
+    struct device *pl011, *pl031, *virtio_console;
+    struct device *virtio_slot[32];
+    struct chardev *console;     /* to the terminal */
+    struct chardev *other;       /* discards */
+};
+
+struct vm {
+    const struct vm_options *opt;
+    const struct hv_backend *hv;
+    struct hv_caps caps;
+    struct hv_vm *hv_vm;
+    enum vm_machine machine; /* VIBE or VIRT */
+    gpa_t ram_base;          /* of the first RAM region */
+    gpa_t entry, stack;
+    struct ram ram;
+    struct load_map map;
+    struct bus bus;
+    struct board board;
+    unsigned nr_vcpus;
+    struct vcpu vcpu[VM_MAX_CPUS];
+    uint64_t base_ns; /* counters read 0 here */
+
+    pthread_mutex_t lock; /* power states, stopping and resetting; before vcpu.lock */
+    pthread_cond_t changed;
+    _Atomic int stop;      /* enum vm_stop_reason */
+    _Atomic bool resetting; /* all vCPUs meet, the machine is as after power-on, and vCPU 0 starts again */
+    unsigned nr_parked;
+    unsigned nr_started, nr_created; /* threads; vCPUs that exist */
+    int create_error;
+    struct vm_outcome outcome;
+    int finished_fd[2];
+    unsigned nr_finished;
+    uint64_t start_ns, stop_ns;
+    bool joined;
+};
+
+/* board.c: RAM and devices of the profile; their reset; images into memory. */
+int board_add_memory(struct vm *vm, struct err *e);
+int board_load_images(struct vm *vm, struct err *e);
+int board_create(struct vm *vm, struct err *e);
+void board_reset(struct vm *vm);
+void board_destroy(struct vm *vm);
+
+/* vcpu.c: the thread of a vCPU; waking one. */
+void *vcpu_thread(void *vcpu);
+void vcpu_wake(struct vcpu *v);
+void vcpu_set_irq(void *vm, unsigned cpu, bool irq, bool fiq);
+
+/* The exit handler: counts and does what the exit asks for. Also for tests with made-up exits. vCPU's thread. */
+hv_exit_fn vcpu_handle_exit;
+
+/* Sleeps until an interrupt, an event, a stop, or deadline_ns. vCPU's thread. */
+void vcpu_sleep(struct vcpu *v, uint64_t deadline_ns);
+
+/* psci.c: an HVC or SMC. vCPU's thread. */
+enum hv_action psci_call(struct vcpu *v);
+
+/* Starts a reset of the whole machine; the caller's vCPU leaves its run loop. */
+void vm_request_reset(struct vm *vm);
+
+#endif
