@@ -51,8 +51,7 @@ bool log_limited(struct log_limit *l)
     uint64_t now = os_now_ns();
     uint64_t last = __atomic_load_n(&l->last_ns, __ATOMIC_RELAXED);
     if ((last && now - last < LOG_LIMIT_NS) ||
-        !__atomic_compare_exchange_n(&l->last_ns, &last, now, false, __ATOMIC_RELAXED,
-                                     __ATOMIC_RELAXED)) {
+        !__atomic_compare_exchange_n(&l->last_ns, &last, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED)) {
         __atomic_fetch_add(&l->suppressed, 1, __ATOMIC_RELAXED);
         return false;
     }

@@ -5,9 +5,9 @@
 #define _DARWIN_C_SOURCE
 #endif
 
+#include "base/os.h"
 #include "base/bits.h"
 #include "base/err.h"
-#include "base/os.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -87,7 +87,8 @@ void os_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t de
         return;
     }
     const uint64_t now = os_now_ns(), left = deadline_ns > now ? deadline_ns - now : 0;
-    const struct timespec t = {.tv_sec = (time_t)(left / 1000000000u), .tv_nsec = (long)(left % 1000000000u)};
+    const struct timespec t = {.tv_sec = (time_t)(left / 1000000000u),
+                               .tv_nsec = (long)(left % 1000000000u)};
     pthread_cond_timedwait_relative_np(cond, lock, &t);
 }
 

@@ -64,7 +64,13 @@ struct tlb_entry {
     uintptr_t addend;      /* host address = virtual address + addend; RAM only */
     gpa_t page;            /* physical page; low bits TLB_INFO_* */
 };
-enum { TLB_INFO_DEVICE = 1, TLB_INFO_MMIO = 2, TLB_INFO_GLOBAL = 4, TLB_INFO_READ = 8, TLB_INFO_WRITE = 16 };
+enum {
+    TLB_INFO_DEVICE = 1,
+    TLB_INFO_MMIO = 2,
+    TLB_INFO_GLOBAL = 4,
+    TLB_INFO_READ = 8,
+    TLB_INFO_WRITE = 16
+};
 
 /* --- Decoded pages --------------------------------------------------------------------------------------------------- */
 
@@ -72,7 +78,7 @@ enum { TLB_INFO_DEVICE = 1, TLB_INFO_MMIO = 2, TLB_INFO_GLOBAL = 4, TLB_INFO_REA
 
 struct code_page {
     gpa_t pa;
-    const uint32_t *host;               /* the guest's words */
+    const uint32_t *host; /* the guest's words */
     struct code_page *hash_next;
     struct a64_insn insn[PAGE_INSNS + 1]; /* the last one steps into the next page */
 };
@@ -91,10 +97,10 @@ struct itlb_entry {
 struct cpu_inval {
     enum {
         INVAL_TLB_ALL,
-        INVAL_TLB_ASID,    /* entries of asid that are not global */
-        INVAL_TLB_VA,      /* [va, va + len), asid (or any: asid < 0); global ones too */
+        INVAL_TLB_ASID, /* entries of asid that are not global */
+        INVAL_TLB_VA,   /* [va, va + len), asid (or any: asid < 0); global ones too */
         INVAL_ICACHE_ALL,
-        INVAL_ICACHE_PA,   /* decoded instructions of [pa, pa + len) */
+        INVAL_ICACHE_PA, /* decoded instructions of [pa, pa + len) */
     } what;
     int32_t asid;
     uint64_t addr, len;
@@ -113,7 +119,7 @@ struct cpu {
         bool guarded;
     } code;
 
-    uint64_t tlb_ctx;    /* context of loads and stores, in place (bits 11:3) */
+    uint64_t tlb_ctx;     /* context of loads and stores, in place (bits 11:3) */
     uint64_t tlb_ctx_el0; /* of LDTR, STTR and EL0 */
     struct tlb_entry tlb[TLB_ENTRIES];
     struct itlb_entry itlb[ITLB_ENTRIES];
@@ -145,7 +151,7 @@ struct cpu {
 
     struct {
         uint64_t esr, elr, far, hash; /* of the last synchronous exception taken from EL1 to EL1 */
-        unsigned same, similar;       /* how often it came again: with all registers alike; with the same syndrome */
+        unsigned same, similar; /* how often it came again: with all registers alike; with the same syndrome */
         bool vbar_written;
     } stuck;
 
@@ -156,8 +162,8 @@ struct cpu {
     unsigned index;
     uint64_t counter_base_ns;
 
-    struct cpu_mmu *mmu;        /* contexts: cpu/tlb.c */
-    struct code_cache *icache;  /* cpu/icache.c */
+    struct cpu_mmu *mmu;       /* contexts: cpu/tlb.c */
+    struct code_cache *icache; /* cpu/icache.c */
 
     pthread_mutex_t inval_lock;
     unsigned nr_inval; /* INVAL_QUEUE + 1: overflowed, everything goes */
@@ -173,7 +179,8 @@ struct cpu_cluster {
 };
 
 /* Allocates a CPU in the reset state. Null when out of memory. */
-struct cpu *cpu_create(struct cpu_cluster *cl, struct ram *ram, uint64_t mpidr, const struct cpu_ops *ops, void *opaque, uint64_t counter_base_ns);
+struct cpu *cpu_create(struct cpu_cluster *cl, struct ram *ram, uint64_t mpidr,
+                       const struct cpu_ops *ops, void *opaque, uint64_t counter_base_ns);
 void cpu_destroy(struct cpu *c);
 void cpu_reset(struct cpu *c);
 

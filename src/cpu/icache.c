@@ -106,8 +106,8 @@ void icache_flush_pa(struct cpu *c, gpa_t pa, uint64_t len)
     }
     while (pa < end) {
         const gpa_t page = pa & ~(gpa_t)(TLB_PAGE_SIZE - 1), stop = MIN(end, page + TLB_PAGE_SIZE);
-        for (struct code_page *p = c->icache->bucket[(page >> TLB_PAGE_SHIFT) & (ICACHE_BUCKETS - 1)]; p;
-             p = p->hash_next)
+        for (struct code_page *p = c->icache->bucket[(page >> TLB_PAGE_SHIFT) & (ICACHE_BUCKETS - 1)];
+             p; p = p->hash_next)
             if (p->pa == page) {
                 const unsigned first = (unsigned)(pa - page) / 4;
                 reset_entries(p, first, (unsigned)(stop - page + 3) / 4 - first);

@@ -16,9 +16,8 @@
 
 #include "gen/a64_handlers.h"
 
-#define OP(NAME)                                                                                   \
-    static inline __attribute__((always_inline)) const struct a64_insn *op_##NAME(                 \
-        A64_PARAMS_##NAME);                                                                        \
+#define OP(NAME)                                                                                      \
+    static inline __attribute__((always_inline)) const struct a64_insn *op_##NAME(A64_PARAMS_##NAME); \
     A64_WRAP_##NAME static inline const struct a64_insn *op_##NAME(A64_PARAMS_##NAME)
 
 /* --- Program counter and branches ----------------------------------------------------------------------------------- */
@@ -42,7 +41,8 @@ const struct a64_insn *cpu_goto(struct cpu *c, gva_t va);
 static inline const struct a64_insn *cpu_branch(struct cpu *c, const struct a64_insn *insn, int64_t offset)
 {
     gva_t pc = cpu_pc(c, insn);
-    uint64_t index = ((uintptr_t)insn - (uintptr_t)c->code.insns) + ((uint64_t)offset << (A64_INSN_SHIFT - 2));
+    uint64_t index =
+        ((uintptr_t)insn - (uintptr_t)c->code.insns) + ((uint64_t)offset << (A64_INSN_SHIFT - 2));
 
     branch_note(c, pc, pc + (uint64_t)offset);
     if (likely(index < (uint64_t)PAGE_INSNS << A64_INSN_SHIFT))
@@ -53,7 +53,8 @@ static inline const struct a64_insn *cpu_branch(struct cpu *c, const struct a64_
 /* --- Leaving -------------------------------------------------------------------------------------------------------- */
 
 /* The instruction itself faults: ELR will be its own address. Returns null. */
-const struct a64_insn *cpu_raise(struct cpu *c, const struct a64_insn *insn, enum esr_ec ec, uint32_t iss);
+const struct a64_insn *cpu_raise(struct cpu *c, const struct a64_insn *insn, enum esr_ec ec,
+                                 uint32_t iss);
 const struct a64_insn *cpu_undefined(struct cpu *c, const struct a64_insn *insn);
 
 /* A memory access below said false: c->exc has syndrome and FAR, this adds the address of the instruction. Returns null. */
@@ -65,7 +66,7 @@ const struct a64_insn *cpu_leave_after(struct cpu *c, const struct a64_insn *ins
 /* --- Memory --------------------------------------------------------------------------------------------------------- */
 
 enum mem_flags {
-    MEM_EL0 = 1,     /* check as EL0: LDTR, STTR */
+    MEM_EL0 = 1, /* check as EL0: LDTR, STTR */
     MEM_ALIGNED = 2, /* must be naturally aligned whatever the memory type: exclusives, atomics, acquire-release */
 };
 
@@ -75,7 +76,8 @@ bool mem_store_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint
 
 /* Host pointer for an access of size (up to 16) bytes, aligned to size (else an alignment fault), with the permissions asked for: atomics and
  * exclusives. A device is an unsupported-atomic fault (FSC_UNSUPPORTED_ATOMIC). False: c->exc is set. */
-bool mem_atomic_ptr(struct cpu *c, gva_t va, unsigned size, bool read, bool write, void **host, gpa_t *pa);
+bool mem_atomic_ptr(struct cpu *c, gva_t va, unsigned size, bool read, bool write, void **host,
+                    gpa_t *pa);
 
 /* Checks that a store of len bytes could be made, before half of it is (pairs over two pages). False: fault. */
 bool mem_probe_store(struct cpu *c, gva_t va, unsigned len, unsigned flags);

@@ -68,9 +68,15 @@ bool mem_load_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint6
     }
     switch (size) {
     case 1: *val = __atomic_load_n(v[0].host, __ATOMIC_RELAXED); break;
-    case 2: *val = __atomic_load_n((const uint16_t *)(const void *)v[0].host, __ATOMIC_RELAXED); break;
-    case 4: *val = __atomic_load_n((const uint32_t *)(const void *)v[0].host, __ATOMIC_RELAXED); break;
-    default: *val = __atomic_load_n((const uint64_t *)(const void *)v[0].host, __ATOMIC_RELAXED); break;
+    case 2:
+        *val = __atomic_load_n((const uint16_t *)(const void *)v[0].host, __ATOMIC_RELAXED);
+        break;
+    case 4:
+        *val = __atomic_load_n((const uint32_t *)(const void *)v[0].host, __ATOMIC_RELAXED);
+        break;
+    default:
+        *val = __atomic_load_n((const uint64_t *)(const void *)v[0].host, __ATOMIC_RELAXED);
+        break;
     }
     return true;
 }
@@ -142,7 +148,8 @@ bool mem_probe_store(struct cpu *c, gva_t va, unsigned len, unsigned flags)
 
     if (!tlb_translate(c, va, WALK_WRITE, flags, &v))
         return false;
-    return (va ^ last) < TLB_PAGE_SIZE || tlb_translate(c, last & ~(gva_t)(TLB_PAGE_SIZE - 1), WALK_WRITE, flags, &v);
+    return (va ^ last) < TLB_PAGE_SIZE ||
+           tlb_translate(c, last & ~(gva_t)(TLB_PAGE_SIZE - 1), WALK_WRITE, flags, &v);
 }
 
 bool sp_misaligned(struct cpu *c)

@@ -17,7 +17,8 @@ static inline const struct a64_insn *indirect(struct cpu *c, const struct a64_in
 }
 
 /* BR and BLR leave PSTATE.BTYPE behind: the run loop steps over the target with it. */
-static inline const struct a64_insn *indirect_btype(struct cpu *c, const struct a64_insn *insn, gva_t target, unsigned btype)
+static inline const struct a64_insn *indirect_btype(struct cpu *c, const struct a64_insn *insn,
+                                                    gva_t target, unsigned btype)
 {
     target = branch_addr(c, target);
     branch_note(c, cpu_pc(c, insn), target);
@@ -82,9 +83,9 @@ OP(BRAZ_64_branch_reg)
 
 OP(BRA_64P_branch_reg)
 {
-    return indirect_btype(c, insn,
-                          pac_auth(&c->st, c->st.x[a->n], c->st.x[a->m], a->key ? PAC_KEY_IB : PAC_KEY_IA),
-                          br_btype(c, a->n));
+    return indirect_btype(
+        c, insn, pac_auth(&c->st, c->st.x[a->n], c->st.x[a->m], a->key ? PAC_KEY_IB : PAC_KEY_IA),
+        br_btype(c, a->n));
 }
 
 OP(BLR_64_branch_reg)
@@ -103,7 +104,8 @@ OP(BLRAZ_64_branch_reg)
 
 OP(BLRA_64P_branch_reg)
 {
-    const gva_t target = pac_auth(&c->st, c->st.x[a->n], c->st.x[a->m], a->key ? PAC_KEY_IB : PAC_KEY_IA);
+    const gva_t target =
+        pac_auth(&c->st, c->st.x[a->n], c->st.x[a->m], a->key ? PAC_KEY_IB : PAC_KEY_IA);
     c->st.x[REG_LR] = cpu_pc(c, insn) + 4;
     return indirect_btype(c, insn, target, 2);
 }
@@ -115,6 +117,6 @@ OP(RET_64R_branch_reg)
 
 OP(RETA_64E_branch_reg)
 {
-    return indirect(c, insn,
-                    pac_auth(&c->st, c->st.x[REG_LR], c->st.x[REG_SP], a->key ? PAC_KEY_IB : PAC_KEY_IA));
+    return indirect(
+        c, insn, pac_auth(&c->st, c->st.x[REG_LR], c->st.x[REG_SP], a->key ? PAC_KEY_IB : PAC_KEY_IA));
 }

@@ -31,7 +31,8 @@ OP(SVC_EX_exception)
 }
 
 /* No EL2 and no EL3 inside the guest: the VMM answers both, in their place. UNDEFINED from EL0. */
-static const struct a64_insn *call_vmm(struct cpu *c, const struct a64_insn *insn, enum cpu_leave why, unsigned imm)
+static const struct a64_insn *call_vmm(struct cpu *c, const struct a64_insn *insn,
+                                       enum cpu_leave why, unsigned imm)
 {
     if (c->st.el == 0)
         return cpu_undefined(c, insn);
@@ -229,7 +230,9 @@ OP(MSR_SI_pstate)
     case PSTATE_DAIFCLR:
         if (s->el == 0 && !(SYS(s, SCTLR_EL1) & SCTLR_EL1_UMA))
             return cpu_raise(c, insn, EC_SYSREG,
-                             sysreg_iss((uint16_t)(a->op >> 3 << 11 | 4u << 7 | (unsigned)(a->imm & 15) << 3 | (a->op & 7)), 31, false));
+                             sysreg_iss((uint16_t)(a->op >> 3 << 11 | 4u << 7 |
+                                                   (unsigned)(a->imm & 15) << 3 | (a->op & 7)),
+                                        31, false));
         if (a->op == PSTATE_DAIFSET) {
             s->daif |= (uint32_t)a->imm << 6;
             return insn + 1;
@@ -249,8 +252,8 @@ OP(MSR_SI_pstate)
 /* --- System registers ----------------------------------------------------------------------------------------------- */
 
 /* The verdict as an exception; null. */
-static const struct a64_insn *refuse(struct cpu *c, const struct a64_insn *insn, enum sysreg_verdict verdict,
-                                     uint16_t enc, unsigned rt, bool read)
+static const struct a64_insn *refuse(struct cpu *c, const struct a64_insn *insn,
+                                     enum sysreg_verdict verdict, uint16_t enc, unsigned rt, bool read)
 {
     switch (verdict) {
     case SYSREG_TRAP: return cpu_raise(c, insn, EC_SYSREG, sysreg_iss(enc, rt, read));
@@ -259,14 +262,17 @@ static const struct a64_insn *refuse(struct cpu *c, const struct a64_insn *insn,
     }
 }
 
-static const struct a64_insn *unknown_sysreg(struct cpu *c, const struct a64_insn *insn, uint16_t enc, bool read)
+static const struct a64_insn *unknown_sysreg(struct cpu *c, const struct a64_insn *insn,
+                                             uint16_t enc, bool read)
 {
     char row[256];
 
     if (c->st.el == 0 && read && sysreg_id_space(enc))
         return cpu_raise(c, insn, EC_SYSREG, sysreg_iss(enc, insn->word & 31, true));
-    log_guest(LOG_INFO, "%s of an unknown system register at PC 0x%llx is UNDEFINED; src/spec/sysreg.spec would need:\n%s",
-              read ? "read" : "write", (unsigned long long)cpu_pc(c, insn), sysreg_missing_row(enc, row, sizeof(row)));
+    log_guest(LOG_INFO,
+              "%s of an unknown system register at PC 0x%llx is UNDEFINED; src/spec/sysreg.spec would need:\n%s",
+              read ? "read" : "write", (unsigned long long)cpu_pc(c, insn),
+              sysreg_missing_row(enc, row, sizeof(row)));
     return cpu_undefined(c, insn);
 }
 

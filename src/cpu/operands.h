@@ -1,161 +1,180 @@
-/* Function operands of spec/a64.isa: what the decoder makes of an instruction's fields. Pure.
+/* Operand values that the decoder works out once from the fields of an instruction: operand_<kind>() for each kind named in
+ * spec/a64.isa. Pure; included by the generated decoder and by the disassembler.
  *
- * Specification: DDI 0487, the decode sections of the instructions. */
+ * Specification: DDI 0487, the decode pseudocode of each encoding; "DecodeBitMasks", "ConditionHolds". */
 #ifndef VIBE_CPU_OPERANDS_H
 #define VIBE_CPU_OPERANDS_H
 
+#include "arch/sysreg.h"
 #include "base/bits.h"
 
-/* Register number to slot of pe_state.x[] (arch/state.h): written, XZR discards; or SP. */
-static inline uint32_t operand_xw(uint32_t n)
-{
-    return n == 31 ? 33 : n;
-}
-
-static inline uint32_t operand_xs(uint32_t n)
-{
-    return n == 31 ? 32 : n;
-}
+/* --- PC-relative ---------------------------------------------------------------------------------------------------- */
 
 static inline int64_t operand_adr(uint32_t immhi, uint32_t immlo)
 {
     return sext(immhi << 2 | immlo, 21);
 }
 
+/* In bytes; the handler drops the low 12 bits of the PC. */
 static inline int64_t operand_adrp(uint32_t immhi, uint32_t immlo)
 {
     return operand_adr(immhi, immlo) * 4096;
 }
+
+static inline int32_t operand_branch14(uint32_t imm14)
+{
+    return (int32_t)sext(imm14 << 2, 16);
+}
+
+static inline int32_t operand_branch19(uint32_t imm19)
+{
+    return (int32_t)sext(imm19 << 2, 21);
+}
+
+static inline int32_t operand_branch26(uint32_t imm26)
+{
+    return (int32_t)sext(imm26 << 2, 28);
+}
+
+/* --- Immediates of data processing ---------------------------------------------------------------------------------- */
 
 static inline uint32_t operand_addsub(uint32_t sh, uint32_t imm12)
 {
     return sh ? imm12 << 12 : imm12;
 }
 
-/* DecodeBitMasks() for logical immediates. */
+/* DecodeBitMasks() with immediate TRUE does not say UNDEFINED, nor is N set in a 32-bit instruction. */
 static inline bool operand_bitmask_ok(uint32_t sf, uint32_t N, uint32_t imms)
 {
-    if (!sf && N)
+    const uint32_t elements = N << 6 | (~imms & 63);
+
+    if ((N && !sf) || elements < 2)
         return false;
-    const uint32_t size = N << 6 | (~imms & 63);
-    if (size < 2)
-        return false;
-    const uint32_t levels = (1u << (31 - __builtin_clz(size))) - 1;
+    const uint32_t levels = (1u << (31 - __builtin_clz(elements))) - 1;
     return (imms & levels) != levels;
 }
 
+/* wmask of DecodeBitMasks(); bits 63:32 are zero in a 32-bit instruction. Anything when not operand_bitmask_ok(). */
 static inline uint64_t operand_bitmask(uint32_t sf, uint32_t N, uint32_t immr, uint32_t imms)
 {
-    const unsigned len = 31u - (unsigned)__builtin_clz((N << 6 | (~imms & 63)) | 1), esize = 1u << len;
+    const uint32_t elements = N << 6 | (~imms & 63);
+    const unsigned len = elements < 2 ? 1 : 31 - (unsigned)__builtin_clz(elements);
+    const unsigned esize = 1u << len;
     const unsigned s = imms & (esize - 1), r = immr & (esize - 1);
-    uint64_t elem = mask64(s + 1);
+    uint64_t mask = mask64(s + 1);
 
     if (r)
-        elem = ((elem >> r) | (elem << (esize - r))) & mask64(esize);
-    for (unsigned w = esize; w < 64; w *= 2)
-        elem |= elem << w;
-    return sf ? elem : (uint32_t)elem;
+        mask = (mask >> r | mask << (esize - r)) & mask64(esize);
+    for (unsigned n = esize; n < 64; n *= 2)
+        mask |= mask << n;
+    return sf ? mask : (uint32_t)mask;
 }
 
 static inline uint64_t operand_movz(uint32_t hw, uint32_t imm16)
 {
-    return (uint64_t)imm16 << (16 * hw);
+    return (uint64_t)imm16 << (hw * 16);
 }
 
 static inline uint64_t operand_movn(uint32_t sf, uint32_t hw, uint32_t imm16)
 {
-    const uint64_t v = ~operand_movz(hw, imm16);
-    return sf ? v : (uint32_t)v;
+    const uint64_t val = ~operand_movz(hw, imm16);
+    return sf ? val : (uint32_t)val;
 }
 
-static inline uint32_t operand_hw16(uint32_t hw)
+static inline uint8_t operand_hw16(uint32_t hw)
 {
-    return 16 * hw;
+    return (uint8_t)(hw * 16);
 }
 
-static inline int64_t operand_branch19(uint32_t imm19)
+static inline uint8_t operand_testbit(uint32_t b5, uint32_t b40)
 {
-    return sext(imm19, 19) * 4;
+    return (uint8_t)(b5 << 5 | b40);
 }
 
-static inline int64_t operand_branch26(uint32_t imm26)
+/* MoveWidePreferred(): MOVZ or MOVN makes this bitmask too, and is what a disassembler shows as MOV. */
+static inline bool operand_move_wide_preferred(uint32_t sf, uint32_t N, uint32_t imms, uint32_t immr)
 {
-    return sext(imm26, 26) * 4;
+    const uint32_t width = sf ? 64 : 32;
+
+    if (sf ? !N : N || (imms & 32))
+        return false;
+    if (imms < 16)
+        return (-immr & 15) <= 15 - imms;
+    return imms >= width - 15 && (immr & 15) <= imms - (width - 15);
 }
 
-static inline int64_t operand_branch14(uint32_t imm14)
+/* --- Conditions ----------------------------------------------------------------------------------------------------- */
+
+/* ConditionHolds() for every NZCV at once: bit i is set if it holds where NZCV is i. 0b1111 is always, too. */
+static inline uint16_t operand_cond(uint32_t cond)
 {
-    return sext(imm14, 14) * 4;
+    /*                   NZCV: fedcba9876543210 */
+    static const uint16_t holds[8] = {
+        0xf0f0, /* EQ: Z */
+        0xcccc, /* CS: C */
+        0xff00, /* MI: N */
+        0xaaaa, /* VS: V */
+        0x0c0c, /* HI: C && !Z */
+        0xaa55, /* GE: N == V */
+        0x0a05, /* GT: N == V && !Z */
+        0xffff, /* AL */
+    };
+    const uint16_t mask = holds[cond >> 1 & 7];
+    return (cond & 1) && (cond & 15) != 15 ? (uint16_t)~mask : mask;
 }
 
-static inline uint32_t operand_testbit(uint32_t b5, uint32_t b40)
+/* --- Addresses of loads and stores ---------------------------------------------------------------------------------- */
+
+static inline int16_t operand_simm9(uint32_t imm9)
 {
-    return b5 << 5 | b40;
+    return (int16_t)sext(imm9, 9);
 }
 
-/* ConditionHolds() for all 16 values of NZCV at once: bit i is the answer for NZCV = i. */
-static inline uint32_t operand_cond(uint32_t cond)
+/* A pair of X or W registers. */
+static inline int16_t operand_simm7(uint32_t sf, uint32_t imm7)
 {
-    enum { N = 0xff00, Z = 0xf0f0, C = 0xcccc, V = 0xaaaa };
-    const uint32_t ge = ~(uint32_t)(N ^ V) & 0xffff;
-    uint32_t m;
-
-    switch (cond >> 1) {
-    case 0: m = Z; break;
-    case 1: m = C; break;
-    case 2: m = N; break;
-    case 3: m = V; break;
-    case 4: m = C & ~(uint32_t)Z; break;
-    case 5: m = ge; break;
-    case 6: m = ge & ~(uint32_t)Z; break;
-    default: return 0xffff;
-    }
-    return (cond & 1 ? ~m : m) & 0xffff;
+    return (int16_t)(sext(imm7, 7) * (sf ? 8 : 4));
 }
 
-static inline int64_t operand_simm9(uint32_t imm9)
+/* LDPSW. */
+static inline int16_t operand_simm7_w(uint32_t imm7)
 {
-    return sext(imm9, 9);
+    return operand_simm7(0, imm7);
 }
 
-static inline int64_t operand_simm7_w(uint32_t imm7)
+/* LDRAA, LDRAB. */
+static inline int16_t operand_simm10(uint32_t S, uint32_t imm9)
 {
-    return sext(imm7, 7) * 4;
+    return (int16_t)(sext(S << 9 | imm9, 10) * 8);
 }
 
-static inline int64_t operand_simm7(uint32_t sf, uint32_t imm7)
+static inline uint16_t operand_uimm12(uint32_t size, uint32_t imm12)
 {
-    return sext(imm7, 7) * (sf ? 8 : 4);
+    return (uint16_t)(imm12 << size);
 }
 
-static inline int64_t operand_simm10(uint32_t S, uint32_t imm9)
+/* How far the index register is shifted. */
+static inline uint8_t operand_regoff(uint32_t S, uint32_t size)
 {
-    return sext(S << 9 | imm9, 10) * 8;
+    return (uint8_t)(S ? size : 0);
 }
 
-static inline uint32_t operand_uimm12(uint32_t size, uint32_t imm12)
+/* --- System --------------------------------------------------------------------------------------------------------- */
+
+static inline uint8_t operand_pstate_field(uint32_t op1, uint32_t op2)
 {
-    return imm12 << size;
+    return (uint8_t)(op1 << 3 | op2);
 }
 
-static inline uint32_t operand_regoff(uint32_t S, uint32_t size)
+/* As SYSOP() of cpu/sysops.h. */
+static inline uint16_t operand_sysop(uint32_t op1, uint32_t CRn, uint32_t CRm, uint32_t op2)
 {
-    return S ? size : 0;
+    return (uint16_t)(op1 << 11 | CRn << 7 | CRm << 3 | op2);
 }
 
-static inline uint32_t operand_pstate_field(uint32_t op1, uint32_t op2)
+static inline uint16_t operand_sysreg(uint32_t o0, uint32_t op1, uint32_t CRn, uint32_t CRm, uint32_t op2)
 {
-    return op1 << 3 | op2;
-}
-
-static inline uint32_t operand_sysop(uint32_t op1, uint32_t CRn, uint32_t CRm, uint32_t op2)
-{
-    return op1 << 11 | CRn << 7 | CRm << 3 | op2;
-}
-
-static inline uint32_t operand_sysreg(uint32_t o0, uint32_t op1, uint32_t CRn, uint32_t CRm, uint32_t op2)
-{
-    return (2 + o0) << 14 | operand_sysop(op1, CRn, CRm, op2);
+    return SYSREG_ENC(2 + o0, op1, CRn, CRm, op2);
 }
 
 #endif

@@ -17,8 +17,8 @@
 #define STUCK_SAME 64u
 #define STUCK_SIMILAR 1000000u
 
-struct cpu *cpu_create(struct cpu_cluster *cl, struct ram *ram, uint64_t mpidr, const struct cpu_ops *ops,
-                       void *opaque, uint64_t counter_base_ns)
+struct cpu *cpu_create(struct cpu_cluster *cl, struct ram *ram, uint64_t mpidr,
+                       const struct cpu_ops *ops, void *opaque, uint64_t counter_base_ns)
 {
     struct cpu *c = NULL;
 
@@ -118,7 +118,10 @@ static void inval_send(struct cpu *to, const struct cpu_inval *inv)
 static void inval_apply(struct cpu *c, const struct cpu_inval *inv)
 {
     switch (inv->what) {
-    case INVAL_TLB_ALL: tlb_flush_all(c); mmu_context_changed(c); break;
+    case INVAL_TLB_ALL:
+        tlb_flush_all(c);
+        mmu_context_changed(c);
+        break;
     case INVAL_TLB_ASID: tlb_flush_asid(c, (unsigned)inv->asid); break;
     case INVAL_TLB_VA: tlb_flush_va(c, inv->addr, inv->len); break;
     case INVAL_ICACHE_ALL: icache_flush_all(c); break;

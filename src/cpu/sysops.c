@@ -79,8 +79,9 @@ static bool op_ic_ivau(struct cpu *c, uint16_t op, uint64_t x)
     (void)op;
     if (!maintain(c, x, WALK_READ, &v))
         return false;
-    cpu_broadcast(c, &(struct cpu_inval){
-                         .what = INVAL_ICACHE_PA, .addr = align_down(v.pa, CACHE_LINE), .len = CACHE_LINE});
+    cpu_broadcast(c, &(struct cpu_inval){.what = INVAL_ICACHE_PA,
+                                         .addr = align_down(v.pa, CACHE_LINE),
+                                         .len = CACHE_LINE});
     return true;
 }
 
@@ -132,7 +133,8 @@ static bool op_tlbi_all(struct cpu *c, uint16_t op, uint64_t x)
 
 static bool op_tlbi_asid(struct cpu *c, uint16_t op, uint64_t x)
 {
-    tlbi(c, is_broadcast(op), &(struct cpu_inval){.what = INVAL_TLB_ASID, .asid = (int32_t)bits(x, 63, 48)});
+    tlbi(c, is_broadcast(op),
+         &(struct cpu_inval){.what = INVAL_TLB_ASID, .asid = (int32_t)bits(x, 63, 48)});
     return true;
 }
 
@@ -197,12 +199,16 @@ static bool op_at(struct cpu *c, uint16_t op, uint64_t x)
         {SYSOP(0, 8, crm, 2), "tlbi aside1" suffix, op_tlbi_asid, 0},                              \
         {SYSOP(0, 8, crm, 3), "tlbi vaae1" suffix, op_tlbi_va, 0},                                 \
         {SYSOP(0, 8, crm, 5), "tlbi vale1" suffix, op_tlbi_va, 0},                                 \
-        {SYSOP(0, 8, crm, 7), "tlbi vaale1" suffix, op_tlbi_va, 0}
+    {                                                                                              \
+        SYSOP(0, 8, crm, 7), "tlbi vaale1" suffix, op_tlbi_va, 0                                   \
+    }
 #define TLBI_RANGE_ROWS(suffix, crm)                                                               \
     {SYSOP(0, 8, crm, 1), "tlbi rvae1" suffix, op_tlbi_range, 0},                                  \
         {SYSOP(0, 8, crm, 3), "tlbi rvaae1" suffix, op_tlbi_range, 0},                             \
         {SYSOP(0, 8, crm, 5), "tlbi rvale1" suffix, op_tlbi_range, 0},                             \
-        {SYSOP(0, 8, crm, 7), "tlbi rvaale1" suffix, op_tlbi_range, 0}
+    {                                                                                              \
+        SYSOP(0, 8, crm, 7), "tlbi rvaale1" suffix, op_tlbi_range, 0                               \
+    }
 
 static const struct sysop_desc sysops[] = {
     {SYSOP(0, 7, 1, 0), "ic ialluis", op_ic_ialluis, 0},

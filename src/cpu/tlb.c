@@ -175,7 +175,8 @@ bool tlb_translate(struct cpu *c, gva_t va, enum walk_access access, unsigned fl
         return true;
     }
     /* A device page: never a fast tag; addend holds the tag instead. */
-    if ((e->page & TLB_INFO_MMIO) && e->addend == tag && (e->page & (write ? TLB_INFO_WRITE : TLB_INFO_READ))) {
+    if ((e->page & TLB_INFO_MMIO) && e->addend == tag &&
+        (e->page & (write ? TLB_INFO_WRITE : TLB_INFO_READ))) {
         *view = (struct tlb_view){
             .pa = (e->page & ~(gpa_t)(TLB_PAGE_SIZE - 1)) + offset,
             .device = e->page & TLB_INFO_DEVICE,
@@ -185,7 +186,10 @@ bool tlb_translate(struct cpu *c, gva_t va, enum walk_access access, unsigned fl
 
     struct walk_result w;
     c->nr_tlb_misses++;
-    tlb_walk(c, &(struct walk_request){.va = va, .access = access, .el0 = el0, .pan = !el0 && (c->st.misc & PSR_PAN)}, &w);
+    tlb_walk(c,
+             &(struct walk_request){
+                 .va = va, .access = access, .el0 = el0, .pan = !el0 && (c->st.misc & PSR_PAN)},
+             &w);
     if (!w.ok) {
         mem_set_abort(c, va, write, w.fsc);
         return false;

@@ -150,7 +150,8 @@ void chardev_poll(struct chardev *c)
 
 /* --- Input ---------------------------------------------------------------------------------------------------------- */
 
-void chardev_set_sink(struct chardev *c, size_t (*take)(void *opaque, const uint8_t *buf, size_t len), void *opaque)
+void chardev_set_sink(struct chardev *c,
+                      size_t (*take)(void *opaque, const uint8_t *buf, size_t len), void *opaque)
 {
     pthread_mutex_lock(&c->in_lock);
     c->take = take;

@@ -25,7 +25,8 @@ void chardev_flush(struct chardev *c);
 uint64_t chardev_first_byte_ns(struct chardev *c);
 
 /* The device end of input. take() says how many of len bytes the device accepted (0..len). I/O thread. */
-void chardev_set_sink(struct chardev *c, size_t (*take)(void *opaque, const uint8_t *buf, size_t len), void *opaque);
+void chardev_set_sink(struct chardev *c,
+                      size_t (*take)(void *opaque, const uint8_t *buf, size_t len), void *opaque);
 /* I/O thread: bytes typed or piped in. Those the device refuses wait in a queue. Returns the room left in that queue: the
  * caller stops reading its descriptor at 0. */
 size_t chardev_input(struct chardev *c, const uint8_t *buf, size_t len);

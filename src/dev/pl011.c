@@ -23,7 +23,8 @@ struct pl011 {
     struct device dev;
     struct irq_line irq;
     struct chardev *chardev;
-    uint32_t UARTRSR, UARTILPR, UARTIBRD, UARTFBRD, UARTLCR_H, UARTCR, UARTIFLS, UARTIMSC, UARTRIS, UARTDMACR;
+    uint32_t UARTRSR, UARTILPR, UARTIBRD, UARTFBRD, UARTLCR_H, UARTCR, UARTIFLS, UARTIMSC, UARTRIS,
+        UARTDMACR;
     uint8_t fifo[FIFO_LEN];
     uint32_t fifo_head, fifo_len;
     bool refused; /* the chardev keeps input that did not fit */
@@ -138,7 +139,8 @@ static uint64_t read_fr(struct device *d, uint32_t off, unsigned size)
 
     (void)off;
     (void)size;
-    return FR_TXFE | FR_CTS_DSR_DCD | (u->fifo_len ? 0 : FR_RXFE) | (u->fifo_len >= fifo_depth(u) ? FR_RXFF : 0);
+    return FR_TXFE | FR_CTS_DSR_DCD | (u->fifo_len ? 0 : FR_RXFE) |
+           (u->fifo_len >= fifo_depth(u) ? FR_RXFF : 0);
 }
 
 #define PLAIN_REGISTER(REG, mask)                                                                  \
@@ -201,17 +203,52 @@ static const struct reg_desc pl011_regs[] = {
     {.offset = 0x000, .widths = ANY_WIDTH, .access = REG_RW, .name = "UARTDR", .read = read_dr, .write = write_dr},
     {.offset = 0x004, .widths = ANY_WIDTH, .access = REG_RW, .name = "UARTRSR", .read = read_rsr, .write = write_ecr},
     {.offset = 0x018, .widths = ANY_WIDTH, .access = REG_RO, .name = "UARTFR", .read = read_fr},
-    {.offset = 0x020, .widths = ANY_WIDTH, .access = REG_RW, .name = "UARTILPR", .read = read_UARTILPR, .write = write_UARTILPR},
-    {.offset = 0x024, .widths = W16 | W32, .access = REG_RW, .name = "UARTIBRD", .read = read_UARTIBRD, .write = write_UARTIBRD},
-    {.offset = 0x028, .widths = ANY_WIDTH, .access = REG_RW, .name = "UARTFBRD", .read = read_UARTFBRD, .write = write_UARTFBRD},
-    {.offset = 0x02c, .widths = ANY_WIDTH, .access = REG_RW, .name = "UARTLCR_H", .read = read_UARTLCR_H, .write = write_UARTLCR_H},
+    {.offset = 0x020,
+     .widths = ANY_WIDTH,
+     .access = REG_RW,
+     .name = "UARTILPR",
+     .read = read_UARTILPR,
+     .write = write_UARTILPR},
+    {.offset = 0x024,
+     .widths = W16 | W32,
+     .access = REG_RW,
+     .name = "UARTIBRD",
+     .read = read_UARTIBRD,
+     .write = write_UARTIBRD},
+    {.offset = 0x028,
+     .widths = ANY_WIDTH,
+     .access = REG_RW,
+     .name = "UARTFBRD",
+     .read = read_UARTFBRD,
+     .write = write_UARTFBRD},
+    {.offset = 0x02c,
+     .widths = ANY_WIDTH,
+     .access = REG_RW,
+     .name = "UARTLCR_H",
+     .read = read_UARTLCR_H,
+     .write = write_UARTLCR_H},
     {.offset = 0x030, .widths = W16 | W32, .access = REG_RW, .name = "UARTCR", .read = read_UARTCR, .write = write_UARTCR},
-    {.offset = 0x034, .widths = ANY_WIDTH, .access = REG_RW, .name = "UARTIFLS", .read = read_UARTIFLS, .write = write_UARTIFLS},
-    {.offset = 0x038, .widths = W16 | W32, .access = REG_RW, .name = "UARTIMSC", .read = read_UARTIMSC, .write = write_UARTIMSC},
+    {.offset = 0x034,
+     .widths = ANY_WIDTH,
+     .access = REG_RW,
+     .name = "UARTIFLS",
+     .read = read_UARTIFLS,
+     .write = write_UARTIFLS},
+    {.offset = 0x038,
+     .widths = W16 | W32,
+     .access = REG_RW,
+     .name = "UARTIMSC",
+     .read = read_UARTIMSC,
+     .write = write_UARTIMSC},
     {.offset = 0x03c, .widths = W16 | W32, .access = REG_RO, .name = "UARTRIS", .read = read_ris},
     {.offset = 0x040, .widths = W16 | W32, .access = REG_RO, .name = "UARTMIS", .read = read_mis},
     {.offset = 0x044, .widths = W16 | W32, .access = REG_WO, .name = "UARTICR", .write = write_icr},
-    {.offset = 0x048, .widths = ANY_WIDTH, .access = REG_RW, .name = "UARTDMACR", .read = read_UARTDMACR, .write = write_UARTDMACR},
+    {.offset = 0x048,
+     .widths = ANY_WIDTH,
+     .access = REG_RW,
+     .name = "UARTDMACR",
+     .read = read_UARTDMACR,
+     .write = write_UARTDMACR},
     {.offset = 0xfe0, .count = 8, .widths = ANY_WIDTH, .access = REG_RO, .name = "UARTPeriphID0", .read = read_id},
 };
 
@@ -219,7 +256,8 @@ static void pl011_reset(struct device *d)
 {
     struct pl011 *u = pl011_of(d);
 
-    u->UARTRSR = u->UARTILPR = u->UARTIBRD = u->UARTFBRD = u->UARTLCR_H = u->UARTIMSC = u->UARTRIS = u->UARTDMACR = 0;
+    u->UARTRSR = u->UARTILPR = u->UARTIBRD = u->UARTFBRD = u->UARTLCR_H = u->UARTIMSC = u->UARTRIS =
+        u->UARTDMACR = 0;
     u->UARTCR = CR_RESET;
     u->UARTIFLS = 0x12;
     u->fifo_head = u->fifo_len = 0;
@@ -235,10 +273,14 @@ static void pl011_destroy(struct device *d)
     free(u);
 }
 
-#define SNAP(field) {#field, offsetof(struct pl011, field), sizeof(((struct pl011 *)0)->field)}
+#define SNAP(field)                                                                                \
+    {                                                                                              \
+#field, offsetof(struct pl011, field), sizeof(((struct pl011 *)0)->field)                  \
+    }
 static const struct snap_field pl011_snap[] = {
-    SNAP(UARTRSR), SNAP(UARTILPR), SNAP(UARTIBRD), SNAP(UARTFBRD), SNAP(UARTLCR_H), SNAP(UARTCR), SNAP(UARTIFLS),
-    SNAP(UARTIMSC), SNAP(UARTRIS), SNAP(UARTDMACR), SNAP(fifo), SNAP(fifo_head), SNAP(fifo_len),
+    SNAP(UARTRSR), SNAP(UARTILPR),  SNAP(UARTIBRD), SNAP(UARTFBRD), SNAP(UARTLCR_H),
+    SNAP(UARTCR),  SNAP(UARTIFLS),  SNAP(UARTIMSC), SNAP(UARTRIS),  SNAP(UARTDMACR),
+    SNAP(fifo),    SNAP(fifo_head), SNAP(fifo_len),
 };
 
 static const struct device_class pl011_class = {

@@ -35,23 +35,27 @@ int ram_add(struct ram *r, gpa_t base, uint64_t len, enum ram_kind kind, struct 
     unsigned at = 0;
 
     if (!len || (base | len) % RAM_GRANULE || base + len - 1 < base)
-        return err_set(e, EINVAL, "memory at 0x%" PRIx64 " of 0x%" PRIx64 " bytes: not in units of 64 KiB", base, len);
+        return err_set(e, EINVAL, "memory at 0x%" PRIx64 " of 0x%" PRIx64 " bytes: not in units of 64 KiB",
+                       base, len);
     if (r->nr_regions == RAM_MAX_REGIONS)
         return err_set(e, ENOSPC, "more than %d memory regions", RAM_MAX_REGIONS);
     for (unsigned i = 0; i < r->nr_regions; i++) {
         const struct ram_region *g = &r->region[i];
         if (base < g->base + g->len && g->base < base + len)
-            return err_set(e, EINVAL, "memory at 0x%" PRIx64 " overlaps memory at 0x%" PRIx64, base, g->base);
+            return err_set(e, EINVAL, "memory at 0x%" PRIx64 " overlaps memory at 0x%" PRIx64, base,
+                           g->base);
         offset += g->len;
         at += g->base < base;
     }
     if (ftruncate(r->fd, (off_t)(offset + len)))
         return err_set(e, errno, "guest memory of 0x%" PRIx64 " bytes: %s", len, strerror(errno));
-    void *host = mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, r->fd, (off_t)offset);
+    void *host =
+        mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, r->fd, (off_t)offset);
     if (host == MAP_FAILED)
         return err_set(e, errno, "guest memory of 0x%" PRIx64 " bytes: %s", len, strerror(errno));
     memmove(&r->region[at + 1], &r->region[at], (r->nr_regions - at) * sizeof(r->region[0]));
-    r->region[at] = (struct ram_region){.base = base, .len = len, .host = host, .offset = offset, .kind = kind};
+    r->region[at] =
+        (struct ram_region){.base = base, .len = len, .host = host, .offset = offset, .kind = kind};
     r->nr_regions++;
     return 0;
 }
@@ -86,7 +90,8 @@ static uint64_t piece(const struct ram *r, gpa_t gpa, uint64_t len, bool rom_too
 
 enum direction { FROM_GUEST, TO_GUEST };
 
-static bool copy(const struct ram *r, gpa_t gpa, uint8_t *buf, uint64_t len, enum direction dir, bool rom_too)
+static bool copy(const struct ram *r, gpa_t gpa, uint8_t *buf, uint64_t len, enum direction dir,
+                 bool rom_too)
 {
     uint8_t *host;
     uint64_t n;

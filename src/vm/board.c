@@ -80,7 +80,8 @@ int board_add_memory(struct vm *vm, struct err *e)
     vm->ram_base = 0;
     if ((r = ram_add(&vm->ram, 0, MIN(len, VIBE_LOW_RAM), RAM_KIND_RAM, e)))
         return r;
-    return len > VIBE_LOW_RAM ? ram_add(&vm->ram, HIGH_RAM_BASE, len - VIBE_LOW_RAM, RAM_KIND_RAM, e) : 0;
+    return len > VIBE_LOW_RAM ? ram_add(&vm->ram, HIGH_RAM_BASE, len - VIBE_LOW_RAM, RAM_KIND_RAM, e)
+                              : 0;
 }
 
 static int load_kernel(struct vm *vm, struct err *e)
@@ -142,11 +143,8 @@ int board_create(struct vm *vm, struct err *e)
 
     for (unsigned i = 0; i < vm->nr_vcpus; i++)
         mpidr[i] = vm->vcpu[i].mpidr;
-    const struct gic_config gic = {.nr_cpus = vm->nr_vcpus,
-                                   .mpidr = mpidr,
-                                   .nr_spis = NR_SPIS,
-                                   .set_irq = vcpu_set_irq,
-                                   .opaque = vm};
+    const struct gic_config gic = {
+        .nr_cpus = vm->nr_vcpus, .mpidr = mpidr, .nr_spis = NR_SPIS, .set_irq = vcpu_set_irq, .opaque = vm};
     b->console = chardev_create(STDOUT_FILENO, e);
     b->other = b->console ? chardev_create(-1, e) : NULL;
     if (!b->other)

@@ -71,7 +71,9 @@ static int64_t affinity_info(struct vm *vm, uint64_t target, uint64_t level)
     if (!t || level != 0)
         return PSCI_INVALID_PARAMETERS;
     pthread_mutex_lock(&vm->lock);
-    r = t->power == VCPU_ON ? PSCI_AFFINITY_ON : t->power == VCPU_OFF ? PSCI_AFFINITY_OFF : PSCI_AFFINITY_ON_PENDING;
+    r = t->power == VCPU_ON    ? PSCI_AFFINITY_ON
+        : t->power == VCPU_OFF ? PSCI_AFFINITY_OFF
+                               : PSCI_AFFINITY_ON_PENDING;
     pthread_mutex_unlock(&vm->lock);
     return r;
 }

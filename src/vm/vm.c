@@ -54,8 +54,8 @@ int vm_create(struct vm **out, const struct vm_options *opt, struct err *e)
         pthread_mutex_init(&v->lock, NULL);
         os_cond_init(&v->wake);
     }
-    if ((r = choose_backend(vm, e)) || (r = ram_init(&vm->ram, e)) || (r = board_add_memory(vm, e)) ||
-        (r = board_load_images(vm, e)) || (r = board_create(vm, e)))
+    if ((r = choose_backend(vm, e)) || (r = ram_init(&vm->ram, e)) ||
+        (r = board_add_memory(vm, e)) || (r = board_load_images(vm, e)) || (r = board_create(vm, e)))
         goto fail;
     if (pipe(vm->finished_fd)) {
         r = err_set(e, errno, "pipe: %s", strerror(errno));
@@ -153,9 +153,9 @@ const struct ram *vm_ram(const struct vm *vm)
 const char *vm_stop_reason_name(enum vm_stop_reason reason)
 {
     static const char *const name[] = {
-        [VM_STOP_NONE] = "none",     [VM_STOP_POWEROFF] = "poweroff", [VM_STOP_RESET] = "reset",
-        [VM_STOP_GUEST_EXIT] = "exit", [VM_STOP_QUIT] = "quit",       [VM_STOP_SIGNAL] = "signal",
-        [VM_STOP_TIMEOUT] = "timeout", [VM_STOP_STUCK] = "stuck",     [VM_STOP_ERROR] = "error",
+        [VM_STOP_NONE] = "none",       [VM_STOP_POWEROFF] = "poweroff", [VM_STOP_RESET] = "reset",
+        [VM_STOP_GUEST_EXIT] = "exit", [VM_STOP_QUIT] = "quit",         [VM_STOP_SIGNAL] = "signal",
+        [VM_STOP_TIMEOUT] = "timeout", [VM_STOP_STUCK] = "stuck",       [VM_STOP_ERROR] = "error",
     };
     return name[reason];
 }

@@ -45,8 +45,8 @@ struct board {
     struct gicv3 *gic;
     struct device *pl011, *pl031, *virtio_console;
     struct device *virtio_slot[32];
-    struct chardev *console;     /* to the terminal */
-    struct chardev *other;       /* discards */
+    struct chardev *console; /* to the terminal */
+    struct chardev *other;   /* discards */
 };
 
 struct vm {
@@ -67,7 +67,7 @@ struct vm {
 
     pthread_mutex_t lock; /* power states, stopping and resetting; before vcpu.lock */
     pthread_cond_t changed;
-    _Atomic int stop;      /* enum vm_stop_reason */
+    _Atomic int stop; /* enum vm_stop_reason */
     _Atomic bool resetting; /* all vCPUs meet, the machine is as after power-on, and vCPU 0 starts again */
     unsigned nr_parked;
     unsigned nr_started, nr_created; /* threads; vCPUs that exist */

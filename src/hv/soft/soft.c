@@ -90,13 +90,15 @@ static const struct cpu_ops soft_ops = {.mmio = on_mmio, .sysreg = on_sysreg, .d
 
 /* --- vCPUs ---------------------------------------------------------------------------------------------------------- */
 
-static int soft_vcpu_create(struct hv_vm *vm, struct hv_vcpu **vcpu, const struct hv_vcpu_config *cfg, struct err *e)
+static int soft_vcpu_create(struct hv_vm *vm, struct hv_vcpu **vcpu,
+                            const struct hv_vcpu_config *cfg, struct err *e)
 {
     struct hv_vcpu *v = calloc(1, sizeof(*v));
 
     if (v) {
         v->cfg = *cfg;
-        v->cpu = cpu_create(&vm->cluster, vm->cfg.ram, cfg->mpidr, &soft_ops, v, vm->cfg.counter_base_ns);
+        v->cpu =
+            cpu_create(&vm->cluster, vm->cfg.ram, cfg->mpidr, &soft_ops, v, vm->cfg.counter_base_ns);
     }
     if (!v || !v->cpu) {
         free(v);
