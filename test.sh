@@ -69,6 +69,9 @@ stage_shell()
     shellcheck -x "${files[@]}"
 }
 
+# For the stages that run the program: nothing to do after stage_build.
+built() { make -s "-j$jobs" all; }
+
 stage_build() { make "-j$jobs" all; }
 
 stage_clang()
@@ -77,16 +80,18 @@ stage_clang()
     make "-j$jobs" CC=clang BUILD=debug prog
 }
 
-stage_lint() { python3 tools/lint.py --seconds "$lint_seconds"; }
+# Generated headers are all that it needs of the build.
+stage_lint() { make -s gen && python3 tools/lint.py --seconds "$lint_seconds"; }
 
 stage_unit() { make -s "-j$jobs" unit-bins >/dev/null && make -s unit; }
 
 stage_asan() { make -s "-j$jobs" BUILD=asan prog unit-bins >/dev/null && make -s BUILD=asan unit; }
 
-stage_kernels() { python3 tests/run_python.py test_kernels; }
+stage_kernels() { built && python3 tests/run_python.py test_kernels; }
 
 stage_isa()
 {
+    built || return 1
     if [ -n "${TEST_FULL:-}" ]; then tests/isa/run.sh --cases 2000; else tests/isa/run.sh; fi
 }
 
@@ -99,7 +104,7 @@ stage_python()
         f=$(basename "$f" .py)
         [ "$f" = test_kernels ] || names+=("$f")
     done
-    python3 tests/run_python.py "${names[@]}"
+    built && python3 tests/run_python.py "${names[@]}"
 }
 
 stage_fuzz()
@@ -145,7 +150,7 @@ run_stage()
 
 main()
 {
-    local s known
+    local s k known
     if [ "${1:-}" = --list ]; then
         printf '%s\n' "${stages[@]}"
         return 0
@@ -159,12 +164,8 @@ main()
     jobs=$(nr_cpus)
     log=$(mktemp)
     trap 'rm -f "$log"' EXIT
-    if [ $# -gt 0 ]; then
-        [ "$1" = build ] || make -s "-j$jobs" all >"$log" 2>&1 || { cat "$log"; die "the build failed"; }
-        for s in "$@"; do run_stage "$s"; done
-    else
-        for s in "${stages[@]}"; do run_stage "$s"; done
-    fi
+    if [ $# = 0 ]; then set -- "${stages[@]}"; fi
+    for s in "$@"; do run_stage "$s"; done
     [ -z "$failed_stages" ] || printf 'failed:%s\n' "$failed_stages"
     [ $skipped = 0 ] || printf '%d SKIPPED: see the lines that begin with SKIP\n' "$skipped"
     printf '%d passed, %d failed, %d skipped\n' $passed $failed $skipped
