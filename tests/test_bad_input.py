@@ -62,7 +62,9 @@ CASES = [
     ("--kernel %", "--kernel", "is a directory"),
     (RAW + " --load %@0x100000", "--load", "is a directory"),
     ("--binary %/big --mem 1M", "--binary", "do not fit", "--mem"),
-    ("--kernel %/big --mem 64K", "--kernel", "larger than"),
+    ("--binary %/huge", "--binary", "do not fit"),
+    (RAW + " --load %/huge@0x100000", "--load", "do not fit"),
+    ("--kernel %/huge", "--kernel", "larger than"),
     ("--binary %/big --entry 0x7f80000", "do not fit", "--mem"),
     ("--binary %/good.elf", "is an ELF", "--kernel"),
     ("--kernel %/good.raw", "not an ELF", "--binary"),
@@ -71,13 +73,13 @@ CASES = [
     (RAW + " --load %/big@0x100000 --load %/good.raw@0x1fffff", "overlaps"),
     (RAW + " --load %/good.raw@0x20000000", "--load", "not in guest memory"),
     (RAW + " --load %/big@0x7ffffff", "--load", "do not fit"),
-    (RAW + " --entry 0x8000000", "--entry 0x8000000", "outside guest memory"),
-    (RAW + " --entry 0xffffffffffffff00", "--entry", "outside guest memory"),
-    (RAW + " --entry 0x10000 --machine virt", "--entry 0x10000", "outside guest memory", "0x40000000"),
+    (RAW + " --entry 0x8000000", "--entry 0x8000000", "outside guest RAM"),
+    (RAW + " --entry 0xffffffffffffff00", "--entry", "outside guest RAM"),
+    (RAW + " --entry 0x10000 --machine virt", "--entry 0x10000", "outside guest RAM", "0x40000000"),
     (RAW + " --entry 0x10002", "--entry", "multiple of 4"),
     (RAW + " --entry start", "--entry", "\"start\"", "0x10000"),
     (RAW + " --entry 0x1ffffffffffffffff", "--entry", "64 bits"),
-    (RAW + " --entry 0x9000000", "--entry", "outside guest memory"),
+    (RAW + " --entry 0x9000000", "--entry", "outside guest RAM"),
     # sizes
     (RAW + " --mem 128Q", "--mem", "suffix", "K, M and G"),
     (RAW + " --mem 128MB", "--mem", "suffix"),
@@ -166,6 +168,9 @@ class BadInput(unittest.TestCase):
         for name, content in FILES.items():
             with open(os.path.join(cls.tmp.name, name), "wb") as f:
                 f.write(content)
+        # Sparse: takes no space.
+        with open(os.path.join(cls.tmp.name, "huge"), "wb") as f:
+            f.truncate(1 << 40)
 
     @classmethod
     def tearDownClass(cls):

@@ -41,16 +41,22 @@ static inline void irq_pulse(const struct irq_line *l)
     irq_set(l, false);
 }
 
-enum reg_width { W8 = 1, W16 = 2, W32 = 4, W64 = 8, W_ANY = 15 }; /* bytes; the values are or-ed into a set */
+enum reg_width {
+    W8 = 1,
+    W16 = 2,
+    W32 = 4,
+    W64 = 8,
+    W_ANY = 15
+}; /* bytes; the values are or-ed into a set */
 enum reg_access { REG_RO = 1, REG_WO = 2, REG_RW = 3 };
 
 /* One row per device register (or array of registers `stride` bytes apart). */
 struct reg_desc {
-    uint32_t offset; /* bytes from the device's base */
-    uint32_t count;  /* 0 means 1 */
-    uint32_t stride; /* bytes from one to the next; 0 means the largest width */
-    uint8_t widths;  /* set of enum reg_width */
-    uint8_t access;  /* enum reg_access */
+    uint32_t offset;  /* bytes from the device's base */
+    uint32_t count;   /* 0 means 1 */
+    uint32_t stride;  /* bytes from one to the next; 0 means the largest width */
+    uint8_t widths;   /* set of enum reg_width */
+    uint8_t access;   /* enum reg_access */
     const char *name; /* as the specification spells it */
     /* off is bytes from the device's base: of an array, it tells the element. */
     uint64_t (*read)(struct device *d, uint32_t off, unsigned size);
@@ -102,7 +108,7 @@ struct device {
 struct bus {
     unsigned nr_devices;
     struct device *device[BUS_MAX_DEVICES]; /* sorted by base */
-    _Atomic uint64_t unassigned; /* accesses where no device is */
+    _Atomic uint64_t unassigned;            /* accesses where no device is */
 };
 
 void bus_init(struct bus *b);

@@ -18,6 +18,7 @@ enum how {
     HOW_ORDERED = 32,   /* LDAR, STLR: sequentially consistent among themselves (RCsc) */
     HOW_ACQUIRE = 64,   /* LDAPR (RCpc) */
     HOW_WRITEBACK = 128,
+    HOW_LITERAL = 256,  /* no base register */
 };
 
 static inline uint64_t extended(unsigned how, uint64_t v)
@@ -78,13 +79,18 @@ static inline void host_store(void *p, unsigned how, uint64_t v)
 
 /* --- One register --------------------------------------------------------------------------------------------------- */
 
+/* The slots of Rn and Rt lie side by side in the arguments, so that the cold path needs no more than where. */
+#define SLOTS_N_T(NAME)                                                                            \
+    _Static_assert(offsetof(struct a64_args_##NAME, t) == offsetof(struct a64_args_##NAME, n) + 1, \
+                   "n, t")
+
 static __attribute__((noinline, cold)) const struct a64_insn *
-load_miss(struct cpu *c, const struct a64_insn *insn, gva_t va, unsigned how, unsigned slots, uint64_t base)
+load_miss(struct cpu *c, const struct a64_insn *insn, gva_t va, unsigned how, const uint8_t *slots, uint64_t base)
 {
-    const unsigned t = slots & 0xff, n = slots >> 8;
+    const unsigned t = how & HOW_LITERAL ? slots[0] : slots[1];
     uint64_t v;
 
-    if (!sp_ok(c, n))
+    if (!(how & HOW_LITERAL) && !sp_ok(c, slots[0]))
         return cpu_mem_fault(c, insn);
     if (how & HOW_ORDERED)
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
@@ -94,159 +100,135 @@ load_miss(struct cpu *c, const struct a64_insn *insn, gva_t va, unsigned how, un
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
     c->st.x[t] = extended(how, v);
     if (how & HOW_WRITEBACK)
-        c->st.x[n] = base;
+        c->st.x[slots[0]] = base;
     return insn + 1;
 }
 
-/* Rt from va. With HOW_WRITEBACK, Rn becomes base. */
-static inline __attribute__((always_inline)) const struct a64_insn *
-load(struct cpu *c, const struct a64_insn *insn, unsigned how, unsigned t, gva_t va, unsigned n, uint64_t base)
+static inline bool hits_load(struct cpu *c, gva_t va, unsigned how)
 {
-    const struct tlb_entry *e = tlb_slot(c, va);
+    return likely(tlb_key(context(c, how), va, 1u << (how & HOW_SIZE)) == tlb_slot(c, va)->tag_r);
+}
 
-    if (unlikely(sp_suspect(n, c->st.x[n])) ||
-        unlikely(tlb_key(context(c, how), va, 1u << (how & HOW_SIZE)) != e->tag_r))
-        return load_miss(c, insn, va, how, t | n << 8, base);
-    c->st.x[t] = extended(how, host_load((const void *)(va + e->addend), how));
-    if (how & HOW_WRITEBACK)
-        c->st.x[n] = base;
-    return insn + 1;
+static inline uint64_t load_hit(struct cpu *c, gva_t va, unsigned how)
+{
+    return extended(how, host_load((const void *)(va + tlb_slot(c, va)->addend), how));
 }
 
 static __attribute__((noinline, cold)) const struct a64_insn *
-store_miss(struct cpu *c, const struct a64_insn *insn, gva_t va, unsigned how_n, uint64_t val, uint64_t base)
+store_miss(struct cpu *c, const struct a64_insn *insn, gva_t va, unsigned how, const uint8_t *slots, uint64_t base)
 {
-    const unsigned how = how_n & 0xff, n = how_n >> 8;
-
-    if (!sp_ok(c, n))
+    if (!sp_ok(c, slots[0]))
         return cpu_mem_fault(c, insn);
     if (how & HOW_ORDERED)
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    if (!mem_store_slow(c, va, 1u << (how & HOW_SIZE), mem_flags(how), val))
+    if (!mem_store_slow(c, va, 1u << (how & HOW_SIZE), mem_flags(how), c->st.x[slots[1]]))
         return cpu_mem_fault(c, insn);
     if (how & HOW_ORDERED)
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
     if (how & HOW_WRITEBACK)
-        c->st.x[n] = base;
+        c->st.x[slots[0]] = base;
     return insn + 1;
 }
 
-static inline __attribute__((always_inline)) const struct a64_insn *
-store(struct cpu *c, const struct a64_insn *insn, unsigned how, unsigned t, gva_t va, unsigned n, uint64_t base)
+static inline bool hits_store(struct cpu *c, gva_t va, unsigned how)
 {
-    const struct tlb_entry *e = tlb_slot(c, va);
-    const uint64_t val = c->st.x[t];
-
-    if (unlikely(sp_suspect(n, c->st.x[n])) ||
-        unlikely(tlb_key(context(c, how), va, 1u << (how & HOW_SIZE)) != e->tag_w))
-        return store_miss(c, insn, va, how | n << 8, val, base);
-    host_store((void *)(va + e->addend), how, val);
-    if (how & HOW_WRITEBACK)
-        c->st.x[n] = base;
-    return insn + 1;
+    return likely(tlb_key(context(c, how), va, 1u << (how & HOW_SIZE)) == tlb_slot(c, va)->tag_w);
 }
 
-#define XN c->st.x[a->n]
-#define IMM ((uint64_t)(int64_t)a->imm)
-
-/* The four rows of an addressing mode: HOW adds to what the row says, VA is accessed, BASE goes to Rn if HOW says so. */
-#define MODE(NAME, HOW, VA, BASE)                                                                  \
-    OP(STR_##NAME)                                                                                 \
+/* Rt from VA, an expression of xn, which is Xn or SP. If HOW has HOW_WRITEBACK, Rn becomes BASE afterwards. */
+#define LOAD(NAME, HOW, VA, BASE)                                                                  \
+    SLOTS_N_T(NAME);                                                                               \
+    OP(NAME)                                                                                       \
     {                                                                                              \
-        return store(c, insn, (HOW) | size, a->t, VA, a->n, BASE);                                 \
-    }                                                                                              \
-    OP(LDR_##NAME)                                                                                 \
-    {                                                                                              \
-        return load(c, insn, (HOW) | size, a->t, VA, a->n, BASE);                                  \
-    }                                                                                              \
-    OP(LDRS64_##NAME)                                                                              \
-    {                                                                                              \
-        return load(c, insn, (HOW) | size | HOW_SIGNED64, a->t, VA, a->n, BASE);                   \
-    }                                                                                              \
-    OP(LDRS32_##NAME)                                                                              \
-    {                                                                                              \
-        return load(c, insn, (HOW) | size | HOW_SIGNED32, a->t, VA, a->n, BASE);                   \
+        const unsigned n = a->n, how = (HOW);                                                      \
+        const uint64_t xn = c->st.x[n];                                                            \
+        const gva_t va = (VA);                                                                     \
+                                                                                                   \
+        if (unlikely(sp_suspect(n, xn)) || !hits_load(c, va, how))                                 \
+            return load_miss(c, insn, va, how, &a->n, BASE);                                       \
+        c->st.x[a->t] = load_hit(c, va, how);                                                      \
+        if (how & HOW_WRITEBACK)                                                                   \
+            c->st.x[n] = (BASE);                                                                   \
+        return insn + 1;                                                                           \
     }
 
-MODE(ldst_pos, 0, XN + IMM, 0)
-MODE(ldst_unscaled, 0, XN + IMM, 0)
-MODE(ldst_immpost, HOW_WRITEBACK, XN, XN + IMM)
-MODE(ldst_immpre, HOW_WRITEBACK, XN + IMM, XN + IMM)
+#define STORE(NAME, HOW, VA, BASE)                                                                 \
+    SLOTS_N_T(NAME);                                                                               \
+    OP(NAME)                                                                                       \
+    {                                                                                              \
+        const unsigned n = a->n, how = (HOW);                                                      \
+        const uint64_t xn = c->st.x[n];                                                            \
+        const gva_t va = (VA);                                                                     \
+                                                                                                   \
+        if (unlikely(sp_suspect(n, xn)) || !hits_store(c, va, how))                                \
+            return store_miss(c, insn, va, how, &a->n, BASE);                                      \
+        host_store((void *)(va + tlb_slot(c, va)->addend), how, c->st.x[a->t]);                    \
+        if (how & HOW_WRITEBACK)                                                                   \
+            c->st.x[n] = (BASE);                                                                   \
+        return insn + 1;                                                                           \
+    }
 
-/* ExtendReg() of the four options that exist here: UXTW, LSL, SXTW, SXTX. option is a compile-time constant. */
+#define IMM ((uint64_t)(int64_t)a->imm)
+
+/* The four rows of an addressing mode. */
+#define MODE(NAME, HOW, VA, BASE)                                                                  \
+    STORE(STR_##NAME, (HOW) | size, VA, BASE)                                                      \
+    LOAD(LDR_##NAME, (HOW) | size, VA, BASE)                                                       \
+    LOAD(LDRS64_##NAME, (HOW) | size | HOW_SIGNED64, VA, BASE)                                     \
+    LOAD(LDRS32_##NAME, (HOW) | size | HOW_SIGNED32, VA, BASE)
+
+MODE(ldst_pos, 0, xn + IMM, 0)
+MODE(ldst_unscaled, 0, xn + IMM, 0)
+MODE(ldst_immpost, HOW_WRITEBACK, xn, xn + IMM)
+MODE(ldst_immpre, HOW_WRITEBACK, xn + IMM, va)
+
+/* ExtendReg() of the four options that exist here: UXTW, LSL, SXTW, SXTX. option is a compile-time constant; the decoder lets no
+ * other one through. */
 static inline uint64_t offset_reg(uint64_t m, unsigned option, unsigned amount)
 {
+    BUG_ON(!(option & 2));
     if (!(option & 1))
         m = option & 4 ? (uint64_t)(int64_t)(int32_t)m : (uint32_t)m;
     return m << amount;
 }
 
-MODE(ldst_regoff, 0, XN + offset_reg(c->st.x[a->m], option, a->amount), 0)
+MODE(ldst_regoff, 0, xn + offset_reg(c->st.x[a->m], option, a->amount), 0)
 
 /* AArch64.IsUnprivAccessPriv(): with PSTATE.UAO at EL1 they are ordinary. At EL0 both contexts are the same. */
 #define HOW_UNPRIV (c->st.misc & PSR_UAO && c->st.el ? 0u : (unsigned)HOW_EL0)
 
-MODE(ldst_unpriv, HOW_UNPRIV, XN + IMM, 0)
+MODE(ldst_unpriv, HOW_UNPRIV, xn + IMM, 0)
 
 /* --- Ordered -------------------------------------------------------------------------------------------------------- */
 
-OP(STLR_ldstord)
-{
-    return store(c, insn, HOW_ORDERED | size, a->t, XN, a->n, 0);
-}
-
-OP(LDAR_ldstord)
-{
-    return load(c, insn, HOW_ORDERED | size, a->t, XN, a->n, 0);
-}
+STORE(STLR_ldstord, HOW_ORDERED | size, xn, 0)
+LOAD(LDAR_ldstord, HOW_ORDERED | size, xn, 0)
+LOAD(LDAPR_memop, HOW_ACQUIRE | size, xn, 0)
 
 /* Without LORegions, LoadLOAcquire orders like LoadAcquire (DDI 0487, "Limited ordering regions"). */
-OP(STLLR_ldstord)
-{
-    return store(c, insn, HOW_ORDERED | size, a->t, XN, a->n, 0);
-}
+STORE(STLLR_ldstord, HOW_ORDERED | size, xn, 0)
+LOAD(LDLAR_ldstord, HOW_ORDERED | size, xn, 0)
 
-OP(LDLAR_ldstord)
-{
-    return load(c, insn, HOW_ORDERED | size, a->t, XN, a->n, 0);
-}
-
-OP(LDAPR_memop)
-{
-    return load(c, insn, HOW_ACQUIRE | size, a->t, XN, a->n, 0);
-}
-
-OP(STLUR_ldapstl_unscaled)
-{
-    return store(c, insn, HOW_ORDERED | size, a->t, XN + IMM, a->n, 0);
-}
-
-OP(LDAPUR_ldapstl_unscaled)
-{
-    return load(c, insn, HOW_ACQUIRE | size, a->t, XN + IMM, a->n, 0);
-}
-
-OP(LDAPURS64_ldapstl_unscaled)
-{
-    return load(c, insn, HOW_ACQUIRE | HOW_SIGNED64 | size, a->t, XN + IMM, a->n, 0);
-}
-
-OP(LDAPURS32_ldapstl_unscaled)
-{
-    return load(c, insn, HOW_ACQUIRE | HOW_SIGNED32 | size, a->t, XN + IMM, a->n, 0);
-}
+STORE(STLUR_ldapstl_unscaled, HOW_ORDERED | size, xn + IMM, 0)
+LOAD(LDAPUR_ldapstl_unscaled, HOW_ACQUIRE | size, xn + IMM, 0)
+LOAD(LDAPURS64_ldapstl_unscaled, HOW_ACQUIRE | HOW_SIGNED64 | size, xn + IMM, 0)
+LOAD(LDAPURS32_ldapstl_unscaled, HOW_ACQUIRE | HOW_SIGNED32 | size, xn + IMM, 0)
 
 /* --- Literal -------------------------------------------------------------------------------------------------------- */
 
-OP(LDR_loadlit)
-{
-    return load(c, insn, x64 ? 3 : 2, a->t, cpu_pc(c, insn) + IMM, REG_ZERO, 0);
-}
+#define LOAD_LITERAL(NAME, HOW)                                                                    \
+    OP(NAME)                                                                                       \
+    {                                                                                              \
+        const gva_t va = cpu_pc(c, insn) + IMM;                                                    \
+                                                                                                   \
+        if (!hits_load(c, va, HOW))                                                                \
+            return load_miss(c, insn, va, (HOW) | HOW_LITERAL, &a->t, 0);                          \
+        c->st.x[a->t] = load_hit(c, va, HOW);                                                      \
+        return insn + 1;                                                                           \
+    }
 
-OP(LDRSW_64_loadlit)
-{
-    return load(c, insn, 2 | HOW_SIGNED64, a->t, cpu_pc(c, insn) + IMM, REG_ZERO, 0);
-}
+LOAD_LITERAL(LDR_loadlit, x64 ? 3 : 2)
+LOAD_LITERAL(LDRSW_64_loadlit, 2 | HOW_SIGNED64)
 
 /* --- Prefetch: a hint, which checks nothing ------------------------------------------------------------------------- */
 
@@ -267,96 +249,94 @@ PREFETCH(PRFM_ldst_pos)
  * One compare serves both halves: the slot is that of the first, the tag must be that of the second. An entry sits in no
  * slot but its own, so that if the tag is the second half's, both lie in its page. */
 
+#define SLOTS_N_T_T2(NAME)                                                                         \
+    SLOTS_N_T(NAME);                                                                               \
+    _Static_assert(offsetof(struct a64_args_##NAME, t2) == offsetof(struct a64_args_##NAME, n) + 2,\
+                   "n, t, t2")
+
 static __attribute__((noinline, cold)) const struct a64_insn *
-load_pair_miss(struct cpu *c, const struct a64_insn *insn, gva_t va, unsigned how, unsigned slots, uint64_t base)
+load_pair_miss(struct cpu *c, const struct a64_insn *insn, gva_t va, unsigned how, const uint8_t *slots, uint64_t base)
 {
-    const unsigned t = slots & 0xff, t2 = slots >> 8 & 0xff, n = slots >> 16, size = 1u << (how & HOW_SIZE);
+    const unsigned size = 1u << (how & HOW_SIZE);
     uint64_t v, v2;
 
-    if (!sp_ok(c, n) || !mem_load_slow(c, va, size, 0, &v) || !mem_load_slow(c, va + size, size, 0, &v2))
+    if (!sp_ok(c, slots[0]) || !mem_load_slow(c, va, size, 0, &v) ||
+        !mem_load_slow(c, va + size, size, 0, &v2))
         return cpu_mem_fault(c, insn);
-    c->st.x[t] = extended(how, v);
-    c->st.x[t2] = extended(how, v2);
+    c->st.x[slots[1]] = extended(how, v);
+    c->st.x[slots[2]] = extended(how, v2);
     if (how & HOW_WRITEBACK)
-        c->st.x[n] = base;
-    return insn + 1;
-}
-
-static inline __attribute__((always_inline)) const struct a64_insn *
-load_pair(struct cpu *c, const struct a64_insn *insn, unsigned how, unsigned t, unsigned t2, gva_t va, unsigned n, uint64_t base)
-{
-    const struct tlb_entry *e = tlb_slot(c, va);
-    const unsigned size = 1u << (how & HOW_SIZE);
-
-    if (unlikely(sp_suspect(n, c->st.x[n])) || unlikely(tlb_key(c->tlb_ctx, va + size, size) != e->tag_r))
-        return load_pair_miss(c, insn, va, how, t | t2 << 8 | n << 16, base);
-    const char *p = (const char *)(va + e->addend);
-    const uint64_t v = host_load(p, how), v2 = host_load(p + size, how);
-    c->st.x[t] = extended(how, v);
-    c->st.x[t2] = extended(how, v2);
-    if (how & HOW_WRITEBACK)
-        c->st.x[n] = base;
+        c->st.x[slots[0]] = base;
     return insn + 1;
 }
 
 static __attribute__((noinline, cold)) const struct a64_insn *
-store_pair_miss(struct cpu *c, const struct a64_insn *insn, gva_t va, unsigned how, unsigned slots, uint64_t base)
+store_pair_miss(struct cpu *c, const struct a64_insn *insn, gva_t va, unsigned how, const uint8_t *slots, uint64_t base)
 {
-    const unsigned t = slots & 0xff, t2 = slots >> 8 & 0xff, n = slots >> 16, size = 1u << (how & HOW_SIZE);
+    const unsigned size = 1u << (how & HOW_SIZE);
 
-    if (!sp_ok(c, n))
+    if (!sp_ok(c, slots[0]))
         return cpu_mem_fault(c, insn);
     /* On two pages: the first half must not be seen if the second faults. */
     if ((va ^ (va + 2 * size - 1)) >> TLB_PAGE_SHIFT && !mem_probe_store(c, va, 2 * size, 0))
         return cpu_mem_fault(c, insn);
-    if (!mem_store_slow(c, va, size, 0, c->st.x[t]) || !mem_store_slow(c, va + size, size, 0, c->st.x[t2]))
+    if (!mem_store_slow(c, va, size, 0, c->st.x[slots[1]]) ||
+        !mem_store_slow(c, va + size, size, 0, c->st.x[slots[2]]))
         return cpu_mem_fault(c, insn);
     if (how & HOW_WRITEBACK)
-        c->st.x[n] = base;
+        c->st.x[slots[0]] = base;
     return insn + 1;
 }
 
-static inline __attribute__((always_inline)) const struct a64_insn *
-store_pair(struct cpu *c, const struct a64_insn *insn, unsigned how, unsigned t, unsigned t2, gva_t va, unsigned n, uint64_t base)
-{
-    const struct tlb_entry *e = tlb_slot(c, va);
-    const unsigned size = 1u << (how & HOW_SIZE);
-
-    if (unlikely(sp_suspect(n, c->st.x[n])) || unlikely(tlb_key(c->tlb_ctx, va + size, size) != e->tag_w))
-        return store_pair_miss(c, insn, va, how, t | t2 << 8 | n << 16, base);
-    char *p = (char *)(va + e->addend);
-    host_store(p, how, c->st.x[t]);
-    host_store(p + size, how, c->st.x[t2]);
-    if (how & HOW_WRITEBACK)
-        c->st.x[n] = base;
-    return insn + 1;
-}
-
-#define PAIR_MODE(NAME, HOW, VA, BASE)                                                             \
-    OP(STP_##NAME)                                                                                 \
+/* As LOAD and STORE. */
+#define LOAD_PAIR(NAME, HOW, VA, BASE)                                                             \
+    SLOTS_N_T_T2(NAME);                                                                            \
+    OP(NAME)                                                                                       \
     {                                                                                              \
-        return store_pair(c, insn, (HOW) | (sf ? 3 : 2), a->t, a->t2, VA, a->n, BASE);             \
-    }                                                                                              \
-    OP(LDP_##NAME)                                                                                 \
-    {                                                                                              \
-        return load_pair(c, insn, (HOW) | (sf ? 3 : 2), a->t, a->t2, VA, a->n, BASE);              \
-    }                                                                                              \
-    OP(LDPSW_##NAME)                                                                               \
-    {                                                                                              \
-        return load_pair(c, insn, (HOW) | 2 | HOW_SIGNED64, a->t, a->t2, VA, a->n, BASE);          \
+        const unsigned n = a->n, how = (HOW), len = 1u << (how & HOW_SIZE);                        \
+        const uint64_t xn = c->st.x[n];                                                            \
+        const gva_t va = (VA);                                                                     \
+        const struct tlb_entry *e = tlb_slot(c, va);                                               \
+                                                                                                   \
+        if (unlikely(sp_suspect(n, xn)) || unlikely(tlb_key(c->tlb_ctx, va + len, len) != e->tag_r)) \
+            return load_pair_miss(c, insn, va, how, &a->n, BASE);                                  \
+        const char *p = (const char *)(va + e->addend);                                            \
+        const uint64_t v = host_load(p, how), v2 = host_load(p + len, how);                        \
+        c->st.x[a->t] = extended(how, v);                                                          \
+        c->st.x[a->t2] = extended(how, v2);                                                        \
+        if (how & HOW_WRITEBACK)                                                                   \
+            c->st.x[n] = (BASE);                                                                   \
+        return insn + 1;                                                                           \
     }
 
-PAIR_MODE(ldstpair_off, 0, XN + IMM, 0)
-PAIR_MODE(ldstpair_post, HOW_WRITEBACK, XN, XN + IMM)
-PAIR_MODE(ldstpair_pre, HOW_WRITEBACK, XN + IMM, XN + IMM)
+#define STORE_PAIR(NAME, HOW, VA, BASE)                                                            \
+    SLOTS_N_T_T2(NAME);                                                                            \
+    OP(NAME)                                                                                       \
+    {                                                                                              \
+        const unsigned n = a->n, how = (HOW), len = 1u << (how & HOW_SIZE);                        \
+        const uint64_t xn = c->st.x[n];                                                            \
+        const gva_t va = (VA);                                                                     \
+        const struct tlb_entry *e = tlb_slot(c, va);                                               \
+                                                                                                   \
+        if (unlikely(sp_suspect(n, xn)) || unlikely(tlb_key(c->tlb_ctx, va + len, len) != e->tag_w)) \
+            return store_pair_miss(c, insn, va, how, &a->n, BASE);                                 \
+        char *p = (char *)(va + e->addend);                                                        \
+        host_store(p, how, c->st.x[a->t]);                                                         \
+        host_store(p + len, how, c->st.x[a->t2]);                                                  \
+        if (how & HOW_WRITEBACK)                                                                   \
+            c->st.x[n] = (BASE);                                                                   \
+        return insn + 1;                                                                           \
+    }
+
+#define PAIR_MODE(NAME, HOW, VA, BASE)                                                             \
+    STORE_PAIR(STP_##NAME, (HOW) | (sf ? 3 : 2), VA, BASE)                                         \
+    LOAD_PAIR(LDP_##NAME, (HOW) | (sf ? 3 : 2), VA, BASE)                                          \
+    LOAD_PAIR(LDPSW_##NAME, (HOW) | 2 | HOW_SIGNED64, VA, BASE)
+
+PAIR_MODE(ldstpair_off, 0, xn + IMM, 0)
+PAIR_MODE(ldstpair_post, HOW_WRITEBACK, xn, xn + IMM)
+PAIR_MODE(ldstpair_pre, HOW_WRITEBACK, xn + IMM, va)
 
 /* No-allocate is a hint. */
-OP(STNP_ldstnapair_offs)
-{
-    return store_pair(c, insn, sf ? 3 : 2, a->t, a->t2, XN + IMM, a->n, 0);
-}
-
-OP(LDNP_ldstnapair_offs)
-{
-    return load_pair(c, insn, sf ? 3 : 2, a->t, a->t2, XN + IMM, a->n, 0);
-}
+STORE_PAIR(STNP_ldstnapair_offs, sf ? 3 : 2, xn + IMM, 0)
+LOAD_PAIR(LDNP_ldstnapair_offs, sf ? 3 : 2, xn + IMM, 0)

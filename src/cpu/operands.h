@@ -8,6 +8,20 @@
 #include "arch/sysreg.h"
 #include "base/bits.h"
 
+/* --- Registers: a number to its slot of pe_state.x[] ---------------------------------------------------------------- */
+
+/* Written: XZR is thrown away. */
+static inline uint8_t operand_xw(uint32_t n)
+{
+    return n == 31 ? REG_SINK : (uint8_t)n;
+}
+
+/* SP instead of XZR. */
+static inline uint8_t operand_xs(uint32_t n)
+{
+    return n == 31 ? REG_SP : (uint8_t)n;
+}
+
 /* --- PC-relative ---------------------------------------------------------------------------------------------------- */
 
 static inline int64_t operand_adr(uint32_t immhi, uint32_t immlo)

@@ -27,7 +27,8 @@ struct gtimer {
     void *opaque;
 };
 
-void gtimer_init(struct gtimer *t, uint64_t base_ns, void (*set_ppi)(void *opaque, unsigned intid, bool level), void *opaque);
+void gtimer_init(struct gtimer *t, uint64_t base_ns,
+                 void (*set_ppi)(void *opaque, unsigned intid, bool level), void *opaque);
 void gtimer_reset(struct gtimer *t);
 
 /* CNTP_CTL/CVAL/TVAL_EL0 and CNTV_* by sysreg encoding. now_ns is os_now_ns(). False: not a timer register. Lines are updated at once. */

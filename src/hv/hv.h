@@ -39,7 +39,7 @@ struct hv_exit {
             gpa_t gpa;
             unsigned size; /* bytes: 1, 2, 4, 8 */
             uint64_t data; /* a store's value; the handler fills in a load's, zero-extended */
-            bool failed;   /* set by the handler: nothing there, the guest takes an external abort */
+            bool failed; /* set by the handler: nothing there, the guest takes an external abort */
         } mmio;
         struct {
             uint16_t encoding; /* arch/sysreg.h */
@@ -104,7 +104,8 @@ struct hv_backend {
     int (*vm_create)(struct hv_vm **vm, const struct hv_vm_config *cfg, struct err *e);
     void (*vm_destroy)(struct hv_vm *vm);
     /* The vCPU is in the architectural reset state: EL1h, DAIF masked, MMU off, PC 0. */
-    int (*vcpu_create)(struct hv_vm *vm, struct hv_vcpu **vcpu, const struct hv_vcpu_config *cfg, struct err *e);
+    int (*vcpu_create)(struct hv_vm *vm, struct hv_vcpu **vcpu, const struct hv_vcpu_config *cfg,
+                       struct err *e);
     void (*vcpu_destroy)(struct hv_vcpu *vcpu);
     void (*vcpu_reset)(struct hv_vcpu *vcpu);
     /* Runs until an exit that it could not hand to on_exit. */

@@ -42,7 +42,7 @@ bool load_map_find(const struct load_map *m, const struct ram *r, gpa_t from, gp
 int load_file(const char *option, const char *path, uint64_t limit, uint8_t **buf, size_t *len,
               struct err *e);
 
-/* `--binary`: loads at `entry`, which has to be word-aligned and in memory. An ELF is refused with the option to use. */
+/* `--binary`: loads at `entry`, which has to be word-aligned and in RAM. An ELF is refused with the option to use. */
 int load_binary(const struct ram *r, struct load_map *m, const char *path, gpa_t entry,
                 uint64_t *len, struct err *e);
 

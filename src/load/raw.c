@@ -31,14 +31,16 @@ static const char *size_text(char buf[32], uint64_t n)
     return buf;
 }
 
-/* "0x0-0x7ffffff, 0x40000000-0x4fffffff": where memory is. */
+/* "0x0-0x7ffffff, 0x40000000-0x4fffffff": where RAM is. */
 static const char *ram_text(char *buf, size_t buf_len, const struct ram *r)
 {
     size_t used = 0;
     buf[0] = 0;
     for (unsigned i = 0; i < r->nr_regions && used < buf_len; i++) {
         const struct ram_region *g = &r->region[i];
-        int n = snprintf(buf + used, buf_len - used, "%s0x%" PRIx64 "-0x%" PRIx64, i ? ", " : "",
+        if (g->kind != RAM_KIND_RAM)
+            continue;
+        int n = snprintf(buf + used, buf_len - used, "%s0x%" PRIx64 "-0x%" PRIx64, used ? ", " : "",
                          g->base, g->base + (g->len - 1));
         used += n > 0 ? (size_t)n : 0;
     }
@@ -185,8 +187,8 @@ static int read_fully(const char *what, int fd, uint8_t *buf, size_t len, size_t
 static int too_large(const char *what, uint64_t limit, struct err *e)
 {
     char text[32];
-    return err_set(e, EFBIG, "%s: the file is larger than the %s there is room for; give a larger --mem",
-                   what, size_text(text, limit));
+    return err_set(e, EFBIG, "%s: the file is larger than the %s that fit here", what,
+                   size_text(text, limit));
 }
 
 /* A pipe or a device: its length shows at its end. */
@@ -311,8 +313,10 @@ int load_binary(const struct ram *r, struct load_map *m, const char *path, gpa_t
     if (entry & 3)
         return err_set(e, EINVAL,
                        "--entry 0x%" PRIx64 ": must be a multiple of 4, as instructions are", entry);
-    if (!ram_find(r, entry))
-        return err_set(e, EFAULT, "--entry 0x%" PRIx64 ": is outside guest memory (%s)", entry,
+    /* Flash is memory too, but for firmware, which does not come this way. */
+    const struct ram_region *g = ram_find(r, entry);
+    if (!g || g->kind != RAM_KIND_RAM)
+        return err_set(e, EFAULT, "--entry 0x%" PRIx64 ": is outside guest RAM (%s)", entry,
                        ram_text(where, sizeof(where), r));
     snprintf(what, sizeof(what), "--binary %s", path);
     int rc = load_raw(what, r, m, path, entry, len, e);

@@ -29,7 +29,8 @@
 #define SPI(n) (32u + (n))
 #define PL011_INTID SPI(1)
 #define NR_SPIS 64u
-#define ELF_MAX_LEN (UINT64_C(1) << 32)
+/* An ELF file holds more than is loaded: symbols, debug information. */
+#define ELF_MAX_LEN(mem_len) ((mem_len)*8)
 
 /* --- Memory and images ---------------------------------------------------------------------------------------------- */
 
@@ -44,7 +45,7 @@ static int choose_machine(struct vm *vm, const struct elf_image *elf)
 /* Reads and checks the ELF of --kernel; *buf is the caller's to free. */
 static int read_elf(struct vm *vm, struct elf_image *elf, uint8_t **buf, size_t *len, struct err *e)
 {
-    int r = load_file("--kernel", vm->opt->kernel, ELF_MAX_LEN, buf, len, e);
+    int r = load_file("--kernel", vm->opt->kernel, ELF_MAX_LEN(vm->opt->mem_len), buf, len, e);
     if (r < 0)
         return r;
     r = elf_parse(*buf, *len, elf, e);

@@ -333,7 +333,10 @@ static void test_raw(void **state)
     assert_int_equal(load_blob(&f->ram, &f->map, dir, 0x20000, &e), -EISDIR);
     assert_int_equal(load_binary(&f->ram, &f->map, path, 0x20002, &len, &e), -EINVAL);
     assert_int_equal(load_binary(&f->ram, &f->map, path, 0x20000000, &len, &e), -EFAULT);
-    assert_non_null(strstr(e.text, "--entry 0x20000000: is outside guest memory"));
+    assert_non_null(strstr(e.text, "(0x0-0xfffff, 0x40000000-0x400fffff)")); /* the flash is not offered */
+    assert_int_equal(load_binary(&f->ram, &f->map, path, 0x80000100, &len, &e), -EFAULT);
+    assert_int_equal(load_binary(&f->ram, &f->map, path, 0x20000000, &len, &e), -EFAULT);
+    assert_non_null(strstr(e.text, "--entry 0x20000000: is outside guest RAM"));
     write_file(path, "\177ELFxxxx", 8);
     assert_int_equal(load_binary(&f->ram, &f->map, path, 0x20000, &len, &e), -ENOEXEC);
     write_file(path, "", 0);
