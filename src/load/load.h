@@ -70,7 +70,7 @@ struct elf_image {
 /* Parses a 64-bit little-endian AArch64 executable, or position-independent one without interpreter. Pure; buf may hold anything. */
 int elf_parse(const uint8_t *buf, size_t len, struct elf_image *elf, struct err *e);
 
-/* Copies the segments of a parsed image. Guest memory is fresh, that is zero: segments' tails are left alone. `what` is for messages: "--kernel FILE". */
+/* Copies the segments of a parsed image and zeroes their tails, without touching memory that was never used. `what` is for messages: "--kernel FILE". */
 int elf_load(const struct elf_image *elf, const uint8_t *buf, const struct ram *r,
              struct load_map *m, const char *what, struct err *e);
 

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -240,10 +241,42 @@ static void test_load(void **state)
         assert_int_equal(got[i], 0);
     assert_int_equal(f->map.nr, 2);
 
+    /* Loaded again after a reset, over what the guest left there and around it. */
+    memset(ram_ptr(&f->ram, 0x7f000, 0x4000, true), 0xa5, 0x4000);
+    f->map.nr = 0;
+    assert_int_equal(elf_load(&elf, file, &f->ram, &f->map, "--kernel k", &e), 0);
+    assert_true(ram_read(&f->ram, 0x81000, got, 0x1000));
+    assert_memory_equal(got, file + 0x2100, 0x80);
+    for (int i = 0x80; i < 0x1000; i++)
+        assert_int_equal(got[i], 0);
+    assert_int_equal(*(uint8_t *)ram_ptr(&f->ram, 0x80fff, 1, false), 0xa5);
+    assert_int_equal(*(uint8_t *)ram_ptr(&f->ram, 0x82000, 1, false), 0xa5);
+
     /* Twice is an overlap with itself. */
     assert_int_equal(elf_load(&elf, file, &f->ram, &f->map, "--kernel again", &e), -EEXIST);
     assert_non_null(
         strstr(e.text, "--kernel again: 0x80000-0x800ff overlaps --kernel k at 0x80000-0x800ff"));
+    teardown(f);
+
+    /* A large tail costs nothing while it is untouched, and its used pages alone are zeroed. */
+    f = setup();
+    const struct ph bss = {1, 5, 0x2000, 0, 0, 0x10, RAM_LEN, 1};
+    make(&bss, 1, 0);
+    assert_int_equal(elf_parse(file, file_len, &elf, &e), 0);
+    for (int again = 0; again < 2; again++) {
+        f->map.nr = 0;
+        assert_int_equal(elf_load(&elf, file, &f->ram, &f->map, "--kernel k", &e), 0);
+        struct stat st;
+        assert_int_equal(fstat(f->ram.fd, &st), 0);
+        assert_true((uint64_t)st.st_blocks * 512 < RAM_LEN / 2);
+        for (uint64_t at = 0x10; at < RAM_LEN; at += 0x40000)
+            *(uint8_t *)ram_ptr(&f->ram, at, 1, true) = 1;
+    }
+    f->map.nr = 0;
+    assert_int_equal(elf_load(&elf, file, &f->ram, &f->map, "--kernel k", &e), 0);
+    const uint8_t *all = ram_ptr(&f->ram, 0, RAM_LEN, false);
+    for (uint64_t at = 0x10; at < RAM_LEN; at++)
+        assert_int_equal(all[at], 0);
     teardown(f);
 
     static const struct {
