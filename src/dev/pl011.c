@@ -188,10 +188,10 @@ static void write_icr(struct device *d, uint32_t off, unsigned size, uint64_t va
     update_irq_locked(pl011_of(d));
 }
 
-/* PL011 revision r1p5, then the PrimeCell's. */
+/* PL011 revision r1p1, as QEMU has it, then the PrimeCell's. */
 static uint64_t read_id(struct device *d, uint32_t off, unsigned size)
 {
-    static const uint8_t id[8] = {0x11, 0x10, 0x34, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
+    static const uint8_t id[8] = {0x11, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1};
 
     (void)d;
     (void)size;

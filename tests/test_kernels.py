@@ -1,0 +1,71 @@
+"""The test kernels on vibevmm: the seeds by their memory, the others by what they print and how they end."""
+import os
+import struct
+import subprocess
+import tempfile
+import unittest
+
+import vibe
+
+KERNELS = os.path.join(vibe.ROOT, "tests", "kernels")
+
+
+def listed():
+    """The rows of kernels.list: name, cpus, options, input, expected lines."""
+    with open(os.path.join(KERNELS, "kernels.list"), encoding="utf-8") as f:
+        for line in f:
+            if line.strip() and not line.startswith("#"):
+                name, cpus, _, _, options, stdin, expect = (c.strip() for c in line.rstrip("\n").split("|"))
+                decode = lambda s: s.encode().decode("unicode_escape")
+                yield name, cpus, options.split(), decode(stdin), [x for x in decode(expect).split("\n") if x]
+
+
+class Seeds(unittest.TestCase):
+    def run_seed(self, name, seconds, address, length):
+        with tempfile.TemporaryDirectory() as tmp:
+            dump = os.path.join(tmp, "memory")
+            p = subprocess.run(
+                [vibe.PROGRAM, "--binary", os.path.join(KERNELS, name), "--entry", "0x10000", "--mem", "128M",
+                 "--timeout", str(seconds), "--stats=none", "--dump-memory", "0x%x:%d=%s" % (address, length, dump)],
+                stdin=subprocess.DEVNULL, capture_output=True, timeout=vibe.LIMIT_S, check=False)
+            self.assertEqual(p.returncode, 3, p.stderr)  # they never end
+            self.assertEqual(p.stdout, b"")
+            with open(dump, "rb") as f:
+                return f.read()
+
+    def test_sizes(self):
+        for name, size in (("arm64_simple.raw", 8), ("arm64_test.raw", 68), ("arm64_hello.raw", 164)):
+            self.assertEqual(os.path.getsize(os.path.join(KERNELS, name)), size, name)
+
+    def test_simple(self):
+        self.assertEqual(self.run_seed("arm64_simple.raw", 1, 0x20000, 16), bytes(16))
+
+    def test_test(self):
+        result, loops = struct.unpack("<QQ", self.run_seed("arm64_test.raw", 1, 0x20000, 16))
+        self.assertEqual(result, (42 + 10) * 2)
+        self.assertEqual(loops, 5)
+
+    def test_hello(self):
+        ready, running, turns = struct.unpack("<IIQ", self.run_seed("arm64_hello.raw", 2, 0x20000, 16))
+        self.assertEqual(ready, 0xDEADBEEF)
+        self.assertEqual(running, 0xCAFEBABE)
+        self.assertGreater(turns, 1000)
+
+
+class Kernels(unittest.TestCase):
+    def test_all(self):
+        for name, cpus, options, stdin, expect in listed():
+            with self.subTest(name):
+                p = subprocess.run(
+                    [vibe.PROGRAM, "--binary", os.path.join(KERNELS, name + ".raw"), "--entry", "0x10000", "--cpus", cpus,
+                     "--timeout", "20", "--stats=none"] + options,
+                    input=stdin.encode("latin-1"), capture_output=True, timeout=vibe.LIMIT_S, check=False)
+                lines = p.stdout.decode("latin-1").replace("\r", "").split("\n")
+                self.assertIn("PASS " + name, lines, p.stdout + p.stderr)
+                for line in expect:
+                    self.assertIn(line, lines)
+                self.assertEqual(p.returncode, 0, p.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
