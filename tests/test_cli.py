@@ -192,6 +192,21 @@ class Cli(unittest.TestCase):
         p.stderr.close()
         self.assertEqual(p.returncode, 0)
 
+    def test_reader_that_hangs(self):
+        """Nobody reads the console's pipe: the timeout and signals still end it, with their status."""
+        for sig in (None, signal.SIGTERM):
+            r, w = os.pipe()
+            p = subprocess.Popen([vibe.PROGRAM, *self.guest(vibe.FLOOD), "--timeout", "50" if sig else "0.5"],
+                                 stdin=subprocess.DEVNULL, stdout=w, stderr=subprocess.PIPE)
+            os.close(w)
+            if sig:
+                time.sleep(0.3)
+                p.send_signal(sig)
+            _, err = p.communicate(timeout=20)
+            os.close(r)
+            self.assertEqual(p.returncode, 128 + sig if sig else 3, err)
+            self.assertIn(b"did not stop", err)
+
     def test_input_from_a_pipe_without_loss(self):
         """Every byte value, the escape key's too: from a pipe nothing is a key."""
         data = bytes(range(256)) * 64

@@ -140,7 +140,12 @@ void chardev_poll(struct chardev *c)
 {
     char drain[16];
 
-    pthread_mutex_lock(&c->out_lock);
+    /* The I/O loop has signals and the timeout to look after, and must not wait for a reader: neither behind a vCPU that does, nor in
+     * write(). A pipe that polls as writable takes PIPE_BUF bytes at once, and the buffer is no longer. */
+    if (c->out_fd >= 0 && poll(&(struct pollfd){.fd = c->out_fd, .events = POLLOUT}, 1, 0) == 0)
+        return;
+    if (pthread_mutex_trylock(&c->out_lock))
+        return;
     while (read(c->notify[0], drain, sizeof(drain)) > 0)
         ;
     c->notified = false;
