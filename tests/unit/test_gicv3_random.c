@@ -4,7 +4,8 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
-#include <cmocka.h>
+
+#include <cmocka.h> /* wants the ones above */
 
 static uint64_t rng_state;
 

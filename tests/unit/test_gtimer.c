@@ -5,7 +5,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
-#include <cmocka.h>
+
+#include <cmocka.h> /* wants the ones above */
 
 /* S3_3_C14_Cm_op2 */
 #define TIMER(crm, op2) ((uint16_t)(0xdf00 | (crm) << 3 | (op2)))
@@ -61,7 +62,8 @@ static void test_encodings(void **state)
     setup(&f);
     assert_int_equal(gtimer_deadline(&f.t), NEVER);
     for (unsigned e = 0; e < 0x10000; e++) {
-        bool mine = e == 0xdf10 || e == 0xdf11 || e == 0xdf12 || e == 0xdf18 || e == 0xdf19 || e == 0xdf1a;
+        bool mine =
+            e == 0xdf10 || e == 0xdf11 || e == 0xdf12 || e == 0xdf18 || e == 0xdf19 || e == 0xdf1a;
         assert_int_equal(gtimer_sysreg_read(&f.t, (uint16_t)e, BASE, &val), mine);
         assert_int_equal(gtimer_sysreg_write(&f.t, (uint16_t)e, BASE, 0), mine);
     }
@@ -102,7 +104,7 @@ static void test_tval(void **state)
         assert_int_equal(rd(&f, TVAL(v), at(200)), 0);
         assert_int_equal(rd(&f, TVAL(v), at(201)), 0xffffffff); /* goes on below 0, zero-extended */
         assert_int_equal(rd(&f, TVAL(v), at(100) + (UINT64_C(16) << 32)), 100); /* and wraps after 2^32 */
-        wr(&f, TVAL(v), at(100), 0xfffffff6); /* -10 */
+        wr(&f, TVAL(v), at(100), 0xfffffff6);                                   /* -10 */
         assert_int_equal(rd(&f, CVAL(v), at(100)), 90 - off);
         wr(&f, TVAL(v), at(100), 0x80000000);
         assert_int_equal(rd(&f, CVAL(v), at(100)), 100 - off - UINT64_C(0x80000000)); /* below 0: wraps */
@@ -291,7 +293,10 @@ static void test_random(void **state)
         unsigned v = r[0] & 1;
         f.t.cntvoff = (r[0] & 2 ? 0 : r[0] & 4 ? r[1] % 64 : r[0] & 8 ? -(r[1] % 64) : r[1]);
         uint64_t now = at(r[2] % 64) + r[2] / 64 % 16, off = v ? f.t.cntvoff : 0;
-        uint64_t cval = r[0] & 16 ? r[3] % 64 : r[0] & 32 ? 64 - off - r[3] % 64 : r[0] & 64 ? -(r[3] % 64) : r[3];
+        uint64_t cval = r[0] & 16   ? r[3] % 64
+                        : r[0] & 32 ? 64 - off - r[3] % 64
+                        : r[0] & 64 ? -(r[3] % 64)
+                                    : r[3];
         wr(&f, CVAL(v), now, cval);
         wr(&f, CTL(v), now, 1);
         uint64_t deadline = gtimer_deadline(&f.t);
@@ -315,10 +320,11 @@ static void test_random(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_encodings),     cmocka_unit_test(test_registers), cmocka_unit_test(test_tval),
-        cmocka_unit_test(test_fires_at_the_nanosecond),
-        cmocka_unit_test(test_odd_times),     cmocka_unit_test(test_both_run),  cmocka_unit_test(test_far_future),
-        cmocka_unit_test(test_virtual_wrap),  cmocka_unit_test(test_random),
+        cmocka_unit_test(test_encodings),  cmocka_unit_test(test_registers),
+        cmocka_unit_test(test_tval),       cmocka_unit_test(test_fires_at_the_nanosecond),
+        cmocka_unit_test(test_odd_times),  cmocka_unit_test(test_both_run),
+        cmocka_unit_test(test_far_future), cmocka_unit_test(test_virtual_wrap),
+        cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests_name("gtimer", tests, NULL, NULL);
 }
