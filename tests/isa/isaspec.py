@@ -1,0 +1,74 @@
+"""The rows of src/spec/a64.isa as the test generator needs them: encoding fields to a word, and finding the row of a word.
+The file itself is read by the decoder generator's parser, tools/a64spec.py."""
+
+import os
+import sys
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+SPEC = os.path.join(ROOT, "src", "spec", "a64.isa")
+sys.path.insert(0, os.path.join(ROOT, "tools"))
+import a64spec  # noqa: E402
+
+PREDICATES = {name: fn for name, (fn, _) in a64spec.PREDICATES.items()}
+
+
+class Row:
+    def __init__(self, row):
+        self.name, self.heading, self.kind, self.over = row.name, row.heading, row.kind, row.over
+        self.features = row.features
+        self.fields = {f.name: (f.lo, f.width) for f in row.field.values()}  # most significant first
+        self.split = [f.name for f in row.special]  # fields marked with !
+        self.mask, self.value = row.mask, row.value
+        self.ignored = ~row.mask & 0xFFFFFFFF
+        for lsb, width in self.fields.values():
+            self.ignored &= ~(((1 << width) - 1) << lsb)
+        self.should = row.should_value
+        self.operands = {o.slot: (o.kind, o.args) for o in row.operands}
+        self.has_where = row.where_expr is not None
+        self._where = self._compile(row.where_expr, "True")
+        self._unpred = self._compile(row.unpred_expr, "False")
+
+    @staticmethod
+    def _compile(expr, default):
+        return compile(expr.text if expr else default, "a64.isa", "eval")
+
+    def legal(self, f):
+        return bool(eval(self._where, PREDICATES, f))
+
+    def unpredictable(self, f):
+        return bool(eval(self._unpred, PREDICATES, f))
+
+    def encode(self, f, ignored=None):
+        """The word; bits that "should be" something are so, unless given."""
+        word = self.value | (self.should if ignored is None else ignored & self.ignored)
+        for name, (lsb, _) in self.fields.items():
+            word |= f[name] << lsb
+        return word
+
+    def decode(self, word):
+        return {n: (word >> lsb) & ((1 << w) - 1) for n, (lsb, w) in self.fields.items()}
+
+    def matches(self, word):
+        return word & self.mask == self.value and self.legal(self.decode(word))
+
+
+class Spec:
+    def __init__(self, path=SPEC):
+        self.rows = [Row(r) for r in a64spec.load(path).rows]
+        self.by_name = {r.name: r for r in self.rows}
+        # An overlap is always a declared one, and the row that declares it is the narrower.
+        self._order = sorted(self.rows, key=lambda r: -bin(r.mask).count("1"))
+        self._buckets = {}
+
+    def find(self, word):
+        """The row of a word, or None where it is unallocated."""
+        key = word >> 21
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            bits = key << 21
+            bucket = [r for r in self._order if (bits ^ r.value) & r.mask & 0xFFE00000 == 0]
+            self._buckets[key] = bucket
+        for r in bucket:
+            if r.matches(word):
+                return r
+        return None
