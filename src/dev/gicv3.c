@@ -79,8 +79,8 @@ unsigned gic_running_priority_locked(const struct gicv3 *g, unsigned cpu)
 /* "Preemption": above the mask, and its group priority above the running priority. */
 static bool can_signal_locked(const struct gicv3 *g, unsigned cpu, unsigned group, unsigned prio)
 {
-    return prio < g->s.cpu[cpu].icc_pmr &&
-           (prio & gic_group_priority_mask_locked(g, cpu, group)) < gic_running_priority_locked(g, cpu);
+    return prio < g->s.cpu[cpu].icc_pmr && (prio & gic_group_priority_mask_locked(g, cpu, group)) <
+                                               gic_running_priority_locked(g, cpu);
 }
 
 static void update_cpu_locked(struct gicv3 *g, unsigned cpu)
@@ -133,7 +133,8 @@ static bool participates_locked(const struct gicv3 *g, unsigned cpu, unsigned gr
 {
     uint32_t opted_out = group ? GICR_CTLR_DPG1NS : GICR_CTLR_DPG0;
     const struct gic_cpu_state *c = &g->s.cpu[cpu];
-    return !(c->gicr_waker & GICR_WAKER_PROCESSOR_SLEEP) && c->icc_igrpen[group] && !(c->gicr_ctlr & opted_out);
+    return !(c->gicr_waker & GICR_WAKER_PROCESSOR_SLEEP) && c->icc_igrpen[group] &&
+           !(c->gicr_ctlr & opted_out);
 }
 
 /* A participating CPU that would take the interrupt now and has nothing else waiting; failing that, any that participates. The
@@ -141,10 +142,12 @@ static bool participates_locked(const struct gicv3 *g, unsigned cpu, unsigned gr
 static unsigned choose_cpu_locked(const struct gicv3 *g, unsigned intid, unsigned group, unsigned prio)
 {
     unsigned fallback = GIC_NOBODY;
-    for (unsigned n = 0, cpu = intid % g->nr_cpus; n < g->nr_cpus; n++, cpu = cpu + 1 == g->nr_cpus ? 0 : cpu + 1) {
+    for (unsigned n = 0, cpu = intid % g->nr_cpus; n < g->nr_cpus;
+         n++, cpu = cpu + 1 == g->nr_cpus ? 0 : cpu + 1) {
         if (!participates_locked(g, cpu, group))
             continue;
-        if (!g->cpu[cpu].queue[0].levels && !g->cpu[cpu].queue[1].levels && can_signal_locked(g, cpu, group, prio))
+        if (!g->cpu[cpu].queue[0].levels && !g->cpu[cpu].queue[1].levels &&
+            can_signal_locked(g, cpu, group, prio))
             return cpu;
         if (fallback == GIC_NOBODY)
             fallback = cpu;
@@ -171,7 +174,8 @@ void gic_eval_locked(struct gicv3 *g, unsigned cpu, unsigned intid)
         else
             to.cpu = (uint8_t)choose_cpu_locked(g, intid, to.group, w->prio[intid % 32]);
     }
-    if (slot->cpu == to.cpu && (to.cpu == GIC_NOBODY || (slot->group == to.group && slot->level == to.level)))
+    if (slot->cpu == to.cpu &&
+        (to.cpu == GIC_NOBODY || (slot->group == to.group && slot->level == to.level)))
         return;
     if (slot->cpu != GIC_NOBODY) {
         queue_remove(&g->cpu[slot->cpu].queue[slot->group], slot->level, intid);
@@ -214,8 +218,8 @@ void gic_refresh_wake_locked(struct gicv3 *g, unsigned cpu, unsigned word)
         refresh_wake_of_cpu_locked(g, c, word);
 }
 
-/* GICD_IROUTER of this SPI has changed. */
-void gic_route_locked(struct gicv3 *g, unsigned intid)
+/* What GICD_IROUTER says of an SPI, in the form in which it is used. */
+static void decode_route_locked(struct gicv3 *g, unsigned intid)
 {
     unsigned spi = intid - GIC_NR_PRIVATE;
     uint64_t router = g->s.irouter[spi];
@@ -231,6 +235,11 @@ void gic_route_locked(struct gicv3 *g, unsigned intid)
             g->route[spi] = (uint8_t)c;
         *routed = named || w->irm & m ? *routed | m : *routed & ~m;
     }
+}
+
+void gic_route_locked(struct gicv3 *g, unsigned intid)
+{
+    decode_route_locked(g, intid);
     gic_refresh_wake_locked(g, 0, intid / 32);
     gic_eval_locked(g, 0, intid);
 }
@@ -300,7 +309,11 @@ static void rebuild_locked(struct gicv3 *g)
         gic_eval_bits_locked(g, c, 0, ~0u);
     }
     for (unsigned spi = 0; spi < g->nr_spis; spi++)
-        gic_route_locked(g, GIC_NR_PRIVATE + spi);
+        decode_route_locked(g, GIC_NR_PRIVATE + spi);
+    for (unsigned word = 1; word <= g->nr_spis / 32; word++) {
+        gic_refresh_wake_locked(g, 0, word);
+        gic_eval_bits_locked(g, 0, word, ~0u);
+    }
 }
 
 void gic_rebuild(struct gicv3 *g)
@@ -354,7 +367,8 @@ struct gicv3 *gic_create(const struct gic_config *cfg, gpa_t dist_base, gpa_t re
         return NULL;
     }
     if (cfg->nr_spis < 32 || cfg->nr_spis > GIC_MAX_SPIS || cfg->nr_spis % 32) {
-        err_set(e, EINVAL, "GICv3: %u SPIs, must be a multiple of 32 up to %u", cfg->nr_spis, GIC_MAX_SPIS);
+        err_set(e, EINVAL, "GICv3: %u SPIs, must be a multiple of 32 up to %u", cfg->nr_spis,
+                GIC_MAX_SPIS);
         return NULL;
     }
     for (unsigned i = 0; i < cfg->nr_cpus; i++) {

@@ -11,15 +11,16 @@
 struct gicv3;
 
 struct gic_config {
-    unsigned nr_cpus;           /* 1..64 */
-    const uint64_t *mpidr;      /* nr_cpus of them, MPIDR_EL1: GICR_TYPER and affinity routing */
-    unsigned nr_spis;           /* a multiple of 32, 32..960 */
+    unsigned nr_cpus;      /* 1..64 */
+    const uint64_t *mpidr; /* nr_cpus of them, MPIDR_EL1: GICR_TYPER and affinity routing */
+    unsigned nr_spis;      /* a multiple of 32, 32..960 */
     void (*set_irq)(void *opaque, unsigned cpu, bool irq, bool fiq);
     void *opaque;
 };
 
 /* Allocates; null with e set. gic_dist() and gic_redist() are its two windows, to be added to the bus; the GIC owns them. */
-struct gicv3 *gic_create(const struct gic_config *cfg, gpa_t dist_base, gpa_t redist_base, struct err *e);
+struct gicv3 *gic_create(const struct gic_config *cfg, gpa_t dist_base, gpa_t redist_base,
+                         struct err *e);
 void gic_destroy(struct gicv3 *g);
 struct device *gic_dist(struct gicv3 *g);
 struct device *gic_redist(struct gicv3 *g);
@@ -31,7 +32,7 @@ void gic_reset_cpu(struct gicv3 *g, unsigned cpu);
 /* After a snapshot has put the distributor's state field back: everything derived from it, and the lines. */
 void gic_rebuild(struct gicv3 *g);
 
-void gic_set_spi(struct gicv3 *g, unsigned intid, bool level);               /* 32 <= intid < 32 + nr_spis */
+void gic_set_spi(struct gicv3 *g, unsigned intid, bool level); /* 32 <= intid < 32 + nr_spis */
 void gic_set_ppi(struct gicv3 *g, unsigned cpu, unsigned intid, bool level); /* 16 <= intid < 32 */
 
 /* An ICC_* access by MRS or MSR, by its sysreg encoding. False: no such register, UNDEFINED. */

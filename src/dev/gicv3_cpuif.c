@@ -56,7 +56,8 @@ static uint64_t acknowledge_locked(struct gicv3 *g, unsigned cpu, unsigned group
     uint32_t m = 1u << intid % 32;
     w->active |= m;
     w->latch &= ~m;
-    g->s.cpu[cpu].icc_ap[group] |= 1u << ((c->hppi_prio & gic_group_priority_mask_locked(g, cpu, group)) >> GIC_PRIO_SHIFT);
+    g->s.cpu[cpu].icc_ap[group] |=
+        1u << ((c->hppi_prio & gic_group_priority_mask_locked(g, cpu, group)) >> GIC_PRIO_SHIFT);
     gic_eval_locked(g, cpu, intid);
     gic_set_dirty_locked(g, cpu);
     return intid;
@@ -95,7 +96,8 @@ static void send_sgi_locked(struct gicv3 *g, unsigned cpu, uint64_t val, bool to
         if (bit(val, 40)) { /* IRM: all but self */
             if (c == cpu)
                 continue;
-        } else if ((g->affinity[c] & ~UINT64_C(0xff)) != cluster || aff0 >> 4 != bits(val, 47, 44) || !bit(val, aff0 & 15)) {
+        } else if ((g->affinity[c] & ~UINT64_C(0xff)) != cluster ||
+                   aff0 >> 4 != bits(val, 47, 44) || !bit(val, aff0 & 15)) {
             continue;
         }
         struct gic_irqs *w = &g->s.cpu[c].irqs;
@@ -123,7 +125,9 @@ static bool read_locked(struct gicv3 *g, unsigned cpu, uint16_t encoding, uint64
     case ICC_PMR_EL1: *val = s->icc_pmr; return true;
     case ICC_RPR_EL1: *val = gic_running_priority_locked(g, cpu); return true;
     case ICC_BPR0_EL1: *val = s->icc_bpr[0]; return true;
-    case ICC_BPR1_EL1: *val = s->icc_ctlr & ICC_CTLR_CBPR ? MIN(s->icc_bpr[0] + 1, 7) : s->icc_bpr[1]; return true;
+    case ICC_BPR1_EL1:
+        *val = s->icc_ctlr & ICC_CTLR_CBPR ? MIN(s->icc_bpr[0] + 1, 7) : s->icc_bpr[1];
+        return true;
     case ICC_AP0R0_EL1: *val = s->icc_ap[0]; return true;
     case ICC_AP1R0_EL1: *val = s->icc_ap[1]; return true;
     case ICC_CTLR_EL1: *val = s->icc_ctlr | ICC_CTLR_CONST; return true;

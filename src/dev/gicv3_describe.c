@@ -17,7 +17,8 @@ __attribute__((format(printf, 2, 3))) static void put(struct page *p, const char
     size_t at = MIN(p->wanted, p->len);
     va_list ap;
     va_start(ap, fmt);
-    int n = vsnprintf(p->len ? p->buf + MIN(at, p->len - 1) : NULL, at < p->len ? p->len - at : 0, fmt, ap);
+    int n = vsnprintf(p->len ? p->buf + MIN(at, p->len - 1) : NULL, at < p->len ? p->len - at : 0,
+                      fmt, ap);
     va_end(ap);
     p->wanted += n > 0 ? (size_t)n : 0;
 }
@@ -27,9 +28,9 @@ static void put_cpu(struct page *p, struct gicv3 *g, unsigned cpu)
     const struct gic_cpu_state *s = &g->s.cpu[cpu];
     const struct gic_cpu *c = &g->cpu[cpu];
     unsigned lines = atomic_load_explicit(&c->lines, memory_order_relaxed);
-    put(p, "CPU %u: PMR %02x, running %02x, BPR0 %u, BPR1 %u, EOImode %u, group enables %u %u, ", cpu, s->icc_pmr,
-        gic_running_priority_locked(g, cpu), s->icc_bpr[0], s->icc_bpr[1], (s->icc_ctlr & ICC_CTLR_EOIMODE) != 0,
-        s->icc_igrpen[0], s->icc_igrpen[1]);
+    put(p, "CPU %u: PMR %02x, running %02x, BPR0 %u, BPR1 %u, EOImode %u, group enables %u %u, ",
+        cpu, s->icc_pmr, gic_running_priority_locked(g, cpu), s->icc_bpr[0], s->icc_bpr[1],
+        (s->icc_ctlr & ICC_CTLR_EOIMODE) != 0, s->icc_igrpen[0], s->icc_igrpen[1]);
     if (s->gicr_waker)
         put(p, "asleep (GICR_WAKER.ProcessorSleep is 1: nothing is forwarded)\n");
     else if (c->hppi == GIC_SPURIOUS)
@@ -66,8 +67,8 @@ size_t gic_describe(struct gicv3 *g, char *buf, size_t len)
 {
     struct page p = {.buf = buf, .len = len};
     gic_lock(g);
-    put(&p, "GICv3: %u CPUs, %u SPIs; Group 0 %s, Group 1 %s in GICD_CTLR\n", g->nr_cpus, g->nr_spis,
-        g->s.gicd_ctlr & GICD_CTLR_ENABLE_GRP0 ? "enabled" : "disabled",
+    put(&p, "GICv3: %u CPUs, %u SPIs; Group 0 %s, Group 1 %s in GICD_CTLR\n", g->nr_cpus,
+        g->nr_spis, g->s.gicd_ctlr & GICD_CTLR_ENABLE_GRP0 ? "enabled" : "disabled",
         g->s.gicd_ctlr & GICD_CTLR_ENABLE_GRP1 ? "enabled" : "disabled");
     for (unsigned c = 0; c < g->nr_cpus; c++) {
         put_cpu(&p, g, c);

@@ -102,7 +102,10 @@ static void write_gicv2(struct device *d, uint32_t off, unsigned size, uint64_t 
               off < 0xf00 ? "GICD_IROUTER" : "ICC_SGI1R_EL1");
 }
 
-#define BITMAP(off, name, handler) {off, 32, 4, W32, REG_RW, name, gic_read_##handler, gic_write_##handler}
+#define BITMAP(off, name, handler)                                                                 \
+    {                                                                                              \
+        off, 32, 4, W32, REG_RW, name, gic_read_##handler, gic_write_##handler                     \
+    }
 
 static const struct reg_desc dist_regs[] = {
     {0x0000, 1, 4, W32, REG_RW, "GICD_CTLR", read_ctlr, write_ctlr},
@@ -135,12 +138,14 @@ static const struct reg_desc dist_regs[] = {
 
 static bool dist_read(struct device *d, uint32_t off, unsigned size, uint64_t *val)
 {
-    return gic_regs_access(d, dist_regs, ARRAY_LEN(dist_regs), off, off, size, val, 0, &gic_of_device(d)->s.gicd_statusr);
+    return gic_regs_access(d, dist_regs, ARRAY_LEN(dist_regs), off, off, size, val, 0,
+                           &gic_of_device(d)->s.gicd_statusr);
 }
 
 static bool dist_write(struct device *d, uint32_t off, unsigned size, uint64_t val)
 {
-    return gic_regs_access(d, dist_regs, ARRAY_LEN(dist_regs), off, off, size, NULL, val, &gic_of_device(d)->s.gicd_statusr);
+    return gic_regs_access(d, dist_regs, ARRAY_LEN(dist_regs), off, off, size, NULL, val,
+                           &gic_of_device(d)->s.gicd_statusr);
 }
 
 static void dist_reset(struct device *d)

@@ -27,7 +27,8 @@
 
 #define GIC_MAX_CPUS 64
 #define GIC_MAX_SPIS 960
-#define GIC_NR_WORDS (1 + GIC_MAX_SPIS / 32) /* word 0: a CPU's SGIs and PPIs; word w: INTIDs 32w to 32w+31 */
+/* Word 0: a CPU's SGIs and PPIs; word w: INTIDs 32w to 32w+31. */
+#define GIC_NR_WORDS (1 + GIC_MAX_SPIS / 32)
 #define GIC_NR_PRIVATE 32
 #define GIC_NR_SGIS 16
 #define GIC_SPURIOUS 1023
@@ -39,7 +40,7 @@
 #define GIC_PRIO_LEVELS (1 << GIC_PRIO_BITS)
 #define GIC_PRIO_IDLE 0xffu
 #define GIC_MIN_BPR0 2u /* all five bits are group priority */
-#define GIC_MIN_BPR1 3u /* ICC_BPR1_EL1 (Non-secure): one more than ICC_BPR0_EL1's, for the same split */
+#define GIC_MIN_BPR1 3u /* ICC_BPR1_EL1 (Non-secure): one more, for the same split */
 
 #define GIC_NOBODY 0xffu /* no CPU */
 
@@ -115,7 +116,7 @@ struct gic_slot {
 struct gic_cpu {
     _Alignas(64) _Atomic uint8_t lines; /* GIC_LINE_*, as set_irq was told; read without the lock */
     _Atomic bool can_wake;              /* read without the lock */
-    uint16_t hppi;                      /* highest priority pending interrupt of the enabled groups, or GIC_SPURIOUS */
+    uint16_t hppi; /* highest priority pending interrupt of the enabled groups, or GIC_SPURIOUS */
     uint8_t hppi_group, hppi_prio;
     uint32_t wake[2]; /* by group, bit w: some interrupt of word w is enabled and may be delivered here */
     uint32_t routed[GIC_NR_WORDS - 1]; /* SPIs that may be delivered here */
@@ -179,6 +180,7 @@ void gic_eval_locked(struct gicv3 *g, unsigned cpu, unsigned intid);
 void gic_eval_bits_locked(struct gicv3 *g, unsigned cpu, unsigned word, uint32_t changed);
 /* Enables or groups of a word have changed: gic_can_wake() depends on them. */
 void gic_refresh_wake_locked(struct gicv3 *g, unsigned cpu, unsigned word);
+/* GICD_IROUTER of an SPI has changed. */
 void gic_route_locked(struct gicv3 *g, unsigned intid);
 /* Which CPUs take part in the 1 of N model has changed. */
 void gic_rebalance_locked(struct gicv3 *g);
@@ -193,11 +195,11 @@ unsigned gic_running_priority_locked(const struct gicv3 *g, unsigned cpu);
 void gic_cpuif_reset_locked(struct gicv3 *g, unsigned cpu);
 
 /* gicv3_irqs.c. Rows are found by `key`, the handlers get `off`. False: no such register, width or permission. */
-bool gic_regs_access(struct device *d, const struct reg_desc *regs, unsigned nr_regs, uint32_t key, uint32_t off, unsigned size,
-                     uint64_t *rdata, uint64_t wdata, uint32_t *statusr);
+bool gic_regs_access(struct device *d, const struct reg_desc *regs, unsigned nr_regs, uint32_t key,
+                     uint32_t off, unsigned size, uint64_t *rdata, uint64_t wdata, uint32_t *statusr);
 
-#define GIC_RW_HANDLERS(name)                                                                                                  \
-    uint64_t gic_read_##name(struct device *d, uint32_t off, unsigned size);                                                   \
+#define GIC_RW_HANDLERS(name)                                                                      \
+    uint64_t gic_read_##name(struct device *d, uint32_t off, unsigned size);                       \
     void gic_write_##name(struct device *d, uint32_t off, unsigned size, uint64_t val);
 GIC_RW_HANDLERS(igroupr)
 GIC_RW_HANDLERS(isenabler)

@@ -7,8 +7,8 @@
  * Specification: IHI 0069, "Distributor register descriptions", "Redistributor register descriptions". */
 #include "dev/gicv3_internal.h"
 
-bool gic_regs_access(struct device *d, const struct reg_desc *regs, unsigned nr_regs, uint32_t key, uint32_t off, unsigned size,
-                     uint64_t *rdata, uint64_t wdata, uint32_t *statusr)
+bool gic_regs_access(struct device *d, const struct reg_desc *regs, unsigned nr_regs, uint32_t key,
+                     uint32_t off, unsigned size, uint64_t *rdata, uint64_t wdata, uint32_t *statusr)
 {
     struct gicv3 *g = gic_of_device(d);
     const struct reg_desc *r = NULL;
@@ -77,20 +77,20 @@ static uint32_t replace(const struct where *w, uint32_t *bitmap, uint32_t val)
 }
 
 /* What an array reads as, and what a write of val does to it. */
-#define BITMAP_HANDLERS(name, read_expr, field, new_value, then)                                                               \
-    uint64_t gic_read_##name(struct device *d, uint32_t off, unsigned size)                                                    \
-    {                                                                                                                          \
-        struct where w = locate_bits(d, off);                                                                                  \
-        (void)size;                                                                                                            \
-        return w.irqs ? (read_expr) : 0;                                                                                       \
-    }                                                                                                                          \
-    void gic_write_##name(struct device *d, uint32_t off, unsigned size, uint64_t wide)                                        \
-    {                                                                                                                          \
-        struct where w = locate_bits(d, off);                                                                                  \
-        uint32_t val = (uint32_t)wide;                                                                                         \
-        (void)size;                                                                                                            \
-        if (w.irqs && replace(&w, &w.irqs->field, (new_value)))                                                                \
-            then;                                                                                                              \
+#define BITMAP_HANDLERS(name, read_expr, field, new_value, then)                                   \
+    uint64_t gic_read_##name(struct device *d, uint32_t off, unsigned size)                        \
+    {                                                                                              \
+        struct where w = locate_bits(d, off);                                                      \
+        (void)size;                                                                                \
+        return w.irqs ? (read_expr) : 0;                                                           \
+    }                                                                                              \
+    void gic_write_##name(struct device *d, uint32_t off, unsigned size, uint64_t wide)            \
+    {                                                                                              \
+        struct where w = locate_bits(d, off);                                                      \
+        uint32_t val = (uint32_t)wide;                                                             \
+        (void)size;                                                                                \
+        if (w.irqs && replace(&w, &w.irqs->field, (new_value)))                                    \
+            then;                                                                                  \
     }
 
 BITMAP_HANDLERS(igroupr, w.irqs->group, group, val, refresh_wake(&w))

@@ -73,7 +73,10 @@ static const struct reg_desc rd_regs[] = {
     {0xffd0, 12, 4, W32, REG_RO, "GICR_PIDR", gic_read_idregs, NULL},
 };
 
-#define BITMAP(off, name, handler) {off, 1, 4, W32, REG_RW, name, gic_read_##handler, gic_write_##handler}
+#define BITMAP(off, name, handler)                                                                 \
+    {                                                                                              \
+        off, 1, 4, W32, REG_RW, name, gic_read_##handler, gic_write_##handler                      \
+    }
 
 static const struct reg_desc sgi_regs[] = {
     BITMAP(0x0080, "GICR_IGROUPR0", igroupr),

@@ -43,7 +43,8 @@ static bool condition_met(const struct gtimer_channel *c, uint64_t offset, uint6
 
 /* When the line of a channel next moves by itself. The channel's own count, count - offset modulo 2^64, has passed 0 if offset
  * is not ahead of the physical count, and then never wraps; else it wraps to 0 when the physical count reaches offset. */
-static uint64_t next_change(const struct gtimer *t, const struct gtimer_channel *c, uint64_t offset, uint64_t count)
+static uint64_t next_change(const struct gtimer *t, const struct gtimer_channel *c, uint64_t offset,
+                            uint64_t count)
 {
     bool ahead = offset > count;
     if ((c->ctl & (CTL_ENABLE | CTL_IMASK)) != CTL_ENABLE)
@@ -54,7 +55,8 @@ static uint64_t next_change(const struct gtimer *t, const struct gtimer_channel 
     return left > UINT64_MAX - count ? UINT64_MAX : time_of(t, count + left);
 }
 
-static void update_channel(struct gtimer *t, struct gtimer_channel *c, uint64_t offset, unsigned intid, uint64_t count)
+static void update_channel(struct gtimer *t, struct gtimer_channel *c, uint64_t offset,
+                           unsigned intid, uint64_t count)
 {
     bool level = (c->ctl & (CTL_ENABLE | CTL_IMASK)) == CTL_ENABLE && condition_met(c, offset, count);
     if (level == c->level)
@@ -68,13 +70,16 @@ static void update(struct gtimer *t, uint64_t now_ns)
     uint64_t count = count_at(t, now_ns);
     update_channel(t, &t->phys, 0, GTIMER_INTID_PHYS, count);
     update_channel(t, &t->virt, t->cntvoff, GTIMER_INTID_VIRT, count);
-    uint64_t phys = next_change(t, &t->phys, 0, count), virt = next_change(t, &t->virt, t->cntvoff, count);
+    uint64_t phys = next_change(t, &t->phys, 0, count);
+    uint64_t virt = next_change(t, &t->virt, t->cntvoff, count);
     t->deadline_ns = MIN(phys, virt);
 }
 
-void gtimer_init(struct gtimer *t, uint64_t base_ns, void (*set_ppi)(void *opaque, unsigned intid, bool level), void *opaque)
+void gtimer_init(struct gtimer *t, uint64_t base_ns,
+                 void (*set_ppi)(void *opaque, unsigned intid, bool level), void *opaque)
 {
-    *t = (struct gtimer){.base_ns = base_ns, .deadline_ns = UINT64_MAX, .set_ppi = set_ppi, .opaque = opaque};
+    *t = (struct gtimer){
+        .base_ns = base_ns, .deadline_ns = UINT64_MAX, .set_ppi = set_ppi, .opaque = opaque};
 }
 
 void gtimer_reset(struct gtimer *t)

@@ -14,7 +14,7 @@
 #include <string.h>
 
 #define ICC(crm, op2) ((uint16_t)(0xc600 | (crm) << 3 | (op2))) /* S3_0_C12_Cm_op2 */
-#define ICC_PMR ((uint16_t)0xc230)                               /* S3_0_C4_C6_0 */
+#define ICC_PMR ((uint16_t)0xc230)                              /* S3_0_C4_C6_0 */
 #define ICC_IAR(grp) ((grp) ? ICC(12, 0) : ICC(8, 0))
 #define ICC_EOIR(grp) ((grp) ? ICC(12, 1) : ICC(8, 1))
 #define ICC_HPPIR(grp) ((grp) ? ICC(12, 2) : ICC(8, 2))
@@ -213,7 +213,8 @@ static inline void m_line(struct model *m, unsigned c, unsigned intid, bool leve
 static const char m_id[] = "\x44\x00\x00\x00\x92\xb4\x3b\x00\x0d\xf0\x05\xb1";
 
 /* The registers that hold a bit, two bits or a byte for each INTID, at `base` INTIDs. False: not one of them. */
-static inline bool m_irq_regs(struct model *m, unsigned c, bool redist, uint32_t off, unsigned size, bool write, uint64_t *val)
+static inline bool m_irq_regs(struct model *m, unsigned c, bool redist, uint32_t off, unsigned size,
+                              bool write, uint64_t *val)
 {
     uint64_t out = 0;
     unsigned kind = off / 0x80;
@@ -230,7 +231,10 @@ static inline bool m_irq_regs(struct model *m, unsigned c, bool redist, uint32_t
                 q->group = b;
             else if (write && b)
                 *(kind <= 3 ? &q->enable : kind <= 5 ? &q->latch : &q->active) = kind % 2 == 0;
-            bool r = kind == 1 ? q->group : kind <= 3 ? q->enable : kind <= 5 ? m_pending(q) : q->active;
+            bool r = kind == 1   ? q->group
+                     : kind <= 3 ? q->enable
+                     : kind <= 5 ? m_pending(q)
+                                 : q->active;
             out |= (uint64_t)r << i;
         }
     } else if (off >= 0x400 && off < (redist ? 0x420 : 0x7fc) && (size == 1 || size == 4)) {
@@ -265,10 +269,12 @@ static inline int m_dist_kind(uint32_t off, unsigned size, bool write)
     static const struct {
         uint32_t first, end, widths;
         char access;
-    } map[] = {{0, 4, 4, 'b'},           {4, 0x10, 4, 'r'},        {0x10, 0x14, 4, 'b'},    {0x40, 0x44, 6, 'w'},
-               {0x48, 0x4c, 6, 'w'},     {0x50, 0x54, 6, 'w'},     {0x58, 0x5c, 6, 'w'},    {0x80, 0x400, 4, 'b'},
-               {0x400, 0x7fc, 5, 'b'},   {0x800, 0xbfc, 5, 'b'},   {0xc00, 0xd80, 4, 'b'},  {0xe00, 0xf00, 4, 'b'},
-               {0xf00, 0xf04, 4, 'w'},   {0xf10, 0xf30, 5, 'b'},   {0x6100, 0x7fe0, 12, 'b'}, {0xffd0, 0x10000, 4, 'r'}};
+    } map[] = {{0, 4, 4, 'b'},           {4, 0x10, 4, 'r'},      {0x10, 0x14, 4, 'b'},
+               {0x40, 0x44, 6, 'w'},     {0x48, 0x4c, 6, 'w'},   {0x50, 0x54, 6, 'w'},
+               {0x58, 0x5c, 6, 'w'},     {0x80, 0x400, 4, 'b'},  {0x400, 0x7fc, 5, 'b'},
+               {0x800, 0xbfc, 5, 'b'},   {0xc00, 0xd80, 4, 'b'}, {0xe00, 0xf00, 4, 'b'},
+               {0xf00, 0xf04, 4, 'w'},   {0xf10, 0xf30, 5, 'b'}, {0x6100, 0x7fe0, 12, 'b'},
+               {0xffd0, 0x10000, 4, 'r'}};
     for (unsigned i = 0; i < sizeof(map) / sizeof(map[0]); i++) {
         if (off < map[i].first || off >= map[i].end)
             continue;
@@ -369,7 +375,8 @@ static inline bool m_redist(struct model *m, uint32_t off, unsigned size, bool w
         out = 0x5600043b;
     } else if (o == 8 || o == 12) {
         uint64_t a = m->mpidr[c];
-        uint64_t typer = (a & 0xffffff) << 32 | (a >> 32 & 0xff) << 56 | c * 256u | (c == m->nr_cpus - 1 ? 16 : 0) | 32;
+        uint64_t typer = (a & 0xffffff) << 32 | (a >> 32 & 0xff) << 56 | c * 256u |
+                         (c == m->nr_cpus - 1 ? 16 : 0) | 32;
         out = size == 8 ? typer : o == 8 ? typer & 0xffffffff : typer >> 32;
     } else if (o == 0x10) {
         out = p->statusr;
@@ -459,7 +466,8 @@ static inline void m_sgi(struct model *m, unsigned c, uint64_t val, bool group1_
             hit = t != c;
         else
             hit = (a >> 8 & 0xff) == (val >> 16 & 0xff) && (a >> 16 & 0xff) == (val >> 32 & 0xff) &&
-                  (a >> 32 & 0xff) == (val >> 48 & 0xff) && (a & 0xff) / 16 == (val >> 44 & 15) && (val >> (a & 15) & 1);
+                  (a >> 32 & 0xff) == (val >> 48 & 0xff) && (a & 0xff) / 16 == (val >> 44 & 15) &&
+                  (val >> (a & 15) & 1);
         struct m_irq *q = &m->cpu[t].irq[val >> 24 & 15];
         if (hit && (!q->group || group1_too))
             q->latch = true;
@@ -574,7 +582,8 @@ static inline void pair_check(struct pair *p)
     p->calls = 0;
 }
 
-static inline void pair_mmio_unchecked(struct pair *p, bool redist, uint32_t off, unsigned size, bool write, uint64_t val)
+static inline void pair_mmio_unchecked(struct pair *p, bool redist, uint32_t off, unsigned size,
+                                       bool write, uint64_t val)
 {
     struct device *d = redist ? gic_redist(p->g) : gic_dist(p->g);
     uint64_t a = write ? val : 0, b = a;
@@ -586,7 +595,8 @@ static inline void pair_mmio_unchecked(struct pair *p, bool redist, uint32_t off
         p->complaint = "MMIO read differs";
 }
 
-static inline void pair_mmio(struct pair *p, bool redist, uint32_t off, unsigned size, bool write, uint64_t val)
+static inline void pair_mmio(struct pair *p, bool redist, uint32_t off, unsigned size, bool write,
+                             uint64_t val)
 {
     pair_mmio_unchecked(p, redist, off, size, write, val);
     pair_check(p);
@@ -634,7 +644,8 @@ static inline void pair_sweep(struct pair *p)
     for (uint32_t off = 0; off < 0x10000; off += off >= 0x8000 && off < 0xff00 ? 0x1000 : 4)
         pair_mmio_unchecked(p, false, off, 4, false, 0);
     for (unsigned c = 0; c < p->m.nr_cpus; c++) {
-        for (uint32_t off = 0; off < 0x20000; off += (off & 0xffff) >= 0x1000 && (off & 0xffff) < 0xff00 ? 0x100 : 4)
+        for (uint32_t off = 0; off < 0x20000;
+             off += (off & 0xffff) >= 0x1000 && (off & 0xffff) < 0xff00 ? 0x100 : 4)
             pair_mmio_unchecked(p, true, c << 17 | off, 4, false, 0);
         for (unsigned op = 0; op < 128; op++) {
             if (ICC(op / 8, op % 8) != ICC_IAR(0) && ICC(op / 8, op % 8) != ICC_IAR(1))
@@ -649,7 +660,8 @@ static inline void pair_sweep(struct pair *p)
 static inline void pair_step(struct pair *p, const uint8_t r[16])
 {
     static const uint16_t pool[] = {0, 1, 9, 15, 16, 27, 30, 31, 32, 33, 34, 47, 63, 64, 70, 95};
-    static const uint8_t prios[] = {0, 8, 0x40, 0x48, 0x50, 0x80, 0x88, 0xa0, 0xa7, 0xf0, 0xf8, 0xff};
+    static const uint8_t prios[] = {0,    8,    0x40, 0x48, 0x50, 0x80,
+                                    0x88, 0xa0, 0xa7, 0xf0, 0xf8, 0xff};
     unsigned c = r[1] % p->m.nr_cpus, g = r[2] & 1;
     unsigned intid = pool[r[3] % (sizeof(pool) / sizeof(pool[0]))] % (32 + p->m.nr_spis);
     bool priv = intid < 32, set = r[4] & 1;
@@ -685,35 +697,49 @@ static inline void pair_step(struct pair *p, const uint8_t r[16])
     case 12: pair_icc_write(p, c, ICC_DIR, intid); break;
     case 13: {
         uint64_t a = p->m.mpidr[r[5] % p->m.nr_cpus];
-        uint64_t val = (a & 0xff00) << 8 | (a >> 16 & 0xff) << 32 | (a >> 32 & 0xff) << 48 | (a >> 4 & 15) << 44 |
-                       (uint64_t)(intid & 15) << 24 | 1u << (a & 15);
+        uint64_t val = (a & 0xff00) << 8 | (a >> 16 & 0xff) << 32 | (a >> 32 & 0xff) << 48 |
+                       (a >> 4 & 15) << 44 | (uint64_t)(intid & 15) << 24 | 1u << (a & 15);
         uint16_t reg = r[6] % 4 < 2 ? ICC_SGI1R : r[6] % 4 == 2 ? ICC_SGI0R : ICC_ASGI1R;
-        pair_icc_write(p, c, reg, r[7] % 4 == 0 ? val | 1ull << 40 : r[7] % 4 == 1 ? val | (wide & 0xffff) : val);
+        pair_icc_write(p, c, reg,
+                       r[7] % 4 == 0   ? val | 1ull << 40
+                       : r[7] % 4 == 1 ? val | (wide & 0xffff)
+                                       : val);
         break;
     }
     case 14: pair_icc_write(p, c, ICC_PMR, r[5] & 3 ? 0xff : prios[r[6] % sizeof(prios)]); break;
     case 15: pair_icc_write(p, c, ICC_BPR(g), r[5]); break;
     case 16: pair_icc_write(p, c, ICC_CTLR, wide); break;
     case 17: pair_icc_write(p, c, ICC_IGRPEN(g), r[5] % 8 != 0); break;
-    case 18: pair_mmio(p, priv, frame | (0x400 + intid), 1, true, prios[r[5] % sizeof(prios)]); break;
+    case 18:
+        pair_mmio(p, priv, frame | (0x400 + intid), 1, true, prios[r[5] % sizeof(prios)]);
+        break;
     case 19: pair_mmio(p, priv, frame | (0x400 + (intid & ~3u)), 4, true, wide); break;
     case 20:
-    case 21: pair_mmio(p, priv, frame | (r[5] % 8 ? 0x100 : 0x180) | w, 4, true, r[6] & 1 ? m : (uint32_t)wide | m); break;
+    case 21:
+        pair_mmio(p, priv, frame | (r[5] % 8 ? 0x100 : 0x180) | w, 4, true,
+                  r[6] & 1 ? m : (uint32_t)wide | m);
+        break;
     case 22: pair_mmio(p, priv, frame | (set ? 0x200 : 0x280) | w, 4, true, m); break;
     case 23: pair_mmio(p, priv, frame | (set ? 0x300 : 0x380) | w, 4, true, m); break;
-    case 24: pair_mmio(p, priv, frame | 0x80 | w, 4, true, (uint32_t)wide | (r[5] & 1 ? 0xffffffff : 0)); break;
+    case 24:
+        pair_mmio(p, priv, frame | 0x80 | w, 4, true, (uint32_t)wide | (r[5] & 1 ? 0xffffffff : 0));
+        break;
     case 25: pair_mmio(p, priv, frame | 0xc00 | (intid / 16 * 4), 4, true, (uint32_t)wide); break;
     case 26: pair_mmio(p, false, 0, 4, true, r[5] % 8 ? 3 : wide); break;
-    case 27: pair_mmio(p, true, c << 17 | (r[5] & 1 ? 0x14 : 0), 4, true, r[6] % 4 ? 0 : wide); break;
+    case 27:
+        pair_mmio(p, true, c << 17 | (r[5] & 1 ? 0x14 : 0), 4, true, r[6] % 4 ? 0 : wide);
+        break;
     case 28:
         if (!priv && r[5] & 1)
-            pair_mmio(p, false, 0x6000 + 8 * intid, 8, true, m_aff(p->m.mpidr[r[6] % p->m.nr_cpus]) | (r[7] & 1 ? 1u << 31 : 0));
+            pair_mmio(p, false, 0x6000 + 8 * intid, 8, true,
+                      m_aff(p->m.mpidr[r[6] % p->m.nr_cpus]) | (r[7] & 1 ? 1u << 31 : 0));
         else if (!priv)
             pair_mmio(p, false, 0x6000 + 8 * intid + (r[6] & 4), 4, true, (uint32_t)wide);
         break;
     case 29: pair_mmio(p, false, set ? 0x40 : 0x48, r[5] & 1 ? 4 : 2, true, intid); break;
     case 30: /* anything, anywhere: its width and alignment are the bus's to check */
-        pair_mmio(p, set, (uint32_t)wide % (set ? p->m.nr_cpus << 17 : 0x10000) & ~7u, 1u << r[2] % 4, r[5] & 1, wide >> 32);
+        pair_mmio(p, set, (uint32_t)wide % (set ? p->m.nr_cpus << 17 : 0x10000) & ~7u,
+                  1u << r[2] % 4, r[5] & 1, wide >> 32);
         break;
     case 31:
         if (r[5] == 0) {
