@@ -66,7 +66,7 @@ def clang_tidy(files, deadline, total):
 def cppcheck(files, deadline, total):
     args = ["cppcheck", "--quiet", "--std=c11", "--language=c", "-j", str(os.cpu_count() or 1), "--error-exitcode=1",
             "--enable=warning,performance,portability", "--inline-suppr", "--suppress=missingIncludeSystem",
-            "--suppress=unmatchedSuppression", "--suppress=normalCheckLevelMaxBranches",
+            "--suppress=unmatchedSuppression", "--library=tools/cppcheck.cfg", "--suppress=normalCheckLevelMaxBranches",
             "-D__linux__=1", "-D__GNUC__=12", "-Isrc", "-Ibuild"] + files
     try:
         p = subprocess.run(args, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
