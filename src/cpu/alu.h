@@ -7,7 +7,8 @@
 
 #include "arch/state.h"
 
-_Static_assert(PSR_N == 1u << 31 && PSR_Z == 1u << 30 && PSR_C == 1u << 29 && PSR_V == 1u << 28, "flags_pack()");
+_Static_assert(PSR_N == 1u << 31 && PSR_Z == 1u << 30 && PSR_C == 1u << 29 && PSR_V == 1u << 28,
+               "flags_pack()");
 
 static inline uint32_t flags_pack(bool n, bool z, bool c, bool v)
 {

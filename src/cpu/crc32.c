@@ -1,7 +1,7 @@
 /* The tables of cpu/crc32.h, expanded by the preprocessor.
  *
  * A CRC is linear: the entry for a byte is the exclusive or of the entries for its bits. Tn(v, k0 ... kn-1) lists the 2^n
- * combinations of the given ones. Within a polynomial, each entry given is the one right of it, shifted once: tests/unit/test_ops.c
+ * combinations of the given ones. Within a polynomial, each entry given is the one right of it, shifted once: tests/unit/test_ops_dp.c
  * computes them all bit by bit. */
 #include "cpu/crc32.h"
 

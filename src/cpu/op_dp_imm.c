@@ -103,8 +103,7 @@ OP(MOVK_movewide)
 
 static inline uint64_t ubfm(unsigned sf, uint64_t x, unsigned r, unsigned s)
 {
-    return sf ? (x << (63 - s)) >> ((r - s - 1) & 63)
-              : ((uint32_t)x << (31 - s)) >> ((r - s - 1) & 31);
+    return sf ? (x << (63 - s)) >> ((r - s - 1) & 63) : ((uint32_t)x << (31 - s)) >> ((r - s - 1) & 31);
 }
 
 OP(SBFM_bitfield)

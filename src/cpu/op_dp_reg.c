@@ -144,13 +144,13 @@ static inline uint64_t shift_reg(unsigned sf, uint64_t x, unsigned kind, unsigne
         return insn + 1;                                                                           \
     }
 
-ROW(AND_log_shift, XN & SHIFTED)
+ROW(AND_log_shift, XN &SHIFTED)
 ROW(BIC_log_shift, XN & ~SHIFTED)
 ROW(ORR_log_shift, XN | SHIFTED)
 ROW(ORN_log_shift, XN | ~SHIFTED)
 ROW(EOR_log_shift, XN ^ SHIFTED)
 ROW(EON_log_shift, XN ^ ~SHIFTED)
-ROW_LOGICAL_FLAGS(ANDS_log_shift, XN & SHIFTED)
+ROW_LOGICAL_FLAGS(ANDS_log_shift, XN &SHIFTED)
 ROW_LOGICAL_FLAGS(BICS_log_shift, XN & ~SHIFTED)
 
 /* --- Add/subtract (shifted register), (extended register) ----------------------------------------------------------- */

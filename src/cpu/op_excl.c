@@ -10,8 +10,8 @@
 #include "cpu/interp.h"
 
 /* Where an access of size bytes, aligned to size, lies on the host. SP is checked if n is its slot. False: fault. */
-static inline __attribute__((always_inline)) bool locate(struct cpu *c, unsigned n, unsigned size, bool read, bool write,
-                                                         void **host, gpa_t *pa)
+static inline __attribute__((always_inline)) bool locate(struct cpu *c, unsigned n, unsigned size,
+                                                         bool read, bool write, void **host, gpa_t *pa)
 {
     const gva_t va = c->st.x[n];
     const struct tlb_entry *e = tlb_slot(c, va);
@@ -20,7 +20,8 @@ static inline __attribute__((always_inline)) bool locate(struct cpu *c, unsigned
     if (unlikely(!sp_ok(c, n)))
         return false;
     /* Bit 3 of a tag belongs to the context, so that it could not tell the alignment of 16 bytes. */
-    if (likely((va & (size - 1)) == 0) && likely(!read || key == e->tag_r) && likely(!write || key == e->tag_w)) {
+    if (likely((va & (size - 1)) == 0) && likely(!read || key == e->tag_r) &&
+        likely(!write || key == e->tag_w)) {
         *host = (void *)(va + e->addend);
         *pa = (e->page & ~(gpa_t)(TLB_PAGE_SIZE - 1)) | (va & (TLB_PAGE_SIZE - 1));
         return true;
@@ -99,7 +100,8 @@ OP(STXR_ldstexclr)
 
     if (unlikely(!locate(c, a->n, 1u << size, false, true, &host, &pa)))
         return cpu_mem_fault(c, insn);
-    const bool stored = monitor_pass(c, pa, 1u << size) && cas_seq(host, size, c->excl.lo, val) == c->excl.lo;
+    const bool stored =
+        monitor_pass(c, pa, 1u << size) && cas_seq(host, size, c->excl.lo, val) == c->excl.lo;
     c->st.x[a->s] = !stored;
     return insn + 1;
 }
@@ -175,8 +177,8 @@ OP(CASP_comswappr)
     if (sf) {
         atomic128_cas(host, &seen, desired);
     } else {
-        const uint64_t old =
-            cas_seq(host, 3, (uint32_t)seen.lo | seen.hi << 32, (uint32_t)desired.lo | desired.hi << 32);
+        const uint64_t old = cas_seq(host, 3, (uint32_t)seen.lo | seen.hi << 32,
+                                     (uint32_t)desired.lo | desired.hi << 32);
         seen = (struct pair64){(uint32_t)old, old >> 32};
     }
     c->st.x[a->s] = seen.lo;
@@ -207,7 +209,8 @@ OP(CASP_comswappr)
     }
 
 #define RMW_ADD(N, p, s) __atomic_fetch_add((uint##N##_t *)(p), (uint##N##_t)(s), __ATOMIC_SEQ_CST)
-#define RMW_CLR(N, p, s) __atomic_fetch_and((uint##N##_t *)(p), (uint##N##_t)~(s), __ATOMIC_SEQ_CST)
+#define RMW_CLR(N, p, s)                                                                           \
+    __atomic_fetch_and((uint##N##_t *)(p), (uint##N##_t) ~(s), __ATOMIC_SEQ_CST)
 #define RMW_EOR(N, p, s) __atomic_fetch_xor((uint##N##_t *)(p), (uint##N##_t)(s), __ATOMIC_SEQ_CST)
 #define RMW_SET(N, p, s) __atomic_fetch_or((uint##N##_t *)(p), (uint##N##_t)(s), __ATOMIC_SEQ_CST)
 #define RMW_SWP(N, p, s) __atomic_exchange_n((uint##N##_t *)(p), (uint##N##_t)(s), __ATOMIC_SEQ_CST)

@@ -11,14 +11,14 @@
 
 /* What kind of access: compile-time constants but for HOW_EL0. */
 enum how {
-    HOW_SIZE = 3,       /* log2 of the bytes */
-    HOW_SIGNED64 = 4,   /* sign-extended to 64 bits */
-    HOW_SIGNED32 = 8,   /* sign-extended to 32 bits */
-    HOW_EL0 = 16,       /* checked as EL0's */
-    HOW_ORDERED = 32,   /* LDAR, STLR: sequentially consistent among themselves (RCsc) */
-    HOW_ACQUIRE = 64,   /* LDAPR (RCpc) */
+    HOW_SIZE = 3,     /* log2 of the bytes */
+    HOW_SIGNED64 = 4, /* sign-extended to 64 bits */
+    HOW_SIGNED32 = 8, /* sign-extended to 32 bits */
+    HOW_EL0 = 16,     /* checked as EL0's */
+    HOW_ORDERED = 32, /* LDAR, STLR: sequentially consistent among themselves (RCsc) */
+    HOW_ACQUIRE = 64, /* LDAPR (RCpc) */
     HOW_WRITEBACK = 128,
-    HOW_LITERAL = 256,  /* no base register */
+    HOW_LITERAL = 256, /* no base register */
 };
 
 static inline uint64_t extended(unsigned how, uint64_t v)
@@ -49,9 +49,9 @@ static inline bool sp_suspect(unsigned n, uint64_t base)
 }
 
 #define HOST_LOAD(TYPE, p, how)                                                                    \
-    ((how) & HOW_ORDERED   ? __atomic_load_n((const TYPE *)(p), __ATOMIC_SEQ_CST)                  \
-     : (how) & HOW_ACQUIRE ? __atomic_load_n((const TYPE *)(p), __ATOMIC_ACQUIRE)                  \
-                           : __atomic_load_n((const TYPE *)(p), __ATOMIC_RELAXED))
+    ((how)&HOW_ORDERED   ? __atomic_load_n((const TYPE *)(p), __ATOMIC_SEQ_CST)                    \
+     : (how)&HOW_ACQUIRE ? __atomic_load_n((const TYPE *)(p), __ATOMIC_ACQUIRE)                    \
+                         : __atomic_load_n((const TYPE *)(p), __ATOMIC_RELAXED))
 
 static inline uint64_t host_load(const void *p, unsigned how)
 {
@@ -64,8 +64,8 @@ static inline uint64_t host_load(const void *p, unsigned how)
 }
 
 #define HOST_STORE(TYPE, p, how, v)                                                                \
-    ((how) & HOW_ORDERED ? __atomic_store_n((TYPE *)(p), (TYPE)(v), __ATOMIC_SEQ_CST)              \
-                         : __atomic_store_n((TYPE *)(p), (TYPE)(v), __ATOMIC_RELAXED))
+    ((how)&HOW_ORDERED ? __atomic_store_n((TYPE *)(p), (TYPE)(v), __ATOMIC_SEQ_CST)                \
+                       : __atomic_store_n((TYPE *)(p), (TYPE)(v), __ATOMIC_RELAXED))
 
 static inline void host_store(void *p, unsigned how, uint64_t v)
 {
@@ -81,11 +81,13 @@ static inline void host_store(void *p, unsigned how, uint64_t v)
 
 /* The slots of Rn and Rt lie side by side in the arguments, so that the cold path needs no more than where. */
 #define SLOTS_N_T(NAME)                                                                            \
-    _Static_assert(offsetof(struct a64_args_##NAME, t) == offsetof(struct a64_args_##NAME, n) + 1, \
-                   "n, t")
+    _Static_assert(offsetof(struct a64_args_##NAME, t) == offsetof(struct a64_args_##NAME, n) + 1, "n, t")
 
-static __attribute__((noinline, cold)) const struct a64_insn *
-load_miss(struct cpu *c, const struct a64_insn *insn, gva_t va, unsigned how, const uint8_t *slots, uint64_t base)
+static __attribute__((noinline, cold)) const struct a64_insn *load_miss(struct cpu *c,
+                                                                        const struct a64_insn *insn,
+                                                                        gva_t va, unsigned how,
+                                                                        const uint8_t *slots,
+                                                                        uint64_t base)
 {
     const unsigned t = how & HOW_LITERAL ? slots[0] : slots[1];
     uint64_t v;
@@ -114,8 +116,11 @@ static inline uint64_t load_hit(struct cpu *c, gva_t va, unsigned how)
     return extended(how, host_load((const void *)(va + tlb_slot(c, va)->addend), how));
 }
 
-static __attribute__((noinline, cold)) const struct a64_insn *
-store_miss(struct cpu *c, const struct a64_insn *insn, gva_t va, unsigned how, const uint8_t *slots, uint64_t base)
+static __attribute__((noinline, cold)) const struct a64_insn *store_miss(struct cpu *c,
+                                                                         const struct a64_insn *insn,
+                                                                         gva_t va, unsigned how,
+                                                                         const uint8_t *slots,
+                                                                         uint64_t base)
 {
     if (!sp_ok(c, slots[0]))
         return cpu_mem_fault(c, insn);
@@ -249,13 +254,13 @@ PREFETCH(PRFM_ldst_pos)
  * One compare serves both halves: the slot is that of the first, the tag must be that of the second. An entry sits in no
  * slot but its own, so that if the tag is the second half's, both lie in its page. */
 
-#define SLOTS_N_T_T2(NAME)                                                                         \
-    SLOTS_N_T(NAME);                                                                               \
-    _Static_assert(offsetof(struct a64_args_##NAME, t2) == offsetof(struct a64_args_##NAME, n) + 2,\
+#define SLOTS_N_T_T2(NAME)                                                                          \
+    SLOTS_N_T(NAME);                                                                                \
+    _Static_assert(offsetof(struct a64_args_##NAME, t2) == offsetof(struct a64_args_##NAME, n) + 2, \
                    "n, t, t2")
 
-static __attribute__((noinline, cold)) const struct a64_insn *
-load_pair_miss(struct cpu *c, const struct a64_insn *insn, gva_t va, unsigned how, const uint8_t *slots, uint64_t base)
+static __attribute__((noinline, cold)) const struct a64_insn *load_pair_miss(
+    struct cpu *c, const struct a64_insn *insn, gva_t va, unsigned how, const uint8_t *slots, uint64_t base)
 {
     const unsigned size = 1u << (how & HOW_SIZE);
     uint64_t v, v2;
@@ -270,8 +275,8 @@ load_pair_miss(struct cpu *c, const struct a64_insn *insn, gva_t va, unsigned ho
     return insn + 1;
 }
 
-static __attribute__((noinline, cold)) const struct a64_insn *
-store_pair_miss(struct cpu *c, const struct a64_insn *insn, gva_t va, unsigned how, const uint8_t *slots, uint64_t base)
+static __attribute__((noinline, cold)) const struct a64_insn *store_pair_miss(
+    struct cpu *c, const struct a64_insn *insn, gva_t va, unsigned how, const uint8_t *slots, uint64_t base)
 {
     const unsigned size = 1u << (how & HOW_SIZE);
 
@@ -289,43 +294,43 @@ store_pair_miss(struct cpu *c, const struct a64_insn *insn, gva_t va, unsigned h
 }
 
 /* As LOAD and STORE. */
-#define LOAD_PAIR(NAME, HOW, VA, BASE)                                                             \
-    SLOTS_N_T_T2(NAME);                                                                            \
-    OP(NAME)                                                                                       \
-    {                                                                                              \
-        const unsigned n = a->n, how = (HOW), len = 1u << (how & HOW_SIZE);                        \
-        const uint64_t xn = c->st.x[n];                                                            \
-        const gva_t va = (VA);                                                                     \
-        const struct tlb_entry *e = tlb_slot(c, va);                                               \
-                                                                                                   \
+#define LOAD_PAIR(NAME, HOW, VA, BASE)                                                               \
+    SLOTS_N_T_T2(NAME);                                                                              \
+    OP(NAME)                                                                                         \
+    {                                                                                                \
+        const unsigned n = a->n, how = (HOW), len = 1u << (how & HOW_SIZE);                          \
+        const uint64_t xn = c->st.x[n];                                                              \
+        const gva_t va = (VA);                                                                       \
+        const struct tlb_entry *e = tlb_slot(c, va);                                                 \
+                                                                                                     \
         if (unlikely(sp_suspect(n, xn)) || unlikely(tlb_key(c->tlb_ctx, va + len, len) != e->tag_r)) \
-            return load_pair_miss(c, insn, va, how, &a->n, BASE);                                  \
-        const char *p = (const char *)(va + e->addend);                                            \
-        const uint64_t v = host_load(p, how), v2 = host_load(p + len, how);                        \
-        c->st.x[a->t] = extended(how, v);                                                          \
-        c->st.x[a->t2] = extended(how, v2);                                                        \
-        if (how & HOW_WRITEBACK)                                                                   \
-            c->st.x[n] = (BASE);                                                                   \
-        return insn + 1;                                                                           \
+            return load_pair_miss(c, insn, va, how, &a->n, BASE);                                    \
+        const char *p = (const char *)(va + e->addend);                                              \
+        const uint64_t v = host_load(p, how), v2 = host_load(p + len, how);                          \
+        c->st.x[a->t] = extended(how, v);                                                            \
+        c->st.x[a->t2] = extended(how, v2);                                                          \
+        if (how & HOW_WRITEBACK)                                                                     \
+            c->st.x[n] = (BASE);                                                                     \
+        return insn + 1;                                                                             \
     }
 
-#define STORE_PAIR(NAME, HOW, VA, BASE)                                                            \
-    SLOTS_N_T_T2(NAME);                                                                            \
-    OP(NAME)                                                                                       \
-    {                                                                                              \
-        const unsigned n = a->n, how = (HOW), len = 1u << (how & HOW_SIZE);                        \
-        const uint64_t xn = c->st.x[n];                                                            \
-        const gva_t va = (VA);                                                                     \
-        const struct tlb_entry *e = tlb_slot(c, va);                                               \
-                                                                                                   \
+#define STORE_PAIR(NAME, HOW, VA, BASE)                                                              \
+    SLOTS_N_T_T2(NAME);                                                                              \
+    OP(NAME)                                                                                         \
+    {                                                                                                \
+        const unsigned n = a->n, how = (HOW), len = 1u << (how & HOW_SIZE);                          \
+        const uint64_t xn = c->st.x[n];                                                              \
+        const gva_t va = (VA);                                                                       \
+        const struct tlb_entry *e = tlb_slot(c, va);                                                 \
+                                                                                                     \
         if (unlikely(sp_suspect(n, xn)) || unlikely(tlb_key(c->tlb_ctx, va + len, len) != e->tag_w)) \
-            return store_pair_miss(c, insn, va, how, &a->n, BASE);                                 \
-        char *p = (char *)(va + e->addend);                                                        \
-        host_store(p, how, c->st.x[a->t]);                                                         \
-        host_store(p + len, how, c->st.x[a->t2]);                                                  \
-        if (how & HOW_WRITEBACK)                                                                   \
-            c->st.x[n] = (BASE);                                                                   \
-        return insn + 1;                                                                           \
+            return store_pair_miss(c, insn, va, how, &a->n, BASE);                                   \
+        char *p = (char *)(va + e->addend);                                                          \
+        host_store(p, how, c->st.x[a->t]);                                                           \
+        host_store(p + len, how, c->st.x[a->t2]);                                                    \
+        if (how & HOW_WRITEBACK)                                                                     \
+            c->st.x[n] = (BASE);                                                                     \
+        return insn + 1;                                                                             \
     }
 
 #define PAIR_MODE(NAME, HOW, VA, BASE)                                                             \

@@ -58,7 +58,8 @@ static void pac_hint(struct cpu *c, unsigned auth, unsigned key, unsigned reg, u
 {
     uint64_t *x = &c->st.x[reg];
 
-    *x = auth ? pac_auth(&c->st, *x, modifier, pac_key(0, key)) : pac_add(&c->st, *x, modifier, pac_key(0, key));
+    *x = auth ? pac_auth(&c->st, *x, modifier, pac_key(0, key))
+              : pac_add(&c->st, *x, modifier, pac_key(0, key));
 }
 
 OP(PAC1716_HI_hints)
