@@ -11,7 +11,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* One exit in so many is timed: reading the clock costs as much as handling a short exit. */
+/* The first exits are all timed, then one in so many: reading the clock costs as much as handling a short exit. */
+#define TIMED_FIRST 4096u
 #define TIMED_EXITS 1024u
 
 /* A WFE waits for an event, but not all of them reach us (a store that clears an exclusive monitor): look again after this. */
@@ -175,15 +176,17 @@ static enum hv_action (*const exit_handler[HV_NR_EXITS])(struct vcpu *, struct h
 enum hv_action vcpu_handle_exit(void *opaque, struct hv_exit *exit)
 {
     struct vcpu *v = opaque;
+    const uint64_t nr = v->nr_handled++;
     enum hv_action action;
 
     v->exits[exit->reason]++;
-    if (unlikely(v->nr_handled++ % TIMED_EXITS == 0)) {
+
+    if (unlikely(nr < TIMED_FIRST || nr % TIMED_EXITS == 0)) {
         /* Two readings with nothing in between tell what the clock itself costs. */
         const uint64_t before = os_now_ns(), start = os_now_ns(), asleep = v->asleep_ns;
         action = exit_handler[exit->reason](v, exit);
         const uint64_t taken = os_now_ns() - start - (v->asleep_ns - asleep), clock = start - before;
-        v->exit_ns += taken > clock ? (taken - clock) * TIMED_EXITS : 0;
+        v->exit_ns += taken > clock ? (taken - clock) * (nr < TIMED_FIRST ? 1 : TIMED_EXITS) : 0;
     } else {
         action = exit_handler[exit->reason](v, exit);
     }
