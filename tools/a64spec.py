@@ -16,6 +16,7 @@ import re
 KINDS = ("alu", "load", "store", "atomic", "exclusive", "literal", "branch", "system", "trap", "pac", "fp")
 ATTRIBUTES = ("feat", "where", "unpred", "over", "kind")
 ARGS_MAX = 16  # bytes of union a64_args
+WHERE_BITS_MAX = 16  # conditions are judged by trying every value
 
 # The functions of src/cpu/operands.h: what they return and how many fields they take.
 FUNCTIONS = {
@@ -71,14 +72,15 @@ def bitmask_ok(sf, n, imms):
 
 
 def move_wide_preferred(sf, n, imms, immr):
-    """MoveWidePreferred(): MOVZ or MOVN makes this constant too, and is what a disassembler would then show."""
+    """MOVZ or MOVN makes this constant too, and is what a disassembler shows as MOV. The manual's MoveWidePreferred() leaves a few
+    such MOVN out; disassemblers do not."""
     width = 64 if sf else 32
     if (sf and not n) or (not sf and (n or imms & 32)):
         return False
     if imms < 16:
         return (-immr) % 16 <= 15 - imms
-    if imms >= width - 15:
-        return immr % 16 <= imms - (width - 15)
+    if imms >= width - 17:
+        return immr % 16 <= imms - (width - 17)
     return False
 
 
@@ -477,6 +479,8 @@ class Spec:
                 self.fail(row.line, "%s: field %s is not used" % (row.name, name))
         if row.where_expr is not None:
             m = row.where_bits()
+            if bin(m).count("1") > WHERE_BITS_MAX:
+                self.fail(row.line, "%s: where= looks at %d bits, more than %d" % (row.name, bin(m).count("1"), WHERE_BITS_MAX))
             if not any(row.where(w) for w in _words_over(m, row.value)):
                 self.fail(row.line, "%s: where= never holds" % row.name)
             if all(row.where(w) for w in _words_over(m, row.value)):
@@ -494,6 +498,13 @@ class Spec:
         return None
 
     def _check_overlaps(self):
+        for a in self.rows:
+            if a.over is not None:
+                if a.over not in self.by_name:
+                    self.fail(a.line, "%s: over= names no row: %s" % (a.name, a.over))
+                b = self.by_name[a.over]
+                if b is a or b.over is not None:
+                    self.fail(a.line, "%s: over= names %s" % (a.name, "itself" if b is a else "a row that is itself over another"))
         for i, a in enumerate(self.rows):
             for b in self.rows[:i]:
                 word = self._common_word(a, b)
@@ -502,11 +513,7 @@ class Spec:
         for a in self.rows:
             if a.over is None:
                 continue
-            if a.over not in self.by_name:
-                self.fail(a.line, "%s: over= names no row: %s" % (a.name, a.over))
             b = self.by_name[a.over]
-            if b is a or b.over is not None:
-                self.fail(a.line, "%s: over= names %s" % (a.name, "itself" if b is a else "a row that is itself over another"))
             if self._common_word(a, b) is None:
                 self.fail(a.line, "%s: over=%s, but they do not overlap" % (a.name, b.name))
             inside = b.mask & ~a.mask == 0 and all(

@@ -237,7 +237,7 @@ def write_doc(spec, out):
             out.write("| %s | %s | %s |\n" % (r.name, text, ", ".join("FEAT_" + f for f in r.features)))
         left_out = [text for h, text in spec.omitted if h == heading]
         if left_out:
-            out.write("\nLeft out: %s\n" % " ".join(left_out))
+            out.write("\n%s\n" % " ".join(left_out))
 
 
 def main(argv):

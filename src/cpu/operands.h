@@ -105,7 +105,8 @@ static inline uint8_t operand_testbit(uint32_t b5, uint32_t b40)
     return (uint8_t)(b5 << 5 | b40);
 }
 
-/* MoveWidePreferred(): MOVZ or MOVN makes this bitmask too, and is what a disassembler shows as MOV. */
+/* MOVZ or MOVN makes this bitmask too, and is what a disassembler shows as MOV. The manual's MoveWidePreferred() leaves a few such
+ * MOVN out; disassemblers do not. */
 static inline bool operand_move_wide_preferred(uint32_t sf, uint32_t N, uint32_t imms, uint32_t immr)
 {
     const uint32_t width = sf ? 64 : 32;
@@ -114,7 +115,7 @@ static inline bool operand_move_wide_preferred(uint32_t sf, uint32_t N, uint32_t
         return false;
     if (imms < 16)
         return (-immr & 15) <= 15 - imms;
-    return imms >= width - 15 && (immr & 15) <= imms - (width - 15);
+    return imms >= width - 17 && (immr & 15) <= imms - (width - 17);
 }
 
 /* --- Conditions ----------------------------------------------------------------------------------------------------- */
