@@ -85,8 +85,8 @@ void disasm_extend(struct disasm *t, unsigned option)
 
 void disasm_barrier(struct disasm *t, unsigned crm)
 {
-    static const char name[16][6] = {"",      "oshld", "oshst", "osh", "", "nshld", "nshst", "nsh",
-                                     "",      "ishld", "ishst", "ish", "", "ld",    "st",    "sy"};
+    static const char name[16][6] = {"", "oshld", "oshst", "osh", "", "nshld", "nshst", "nsh",
+                                     "", "ishld", "ishst", "ish", "", "ld",    "st",    "sy"};
     if (name[crm & 15][0])
         disasm_put(t, name[crm & 15]);
     else
@@ -96,7 +96,8 @@ void disasm_barrier(struct disasm *t, unsigned crm)
 /* "S3_0_C1_C2_3": a register without a row in spec/sysreg.spec, or an operation without a name. */
 static void put_generic(struct disasm *t, unsigned op0, unsigned encoding)
 {
-    put_fmt(t, "s%u_%u_c%u_c%u_%u", op0, encoding >> 11 & 7, encoding >> 7 & 15, encoding >> 3 & 15, encoding & 7);
+    put_fmt(t, "s%u_%u_c%u_c%u_%u", op0, encoding >> 11 & 7, encoding >> 7 & 15, encoding >> 3 & 15,
+            encoding & 7);
 }
 
 static void put_lower(struct disasm *t, const char *s)
