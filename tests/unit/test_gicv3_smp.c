@@ -2,6 +2,10 @@
  * written out from IHI 0069, not computed; test_gicv3_random.c is the other half. */
 #include "gicv3_fixture.h"
 
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+
 static uint64_t pending_cpus(struct fixture *f, unsigned intid)
 {
     uint64_t set_of = 0;
@@ -152,6 +156,8 @@ static void test_one_of_n(void **state)
     for (unsigned n = 0; n < 4; n++) { /* each CPU that leaves, by one of the three ways, hands it on */
         who[n] = holder(&f);
         assert_true(who[n] < 4);
+        prio(&f, 0, 40, (uint8_t)(0x90 + 8 * n)); /* but no other change moves it */
+        assert_int_equal(holder(&f), who[n]);
         for (unsigned i = 0; i < n; i++)
             assert_int_not_equal(who[i], who[n]);
         if (n == 0)
@@ -185,6 +191,85 @@ static void test_one_of_n(void **state)
             seen |= 1u << intid % 32;
     }
     assert_int_equal(seen, 7u << 8);
+    done(&f);
+}
+
+/* A token goes round four CPUs, each a thread, by SGIs, while a fifth thread moves lines: no interrupt is lost, and a sanitizer
+ * for threads has something to look at. */
+struct ring {
+    struct gicv3 *g;
+    unsigned cpu;
+};
+
+#define RING_TURNS 1000
+#define RING_PULSES 500
+
+static _Atomic unsigned long ring_spis;
+static _Atomic unsigned ring_done;
+
+static void *ring_cpu(void *arg)
+{
+    const struct ring *r = arg;
+    unsigned turns = 0;
+    while (turns < RING_TURNS || ring_done < 5) {
+        uint64_t intid = 0;
+        if (!gic_irq_pending(r->g, r->cpu)) {
+            sched_yield();
+            continue;
+        }
+        if (!gic_sysreg_read(r->g, r->cpu, IAR1, &intid) || intid == 1023)
+            continue;
+        gic_sysreg_write(r->g, r->cpu, EOIR1, intid);
+        if (intid == 40)
+            ring_spis++;
+        if (intid != 7)
+            continue;
+        if (++turns == RING_TURNS)
+            ring_done++;
+        if (turns < RING_TURNS || r->cpu != 3)
+            gic_sysreg_write(r->g, r->cpu, SGI1R, 7ull << 24 | 1ull << (r->cpu + 1) % 4);
+    }
+    return NULL;
+}
+
+static void *ring_device(void *arg)
+{
+    const struct ring *r = arg;
+    for (unsigned i = 0; i < RING_PULSES; i++) {
+        gic_set_ppi(r->g, i % 4, 20, i / 4 & 1); /* disabled: only noise */
+        gic_set_spi(r->g, 40, true);
+        gic_set_spi(r->g, 40, false);
+        while (ring_spis <= i) /* the next edge only when this one has been seen */
+            sched_yield();
+    }
+    ring_done++;
+    return NULL;
+}
+
+static void test_threads(void **state)
+{
+    struct fixture f;
+    struct ring r[5];
+    pthread_t t[5];
+    (void)state;
+    boot(&f, 4, 32);
+    for (unsigned c = 0; c < 4; c++)
+        set(&f, c, ISENABLER, 7);
+    edge(&f, 40);
+    set(&f, 0, ISENABLER, 40);
+    dw(&f, IROUTER + 8 * 40, 0x80000000);
+    ring_spis = 0;
+    ring_done = 0;
+    for (unsigned c = 0; c < 5; c++) {
+        r[c] = (struct ring){.g = f.g, .cpu = c};
+        assert_int_equal(pthread_create(&t[c], NULL, c < 4 ? ring_cpu : ring_device, &r[c]), 0);
+    }
+    assert_true(gic_sysreg_write(f.g, 3, SGI1R, 7ull << 24 | 1));
+    for (unsigned c = 0; c < 5; c++)
+        pthread_join(t[c], NULL);
+    assert_int_equal(ring_spis, RING_PULSES);
+    for (unsigned c = 0; c < 4; c++)
+        assert_false(f.irq[c] || gic_irq_pending(f.g, c));
     done(&f);
 }
 
@@ -276,8 +361,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sgi_targets), cmocka_unit_test(test_sgi_range_and_affinity),
         cmocka_unit_test(test_sgi_groups),  cmocka_unit_test(test_routing),
-        cmocka_unit_test(test_one_of_n),    cmocka_unit_test(test_cpu_reset),
-        cmocka_unit_test(test_snapshot),    cmocka_unit_test(test_describe),
+        cmocka_unit_test(test_one_of_n),    cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_cpu_reset),   cmocka_unit_test(test_snapshot),
+        cmocka_unit_test(test_describe),
     };
     return cmocka_run_group_tests_name("gicv3_smp", tests, NULL, NULL);
 }
