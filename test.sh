@@ -51,7 +51,7 @@ need_test_tools()
 
 # ---- stages ----------------------------------------------------------------------------------------------------------------
 
-# Each prints what it did; if its last line is a summary, that is counted, else its exit status is one test.
+# Each prints what it did; its summary lines are added up; without one, its exit status is one test.
 
 stage_format()
 {
@@ -85,7 +85,11 @@ stage_lint() { make -s gen && python3 tools/lint.py --seconds "$lint_seconds"; }
 
 stage_unit() { make -s "-j$jobs" unit-bins >/dev/null && make -s unit; }
 
-stage_asan() { make -s "-j$jobs" BUILD=asan prog unit-bins >/dev/null && make -s BUILD=asan unit; }
+stage_asan()
+{
+    make -s "-j$jobs" BUILD=asan prog unit-bins >/dev/null && make -s BUILD=asan unit &&
+        VIBEVMM=$here/build/asan/vibevmm python3 tests/run_python.py test_bad_input
+}
 
 stage_kernels() { built && python3 tests/run_python.py test_kernels; }
 
@@ -121,20 +125,17 @@ passed=0 failed=0 skipped=0 failed_stages=''
 
 run_stage()
 {
-    local name=$1 status=0 start=$SECONDS last p f s word
+    local name=$1 status=0 start=$SECONDS p=0 f=0 s=0 a b c counted=no word
     printf '== %s\n' "$name"
     "stage_$name" >"$log" 2>&1 || status=$?
-    last=$(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$log" | tail -n 1)
-    if [ -n "$last" ]; then
-        # shellcheck disable=SC2086
-        set -- $last
-        p=$1 f=$3 s=$5
-        # A stage that fails says so in its numbers too.
-        if [ $status != 0 ] && [ "$f" = 0 ]; then f=1; fi
-    elif [ $status = 0 ]; then
-        p=1 f=0 s=0
-    else
-        p=0 f=1 s=0
+    while read -r a _ b _ c _; do
+        p=$((p + a)) f=$((f + b)) s=$((s + c)) counted=yes
+    done < <(grep -E '^[0-9]+ passed, [0-9]+ failed, [0-9]+ skipped$' "$log")
+    # A stage that fails says so in its numbers too; one without numbers is one test.
+    if [ $status != 0 ] && [ $f = 0 ]; then
+        f=1
+    elif [ $counted = no ]; then
+        p=1
     fi
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
     if [ "$f" != 0 ]; then
