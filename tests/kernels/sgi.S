@@ -43,7 +43,6 @@ Lpend:
     lsl     x0, x20, #24
     orr     x0, x0, #1
     msr     ICC_SGI1R_EL1, x0
-    add     x1, x20, #2
     cmp     x20, #3
     b.eq    Lpended
     mov     x20, #7
