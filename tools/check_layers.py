@@ -33,6 +33,8 @@ BELOW["cpu"].append("cpu/jit")
 BELOW["cpu/jit"] = BELOW["cpu"] + ["cpu"]
 # The vm layer names the backends in its one table.
 BELOW["vm"] += list(BACKENDS)
+# Explanations and traces show the inside of the software CPU.
+BELOW["dbg"].append("hv/soft")
 # Generated headers count as the folder whose data they are.
 GENERATED = [("gen/sysreg", "arch"), ("gen/a64", "arch")]
 

@@ -8,6 +8,7 @@
 #include "cli/options.h"
 #include "cli/terminal.h"
 #include "cli/version.h"
+#include "dbg/explain_vm.h"
 #include "dev/chardev.h"
 #include "mem/ram.h"
 #include "vm/stats.h"
@@ -203,6 +204,7 @@ static int run_vm(struct vm *vm, const struct vm_options *v, struct outputs *out
     vm_join(vm, &outcome);
     chardev_flush(console);
     terminal_restore();
+    explain_vm(vm, stderr);
 
     int status = exit_status(&outcome, &loop);
     static struct vm_stats stats; /* some tens of KiB */

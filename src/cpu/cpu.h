@@ -150,7 +150,11 @@ struct cpu {
     unsigned branch_next;
 
     struct {
-        uint64_t esr, elr, far, hash; /* of the last synchronous exception taken from EL1 to EL1 */
+        struct exception last;  /* the last synchronous one */
+        struct exception cause; /* the one whose handling ran into last, if has_cause */
+        bool nested;            /* no ERET since last */
+        bool has_cause;
+        uint64_t hash;
         unsigned same, similar; /* how often it came again: with all registers alike; with the same syndrome */
         bool vbar_written;
     } stuck;

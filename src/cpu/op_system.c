@@ -69,6 +69,7 @@ static const struct a64_insn *eret(struct cpu *c, const struct a64_insn *insn, g
     c->excl.size = 0; /* the local monitor is cleared */
     c->event_register = true;
     c->stuck.same = c->stuck.similar = 0;
+    c->stuck.nested = false;
     mmu_context_changed(c);
     c->leave = CPU_LEAVE_RESYNC;
     return NULL;

@@ -56,6 +56,7 @@ void cpu_reset(struct cpu *c)
 {
     pe_reset(&c->st);
     c->stuck.same = c->stuck.similar = 0;
+    c->stuck.nested = c->stuck.has_cause = false;
     c->stuck.vbar_written = false;
     c->excl.size = 0;
     c->event_register = false;
@@ -242,22 +243,23 @@ static uint64_t register_hash(const struct pe_state *s)
 static bool is_stuck(struct cpu *c)
 {
     const unsigned ec = (unsigned)bits(c->exc.esr, 31, 26);
+    const bool again =
+        c->stuck.nested && c->exc.ret == c->stuck.last.ret && c->exc.esr == c->stuck.last.esr;
 
-    if (c->st.el != 1 || ec == EC_SVC64 || ec == EC_BRK64) {
-        c->stuck.same = c->stuck.similar = 0;
-        return false;
+    if (!again) {
+        c->stuck.has_cause = c->stuck.nested;
+        c->stuck.cause = c->stuck.last;
     }
-    if (c->exc.ret != c->stuck.elr || c->exc.esr != c->stuck.esr) {
+    if (!again || c->st.el != 1 || ec == EC_SVC64 || ec == EC_BRK64) {
         c->stuck.same = c->stuck.similar = 0;
     } else {
         const uint64_t hash = register_hash(&c->st);
         c->stuck.similar++;
-        c->stuck.same = hash == c->stuck.hash && c->exc.far == c->stuck.far ? c->stuck.same + 1 : 0;
+        c->stuck.same = hash == c->stuck.hash && c->exc.far == c->stuck.last.far ? c->stuck.same + 1 : 0;
         c->stuck.hash = hash;
     }
-    c->stuck.elr = c->exc.ret;
-    c->stuck.esr = c->exc.esr;
-    c->stuck.far = c->exc.far;
+    c->stuck.last = c->exc;
+    c->stuck.nested = true;
     return c->stuck.same >= STUCK_SAME || c->stuck.similar >= STUCK_SIMILAR;
 }
 
