@@ -121,7 +121,7 @@ bool mem_store_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint
 
 bool mem_atomic_ptr(struct cpu *c, gva_t va, unsigned size, bool read, bool write, void **host, gpa_t *pa)
 {
-    struct tlb_view v;
+    struct tlb_view v = {0};
 
     if (va & (size - 1)) {
         mem_set_abort(c, va, write && !read, FSC_ALIGNMENT);

@@ -228,16 +228,16 @@ int elf_parse(const uint8_t *buf, size_t len, struct elf_image *elf, struct err 
 
 /* Zeroes [at, at + len), which lies in region g. After a reset memory holds what the guest left; in a fresh machine, and where the guest
  * never was, it is a hole in the memory object, and must stay one: a store would make the host provide the page. */
-static void zero_tail(const struct ram *r, const struct ram_region *g, gpa_t at, uint64_t len)
+static void zero_tail(const struct ram_region *g, gpa_t at, uint64_t len)
 {
     uint64_t done = 0;
 #ifdef SEEK_DATA
     while (done < len) {
-        const uint64_t here = g->offset + (at - g->base) + done;
-        off_t data = lseek(r->fd, (off_t)here, SEEK_DATA);
+        const uint64_t here = (at - g->base) + done;
+        off_t data = lseek(g->fd, (off_t)here, SEEK_DATA);
         if (data < 0 && errno == ENXIO)
             return; /* holes up to the end of the object */
-        off_t hole = data < 0 ? -1 : lseek(r->fd, data, SEEK_HOLE);
+        off_t hole = data < 0 ? -1 : lseek(g->fd, data, SEEK_HOLE);
         if (hole < 0)
             break; /* this kind of object can't tell */
         const uint64_t skip = (uint64_t)data - here, nr = (uint64_t)(hole - data);
@@ -247,8 +247,6 @@ static void zero_tail(const struct ram *r, const struct ram_region *g, gpa_t at,
         memset(g->host + (at - g->base) + done, 0, MIN(nr, len - done));
         done += MIN(nr, len - done);
     }
-#else
-    (void)r;
 #endif
     memset(g->host + (at - g->base) + done, 0, len - done);
 }
@@ -269,7 +267,7 @@ int elf_load(const struct elf_image *elf, const uint8_t *buf, const struct ram *
         if (s->file_len)
             memcpy(host, buf + s->offset, s->file_len);
         if (s->mem_len > s->file_len)
-            zero_tail(r, ram_find(r, s->base), s->base + s->file_len, s->mem_len - s->file_len);
+            zero_tail(ram_find(r, s->base), s->base + s->file_len, s->mem_len - s->file_len);
     }
     return 0;
 }

@@ -1,4 +1,4 @@
-/* Guest-physical memory over one sparse shared memory object. Threading: mem/ram.h. */
+/* Guest-physical memory. Built on one thread; afterwards only read, by any thread, without a lock. */
 #include "mem/ram.h"
 
 #include "base/bits.h"
@@ -11,51 +11,70 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define RAM_GRANULE (UINT64_C(64) << 10)
+#define RAM_ALIGN UINT64_C(0x10000)
+
+#ifndef MAP_NORESERVE
+#define MAP_NORESERVE 0 /* a hint; a system without it never reserves */
+#endif
 
 int ram_init(struct ram *r, struct err *e)
 {
-    *r = (struct ram){0};
-    r->fd = os_shm_create("vibevmm-ram", RAM_GRANULE, e);
-    return r->fd < 0 ? r->fd : 0;
+    memset(r, 0, sizeof(*r));
+    /* 64 KiB pages are the largest that any host of ours uses. */
+    if (RAM_ALIGN % os_page_size())
+        return err_set(e, ENOTSUP, "the host's pages of %zu bytes do not divide 64 KiB", os_page_size());
+    return 0;
 }
 
 void ram_destroy(struct ram *r)
 {
-    for (unsigned i = 0; i < r->nr_regions; i++)
-        munmap(r->region[i].host, r->region[i].len);
-    if (r->fd >= 0)
-        close(r->fd);
-    *r = (struct ram){.fd = -1};
+    for (unsigned i = 0; i < r->nr_regions; i++) {
+        munmap(r->region[i].host, (size_t)r->region[i].len);
+        close(r->region[i].fd);
+    }
+    memset(r, 0, sizeof(*r));
+}
+
+static int check_place(const struct ram *r, gpa_t base, uint64_t len, struct err *e)
+{
+    if (!len || (base | len) & (RAM_ALIGN - 1))
+        return err_set(e, EINVAL, "memory at %#" PRIx64 ", %#" PRIx64 " bytes: not multiples of 64 KiB",
+                       base, len);
+    if (base + len < base || len > SIZE_MAX)
+        return err_set(e, EINVAL, "memory at %#" PRIx64 ", %#" PRIx64 " bytes: beyond the address space",
+                       base, len);
+    for (unsigned i = 0; i < r->nr_regions; i++) {
+        const struct ram_region *o = &r->region[i];
+        if (base < o->base + o->len && o->base < base + len)
+            return err_set(e, EINVAL,
+                           "memory at %#" PRIx64 ", %#" PRIx64 " bytes: overlaps that at %#" PRIx64,
+                           base, len, o->base);
+    }
+    if (r->nr_regions == RAM_MAX_REGIONS)
+        return err_set(e, ENOSPC, "more than %d memory regions", RAM_MAX_REGIONS);
+    return 0;
 }
 
 int ram_add(struct ram *r, gpa_t base, uint64_t len, enum ram_kind kind, struct err *e)
 {
-    uint64_t offset = 0;
-    unsigned at = 0;
-
-    if (!len || (base | len) % RAM_GRANULE || base + len - 1 < base)
-        return err_set(e, EINVAL, "memory at 0x%" PRIx64 " of 0x%" PRIx64 " bytes: not in units of 64 KiB",
-                       base, len);
-    if (r->nr_regions == RAM_MAX_REGIONS)
-        return err_set(e, ENOSPC, "more than %d memory regions", RAM_MAX_REGIONS);
-    for (unsigned i = 0; i < r->nr_regions; i++) {
-        const struct ram_region *g = &r->region[i];
-        if (base < g->base + g->len && g->base < base + len)
-            return err_set(e, EINVAL, "memory at 0x%" PRIx64 " overlaps memory at 0x%" PRIx64, base,
-                           g->base);
-        offset += g->len;
-        at += g->base < base;
+    int rc = check_place(r, base, len, e);
+    if (rc)
+        return rc;
+    int fd = os_shm_create(kind == RAM_KIND_RAM ? "guest-ram" : "guest-rom", len, e);
+    if (fd < 0)
+        return fd;
+    void *host = mmap(NULL, (size_t)len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    if (host == MAP_FAILED) {
+        rc = err_set(e, errno, "mapping %" PRIu64 " MiB of guest memory: %s", len >> 20, strerror(errno));
+        close(fd);
+        return rc;
     }
-    if (ftruncate(r->fd, (off_t)(offset + len)))
-        return err_set(e, errno, "guest memory of 0x%" PRIx64 " bytes: %s", len, strerror(errno));
-    void *host =
-        mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, r->fd, (off_t)offset);
-    if (host == MAP_FAILED)
-        return err_set(e, errno, "guest memory of 0x%" PRIx64 " bytes: %s", len, strerror(errno));
+
+    unsigned at = r->nr_regions;
+    while (at && r->region[at - 1].base > base)
+        at--;
     memmove(&r->region[at + 1], &r->region[at], (r->nr_regions - at) * sizeof(r->region[0]));
-    r->region[at] =
-        (struct ram_region){.base = base, .len = len, .host = host, .offset = offset, .kind = kind};
+    r->region[at] = (struct ram_region){.base = base, .len = len, .host = host, .fd = fd, .kind = kind};
     r->nr_regions++;
     return 0;
 }
@@ -71,57 +90,51 @@ const struct ram_region *ram_find(const struct ram *r, gpa_t gpa)
 void *ram_ptr(const struct ram *r, gpa_t gpa, uint64_t len, bool write)
 {
     const struct ram_region *g = ram_find(r, gpa);
-
-    if (!g || len > g->len - (gpa - g->base) || (write && g->kind != RAM_KIND_RAM))
+    if (!g || !len || (write && g->kind != RAM_KIND_RAM))
         return NULL;
-    return g->host + (gpa - g->base);
+    uint64_t off = gpa - g->base;
+    return len <= g->len - off ? g->host + off : NULL;
 }
 
-/* How much of [gpa, gpa + len) lies in one region; 0 when gpa is not memory, or not of a kind that may be written. */
-static uint64_t piece(const struct ram *r, gpa_t gpa, uint64_t len, bool rom_too, uint8_t **host)
+enum copy_dir { COPY_OUT, COPY_IN };
+
+/* Two passes, so that nothing is copied when any byte is missing. kinds: a set of 1 << enum ram_kind. */
+static bool copy(const struct ram *r, gpa_t gpa, uint8_t *buf, uint64_t len, enum copy_dir dir,
+                 unsigned kinds)
 {
-    const struct ram_region *g = ram_find(r, gpa);
-
-    if (!g || (!rom_too && g->kind != RAM_KIND_RAM))
-        return 0;
-    *host = g->host + (gpa - g->base);
-    return MIN(len, g->len - (gpa - g->base));
-}
-
-enum direction { FROM_GUEST, TO_GUEST };
-
-static bool copy(const struct ram *r, gpa_t gpa, uint8_t *buf, uint64_t len, enum direction dir,
-                 bool rom_too)
-{
-    uint8_t *host;
-    uint64_t n;
-
-    if (len && gpa + len - 1 < gpa)
-        return false;
-    for (uint64_t done = 0; done < len; done += n)
-        if (!(n = piece(r, gpa + done, len - done, rom_too, &host)))
-            return false;
-    for (uint64_t done = 0; done < len; done += n) {
-        n = piece(r, gpa + done, len - done, rom_too, &host);
-        if (dir == FROM_GUEST)
-            memcpy(buf + done, host, n);
-        else
-            memcpy(host, buf + done, n);
+    for (int pass = 0; pass < 2; pass++) {
+        gpa_t a = gpa;
+        uint8_t *b = buf;
+        for (uint64_t left = len; left;) {
+            const struct ram_region *g = ram_find(r, a);
+            if (!g || !bit(kinds, g->kind))
+                return false;
+            uint64_t off = a - g->base;
+            size_t n = (size_t)MIN(left, g->len - off);
+            if (pass && dir == COPY_IN)
+                memcpy(g->host + off, b, n);
+            else if (pass)
+                memcpy(b, g->host + off, n);
+            a += n;
+            b += n;
+            left -= n;
+        }
     }
     return true;
 }
 
 bool ram_read(const struct ram *r, gpa_t gpa, void *buf, uint64_t len)
 {
-    return copy(r, gpa, buf, len, FROM_GUEST, true);
+    return copy(r, gpa, buf, len, COPY_OUT, 1u << RAM_KIND_RAM | 1u << RAM_KIND_ROM);
 }
 
+/* The cast is safe: COPY_IN only reads buf. */
 bool ram_write(const struct ram *r, gpa_t gpa, const void *buf, uint64_t len)
 {
-    return copy(r, gpa, (uint8_t *)(uintptr_t)buf, len, TO_GUEST, false);
+    return copy(r, gpa, (uint8_t *)(uintptr_t)buf, len, COPY_IN, 1u << RAM_KIND_RAM);
 }
 
 bool ram_poke(const struct ram *r, gpa_t gpa, const void *buf, uint64_t len)
 {
-    return copy(r, gpa, (uint8_t *)(uintptr_t)buf, len, TO_GUEST, true);
+    return copy(r, gpa, (uint8_t *)(uintptr_t)buf, len, COPY_IN, 1u << RAM_KIND_RAM | 1u << RAM_KIND_ROM);
 }

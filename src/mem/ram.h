@@ -1,7 +1,8 @@
 /* Guest-physical memory: RAM and ROM regions backed by host memory. Everything else is a device's.
  *
  * Regions are added while the machine is built and never move or go away while a vCPU runs, so lookups take no lock.
- * RAM is one shared memory object (memfd, shm), reserved lazily; later backends map it a second time. */
+ * A region is a shared memory object (memfd, shm), reserved but not touched; backends and the translator map it a second time.
+ * One object a region, because macOS lets the length of one be set only once. */
 #ifndef VIBE_MEM_RAM_H
 #define VIBE_MEM_RAM_H
 
@@ -23,12 +24,11 @@ struct ram_region {
     gpa_t base;
     uint64_t len; /* bytes, a multiple of 64 KiB */
     uint8_t *host;
-    uint64_t offset; /* in the shared memory object */
+    int fd; /* the shared memory object, len bytes */
     enum ram_kind kind;
 };
 
 struct ram {
-    int fd; /* the shared memory object */
     unsigned nr_regions;
     struct ram_region region[RAM_MAX_REGIONS]; /* sorted by base, not overlapping */
 };
@@ -37,17 +37,18 @@ struct ram {
 int ram_init(struct ram *r, struct err *e);
 void ram_destroy(struct ram *r);
 
-/* Adds a region, zero-filled and untouched. base and len are multiples of 64 KiB; -EINVAL on overlap or wrap. */
+/* Adds a region, zero-filled and untouched. base and len are multiples of 64 KiB; -EINVAL on overlap or wrap, -ENOSPC.
+ * Pointers to regions from before are void; host addresses stay. */
 int ram_add(struct ram *r, gpa_t base, uint64_t len, enum ram_kind kind, struct err *e);
 
 /* The region that holds gpa, or null. Any thread. */
 const struct ram_region *ram_find(const struct ram *r, gpa_t gpa);
 
-/* Host pointer to gpa when all len bytes lie in one region (write: in a RAM region), else null. Any thread.
+/* Host pointer to gpa when all len bytes, at least 1, lie in one region (write: in a RAM region), else null. Any thread.
  * The only way a device or loader reaches guest memory: no unchecked guest address exists. */
 void *ram_ptr(const struct ram *r, gpa_t gpa, uint64_t len, bool write);
 
-/* Copies across adjacent regions; false, with nothing copied, when any byte is not memory. Any thread. */
+/* Copies across adjacent regions (write: of RAM); len 0 is true; false, with nothing copied, when any byte is not memory. Any thread. */
 bool ram_read(const struct ram *r, gpa_t gpa, void *buf, uint64_t len);
 bool ram_write(const struct ram *r, gpa_t gpa, const void *buf, uint64_t len);
 

@@ -12,12 +12,16 @@
 #include "base/err.h"
 #include "dev/chardev.h"
 #include "dev/pl011.h"
+#include "dev/pl031.h"
+#include "dev/virtio_console.h"
+#include "dev/virtio_mmio.h"
 #include "vm/vm_internal.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define VIBE_LOW_RAM (UINT64_C(128) << 20)
@@ -26,8 +30,13 @@
 #define GIC_DIST_BASE UINT64_C(0x08000000)
 #define GIC_REDIST_BASE UINT64_C(0x080a0000)
 #define PL011_BASE UINT64_C(0x09000000)
+#define PL031_BASE UINT64_C(0x09010000)
+#define VIRTIO_BASE UINT64_C(0x0a000000)
+#define NR_VIRTIO_SLOTS 32u
 #define SPI(n) (32u + (n))
 #define PL011_INTID SPI(1)
+#define PL031_INTID SPI(2)
+#define VIRTIO_INTID(slot) SPI(16 + (slot))
 #define NR_SPIS 64u
 /* An ELF file holds more than is loaded: symbols, debug information. */
 #define ELF_MAX_LEN(mem_len) ((mem_len)*8)
@@ -136,6 +145,28 @@ static int add(struct vm *vm, struct device *d, struct err *e)
     return d ? bus_add(&vm->bus, d, e) : -ENOMEM;
 }
 
+/* The virtio console in slot 0, the other slots empty. */
+static int add_virtio(struct vm *vm, struct chardev *console, struct err *e)
+{
+    const enum virtio_layout layout = vm->opt->virtio == VM_VIRTIO_LEGACY ? VIRTIO_LEGACY : VIRTIO_MODERN;
+    struct winsize size;
+    int r = 0;
+
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_col || !size.ws_row)
+        size = (struct winsize){.ws_col = 80, .ws_row = 25};
+    struct virtio_device *v = virtio_console_create(console, size.ws_col, size.ws_row, e);
+    if (!v)
+        return -ENOMEM;
+    for (unsigned i = 0; i < NR_VIRTIO_SLOTS && !r; i++) {
+        const struct irq_line irq = {set_spi, vm->board.gic, VIRTIO_INTID(i)};
+        const gpa_t base = VIRTIO_BASE + i * VIRTIO_MMIO_LEN;
+        r = add(vm, virtio_mmio_create(base, irq, layout, &vm->ram, i ? NULL : v, e), e);
+        if (!i && !r)
+            virtio_console_attach(v);
+    }
+    return r;
+}
+
 int board_create(struct vm *vm, struct err *e)
 {
     struct board *b = &vm->board;
@@ -150,15 +181,19 @@ int board_create(struct vm *vm, struct err *e)
     b->other = b->console ? chardev_create(-1, e) : NULL;
     if (!b->other)
         return -ENOMEM;
-    struct chardev *uart = vm->opt->console == VM_CONSOLE_PL011 ? b->console : b->other;
+    const bool on_uart = vm->opt->console == VM_CONSOLE_PL011;
 
     b->gic = gic_create(&gic, GIC_DIST_BASE, GIC_REDIST_BASE, e);
     if (!b->gic)
         return -ENOMEM;
     if ((r = add(vm, gic_dist(b->gic), e)) || (r = add(vm, gic_redist(b->gic), e)))
         return r;
-    b->pl011 = pl011_create(PL011_BASE, (struct irq_line){set_spi, b->gic, PL011_INTID}, uart, e);
-    return add(vm, b->pl011, e);
+    const struct irq_line uart_irq = {set_spi, b->gic, PL011_INTID},
+                          rtc_irq = {set_spi, b->gic, PL031_INTID};
+    if ((r = add(vm, pl011_create(PL011_BASE, uart_irq, on_uart ? b->console : b->other, e), e)) ||
+        (r = add(vm, pl031_create(PL031_BASE, rtc_irq, e), e)))
+        return r;
+    return add_virtio(vm, on_uart ? b->other : b->console, e);
 }
 
 void board_reset(struct vm *vm)

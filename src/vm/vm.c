@@ -42,7 +42,6 @@ int vm_create(struct vm **out, const struct vm_options *opt, struct err *e)
     vm->opt = opt;
     vm->nr_vcpus = opt->nr_cpus;
     vm->finished_fd[0] = vm->finished_fd[1] = -1;
-    vm->ram.fd = -1;
     pthread_mutex_init(&vm->lock, NULL);
     os_cond_init(&vm->changed);
     bus_init(&vm->bus);

@@ -32,7 +32,7 @@ struct vm_outcome {
 };
 
 /* Builds the machine and loads the images; nothing runs yet. Options stay the caller's and must outlive the VM. 0 or -errno. */
-int vm_create(struct vm **vm, const struct vm_options *opt, struct err *e);
+int vm_create(struct vm **out, const struct vm_options *opt, struct err *e);
 
 /* Starts the vCPU threads. */
 int vm_start(struct vm *vm, struct err *e);

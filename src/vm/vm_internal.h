@@ -43,8 +43,6 @@ struct vcpu {
 /* The machine's devices, by board.c. */
 struct board {
     struct gicv3 *gic;
-    struct device *pl011, *pl031, *virtio_console;
-    struct device *virtio_slot[32];
     struct chardev *console; /* to the terminal */
     struct chardev *other;   /* discards */
 };
@@ -87,9 +85,9 @@ void board_reset(struct vm *vm);
 void board_destroy(struct vm *vm);
 
 /* vcpu.c: the thread of a vCPU; waking one. */
-void *vcpu_thread(void *vcpu);
+void *vcpu_thread(void *opaque);
 void vcpu_wake(struct vcpu *v);
-void vcpu_set_irq(void *vm, unsigned cpu, bool irq, bool fiq);
+void vcpu_set_irq(void *opaque, unsigned cpu, bool irq, bool fiq);
 
 /* The exit handler: counts and does what the exit asks for. Also for tests with made-up exits. vCPU's thread. */
 hv_exit_fn vcpu_handle_exit;

@@ -267,7 +267,7 @@ static void test_load(void **state)
         f->map.nr = 0;
         assert_int_equal(elf_load(&elf, file, &f->ram, &f->map, "--kernel k", &e), 0);
         struct stat st;
-        assert_int_equal(fstat(f->ram.fd, &st), 0);
+        assert_int_equal(fstat(f->ram.region[0].fd, &st), 0);
         assert_true((uint64_t)st.st_blocks * 512 < RAM_LEN / 2);
         for (uint64_t at = 0x10; at < RAM_LEN; at += 0x40000)
             *(uint8_t *)ram_ptr(&f->ram, at, 1, true) = 1;

@@ -1,0 +1,158 @@
+/* virtio console, one port.
+ *
+ * Input waits in the chardev until the driver gives buffers. Output is written on the thread of the vCPU that notifies.
+ * Threads: under the transport's lock; input comes on the I/O thread with the chardev's input lock held, which is before ours.
+ * Specification: virtio 1.2, "Console Device" (5.3). */
+#include "dev/virtio_console.h"
+
+#include "base/bits.h"
+#include "base/err.h"
+#include "dev/chardev.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { RECEIVEQ, TRANSMITQ, NR_QUEUES };
+#define VIRTIO_ID_CONSOLE 3
+#define VIRTIO_CONSOLE_F_SIZE 0
+#define VIRTIO_CONSOLE_F_EMERG_WRITE 2
+
+/* struct virtio_console_config */
+struct config {
+    uint16_t cols, rows;
+    uint32_t max_nr_ports, emerg_wr;
+};
+
+struct virtio_console {
+    struct virtio_device v;
+    struct chardev *chardev;
+    struct config config;
+    bool attached;
+    bool refused; /* the chardev keeps input that did not fit */
+};
+
+static struct virtio_console *console_of(struct virtio_device *v)
+{
+    return CONTAINER_OF(v, struct virtio_console, v);
+}
+
+static size_t take_input(void *opaque, const uint8_t *buf, size_t len)
+{
+    struct virtio_console *c = opaque;
+    struct vq_chain chain;
+    size_t done = 0;
+
+    virtio_lock(&c->v);
+    while (done < len && virtio_pop(&c->v, RECEIVEQ, &chain)) {
+        const size_t n = vq_chain_fill(&chain, buf + done, len - done);
+        virtio_push(&c->v, RECEIVEQ, chain.head, (uint32_t)n);
+        done += n;
+    }
+    c->refused = done < len;
+    virtio_used(&c->v, RECEIVEQ);
+    virtio_unlock(&c->v);
+    return done;
+}
+
+/* Ends: a driver that keeps adding runs on other vCPUs, and those stop with the machine. */
+static void transmit(struct virtio_console *c)
+{
+    struct vq_chain chain;
+
+    while (virtio_pop(&c->v, TRANSMITQ, &chain)) {
+        for (unsigned i = 0; i < chain.nr_out; i++)
+            chardev_write(c->chardev, chain.buf[i].host, chain.buf[i].len);
+        virtio_push(&c->v, TRANSMITQ, chain.head, 0);
+    }
+    virtio_used(&c->v, TRANSMITQ);
+}
+
+static void console_notify(struct virtio_device *v, unsigned q)
+{
+    struct virtio_console *c = console_of(v);
+
+    if (q == TRANSMITQ) {
+        transmit(c);
+    } else if (c->refused) {
+        /* The chardev's lock comes before ours. */
+        c->refused = false;
+        virtio_unlock(v);
+        chardev_resume_input(c->chardev);
+        virtio_lock(v);
+    }
+}
+
+static uint32_t config_read(struct virtio_device *v, uint32_t off, unsigned size)
+{
+    uint32_t val = 0;
+
+    memcpy(&val, (const uint8_t *)&console_of(v)->config + off, size);
+    return val;
+}
+
+/* Works in every state of the device, negotiated or not (5.3.4): for a driver's first and last words. */
+static void config_write(struct virtio_device *v, uint32_t off, unsigned size, uint32_t val)
+{
+    const uint8_t byte = (uint8_t)val;
+
+    (void)size;
+    if (off == offsetof(struct config, emerg_wr))
+        chardev_write(console_of(v)->chardev, &byte, 1);
+}
+
+static void console_destroy(struct virtio_device *v)
+{
+    struct virtio_console *c = console_of(v);
+
+    if (c->attached)
+        chardev_set_sink(c->chardev, NULL, NULL);
+    free(c);
+}
+
+static const struct virtio_device_ops console_ops = {
+    .name = "virtio_console",
+    .device_id = VIRTIO_ID_CONSOLE,
+    .features = BIT64(VIRTIO_CONSOLE_F_SIZE) | BIT64(VIRTIO_CONSOLE_F_EMERG_WRITE),
+    .nr_queues = NR_QUEUES,
+    .queue_max = VQ_MAX_SIZE,
+    .config_len = sizeof(struct config),
+    .notify = console_notify,
+    .config_read = config_read,
+    .config_write = config_write,
+    .destroy = console_destroy,
+};
+
+void virtio_console_attach(struct virtio_device *v)
+{
+    struct virtio_console *c = console_of(v);
+
+    c->attached = true;
+    chardev_set_sink(c->chardev, take_input, c);
+}
+
+void virtio_console_set_size(struct virtio_device *v, uint16_t cols, uint16_t rows)
+{
+    struct config *config = &console_of(v)->config;
+
+    virtio_lock(v);
+    config->cols = cols;
+    config->rows = rows;
+    virtio_config_changed(v);
+    virtio_unlock(v);
+}
+
+struct virtio_device *virtio_console_create(struct chardev *chardev, uint16_t cols, uint16_t rows,
+                                            struct err *e)
+{
+    struct virtio_console *c = calloc(1, sizeof(*c));
+
+    if (!c) {
+        err_set(e, ENOMEM, "out of memory for the virtio console");
+        return NULL;
+    }
+    c->v.ops = &console_ops;
+    c->chardev = chardev;
+    c->config = (struct config){.cols = cols, .rows = rows, .max_nr_ports = 1};
+    return &c->v;
+}

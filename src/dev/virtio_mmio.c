@@ -1,0 +1,515 @@
+/* virtio over MMIO. Threading and specification: dev/virtio_mmio.h.
+ *
+ * Registers that one layout lacks are not in its table, so the bus counts their use as a mistake of the guest. */
+#include "dev/virtio_mmio.h"
+
+#include "base/bits.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "mem/ram.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+
+#define MAGIC 0x74726976u  /* "virt" */
+#define VENDOR 0x45424956u /* "VIBE" */
+#define CONFIG 0x100u
+
+enum { INT_USED = 1, INT_CONFIG = 2 };
+
+struct virtio_mmio {
+    struct device dev;
+    struct irq_line irq;
+    enum virtio_layout layout;
+    const struct ram *ram;
+    struct virtio_device *v;
+    uint64_t nr_broken;
+
+    uint64_t driver_features;
+    uint32_t DeviceFeaturesSel, DriverFeaturesSel, QueueSel, InterruptStatus, Status, ConfigGeneration;
+    uint32_t GuestPageSize;
+    uint32_t QueueAlign[VIRTIO_MAX_QUEUES], QueuePFN[VIRTIO_MAX_QUEUES];
+    struct virtqueue queue[VIRTIO_MAX_QUEUES];
+};
+
+static struct virtio_mmio *mmio_of(struct device *d)
+{
+    return CONTAINER_OF(d, struct virtio_mmio, dev);
+}
+
+static void update_irq(struct virtio_mmio *m)
+{
+    irq_set(&m->irq, m->InterruptStatus != 0);
+}
+
+static uint64_t offered(const struct virtio_mmio *m)
+{
+    return m->v->ops->features | BIT64(VIRTIO_F_INDIRECT_DESC) | BIT64(VIRTIO_F_EVENT_IDX) |
+           BIT64(m->layout == VIRTIO_LEGACY ? VIRTIO_F_ANY_LAYOUT : VIRTIO_F_VERSION_1);
+}
+
+/* The queue that QueueSel names, or null. */
+static struct virtqueue *selected(struct virtio_mmio *m)
+{
+    return m->QueueSel < m->v->ops->nr_queues ? &m->queue[m->QueueSel] : NULL;
+}
+
+/* Legacy drivers may use queues before DRIVER_OK (3.1.1, "Legacy Interface: Device Initialization"). */
+static bool usable(const struct virtio_mmio *m, unsigned q)
+{
+    return m->queue[q].ready && !(m->Status & VIRTIO_NEEDS_RESET) &&
+           (m->layout == VIRTIO_LEGACY || (m->Status & VIRTIO_DRIVER_OK));
+}
+
+static void notify(struct virtio_mmio *m, unsigned q)
+{
+    if (usable(m, q) && m->v->ops->notify)
+        m->v->ops->notify(m->v, q);
+}
+
+static void reset_device(struct virtio_mmio *m)
+{
+    m->driver_features = 0;
+    m->DeviceFeaturesSel = m->DriverFeaturesSel = m->QueueSel = m->InterruptStatus = m->Status = 0;
+    m->GuestPageSize = 4096;
+    for (unsigned i = 0; i < m->v->ops->nr_queues; i++) {
+        m->queue[i] = (struct virtqueue){.size = m->v->ops->queue_max};
+        m->QueueAlign[i] = 4096;
+        m->QueuePFN[i] = 0;
+    }
+    if (m->v->ops->reset)
+        m->v->ops->reset(m->v);
+    update_irq(m);
+}
+
+/* --- For devices ---------------------------------------------------------------------------------------------------- */
+
+void virtio_lock(struct virtio_device *v)
+{
+    pthread_mutex_lock(&v->transport->dev.lock);
+}
+
+void virtio_unlock(struct virtio_device *v)
+{
+    pthread_mutex_unlock(&v->transport->dev.lock);
+}
+
+bool virtio_has_feature(const struct virtio_device *v, unsigned n)
+{
+    return bit(v->transport->driver_features & offered(v->transport), n);
+}
+
+void virtio_config_changed(struct virtio_device *v)
+{
+    struct virtio_mmio *m = v->transport;
+
+    m->ConfigGeneration++;
+    if (m->Status & VIRTIO_DRIVER_OK) {
+        m->InterruptStatus |= INT_CONFIG;
+        update_irq(m);
+    }
+}
+
+void virtio_needs_reset(struct virtio_device *v, const char *why)
+{
+    struct virtio_mmio *m = v->transport;
+
+    if (m->Status & VIRTIO_NEEDS_RESET)
+        return;
+    log_guest(LOG_WARN, "%s: %s: the device needs a reset", m->dev.name, why);
+    m->nr_broken++;
+    m->Status |= VIRTIO_NEEDS_RESET;
+    virtio_config_changed(v);
+}
+
+bool virtio_pop(struct virtio_device *v, unsigned q, struct vq_chain *chain)
+{
+    struct virtio_mmio *m = v->transport;
+
+    if (!usable(m, q))
+        return false;
+    const enum vq_result r = vq_pop(&m->queue[q], m->ram, chain);
+    if (r == VQ_BROKEN)
+        virtio_needs_reset(v, "bad ring, chain or address");
+    return r == VQ_CHAIN;
+}
+
+void virtio_push(struct virtio_device *v, unsigned q, uint16_t head, uint32_t written)
+{
+    vq_push(&v->transport->queue[q], v->transport->ram, head, written);
+}
+
+void virtio_used(struct virtio_device *v, unsigned q)
+{
+    struct virtio_mmio *m = v->transport;
+
+    if (vq_wants_interrupt(&m->queue[q], m->ram)) {
+        m->InterruptStatus |= INT_USED;
+        update_irq(m);
+    }
+}
+
+uint64_t virtio_nr_broken(const struct device *transport)
+{
+    return CONTAINER_OF(transport, const struct virtio_mmio, dev)->nr_broken;
+}
+
+/* --- Registers ------------------------------------------------------------------------------------------------------ */
+
+#define READ(name)                                                                                 \
+    static uint64_t read_##name(struct device *d, uint32_t off __attribute__((unused)),            \
+                                unsigned size __attribute__((unused)))
+#define WRITE(name)                                                                                \
+    static void write_##name(struct device *d, uint32_t off __attribute__((unused)),               \
+                             unsigned size __attribute__((unused)), uint64_t val)
+
+READ(MagicValue)
+{
+    (void)d;
+    return MAGIC;
+}
+
+READ(Version)
+{
+    return mmio_of(d)->layout;
+}
+
+READ(DeviceID)
+{
+    const struct virtio_mmio *m = mmio_of(d);
+    return m->v ? m->v->ops->device_id : 0;
+}
+
+READ(VendorID)
+{
+    (void)d;
+    return VENDOR;
+}
+
+READ(DeviceFeatures)
+{
+    const struct virtio_mmio *m = mmio_of(d);
+    return m->DeviceFeaturesSel < 2 ? (uint32_t)(offered(m) >> (32 * m->DeviceFeaturesSel)) : 0;
+}
+
+WRITE(DeviceFeaturesSel)
+{
+    mmio_of(d)->DeviceFeaturesSel = (uint32_t)val;
+}
+
+WRITE(DriverFeatures)
+{
+    struct virtio_mmio *m = mmio_of(d);
+
+    /* Not after FEATURES_OK (2.2.1); legacy drivers never set it. */
+    if (m->DriverFeaturesSel > 1 || (m->Status & (VIRTIO_FEATURES_OK | VIRTIO_DRIVER_OK)))
+        return;
+    const unsigned shift = 32 * m->DriverFeaturesSel;
+    m->driver_features &= ~((uint64_t)UINT32_MAX << shift);
+    m->driver_features |= (val & UINT32_MAX) << shift;
+}
+
+WRITE(DriverFeaturesSel)
+{
+    mmio_of(d)->DriverFeaturesSel = (uint32_t)val;
+}
+
+WRITE(GuestPageSize)
+{
+    mmio_of(d)->GuestPageSize = (uint32_t)val;
+}
+
+WRITE(QueueSel)
+{
+    mmio_of(d)->QueueSel = (uint32_t)val;
+}
+
+READ(QueueNumMax)
+{
+    struct virtio_mmio *m = mmio_of(d);
+    return selected(m) ? m->v->ops->queue_max : 0;
+}
+
+WRITE(QueueNum)
+{
+    struct virtqueue *q = selected(mmio_of(d));
+
+    /* A size that does not fit the field is found wrong when the queue is started, like every other. */
+    if (q && !q->ready)
+        q->size = (uint16_t)MIN(val, UINT16_MAX);
+}
+
+static void start_queue(struct virtio_mmio *m, struct virtqueue *q)
+{
+    q->event_idx = virtio_has_feature(m->v, VIRTIO_F_EVENT_IDX);
+    q->indirect = virtio_has_feature(m->v, VIRTIO_F_INDIRECT_DESC);
+    if (q->size > m->v->ops->queue_max || !vq_start(q, m->ram))
+        virtio_needs_reset(m->v, "queue size, alignment or address");
+}
+
+WRITE(QueueAlign)
+{
+    struct virtio_mmio *m = mmio_of(d);
+
+    if (selected(m) && !selected(m)->ready)
+        m->QueueAlign[m->QueueSel] = (uint32_t)val;
+}
+
+READ(QueuePFN)
+{
+    struct virtio_mmio *m = mmio_of(d);
+    return selected(m) ? m->QueuePFN[m->QueueSel] : 0;
+}
+
+/* 2.7.2, "Legacy Interfaces: A Note on Virtqueue Layout" */
+WRITE(QueuePFN)
+{
+    struct virtio_mmio *m = mmio_of(d);
+    struct virtqueue *q = selected(m);
+
+    if (!q)
+        return;
+    const uint32_t align = m->QueueAlign[m->QueueSel];
+    q->ready = false;
+    m->QueuePFN[m->QueueSel] = (uint32_t)val;
+    if (!(uint32_t)val)
+        return;
+    if (!is_pow2(m->GuestPageSize) || !is_pow2(align)) {
+        virtio_needs_reset(m->v, "GuestPageSize or QueueAlign is not a power of two");
+        return;
+    }
+    q->desc = (val & UINT32_MAX) * m->GuestPageSize;
+    q->avail = q->desc + 16u * (uint64_t)q->size;
+    q->used = align_up(q->avail + 6 + 2u * (uint64_t)q->size, align);
+    start_queue(m, q);
+}
+
+READ(QueueReady)
+{
+    const struct virtqueue *q = selected(mmio_of(d));
+    return q && q->ready;
+}
+
+WRITE(QueueReady)
+{
+    struct virtio_mmio *m = mmio_of(d);
+    struct virtqueue *q = selected(m);
+
+    if (!q || q->ready == (val & 1))
+        return;
+    if (val & 1)
+        start_queue(m, q);
+    else
+        q->ready = false;
+}
+
+WRITE(QueueNotify)
+{
+    struct virtio_mmio *m = mmio_of(d);
+
+    if (val < m->v->ops->nr_queues)
+        notify(m, (unsigned)val);
+}
+
+READ(InterruptStatus)
+{
+    return mmio_of(d)->InterruptStatus;
+}
+
+WRITE(InterruptACK)
+{
+    struct virtio_mmio *m = mmio_of(d);
+
+    m->InterruptStatus &= ~(uint32_t)val;
+    update_irq(m);
+}
+
+READ(Status)
+{
+    return mmio_of(d)->Status;
+}
+
+WRITE(Status)
+{
+    struct virtio_mmio *m = mmio_of(d);
+    const uint32_t old = m->Status;
+    uint32_t new = (uint32_t)val & 0xff;
+
+    if (!new) {
+        reset_device(m);
+        return;
+    }
+    /* FEATURES_OK stays clear when the driver's choice is not one that works (3.1.1, step 6). */
+    if (m->layout == VIRTIO_MODERN && (new & ~old &VIRTIO_FEATURES_OK) &&
+        ((m->driver_features & ~offered(m)) || !bit(m->driver_features, VIRTIO_F_VERSION_1)))
+        new &= ~(uint32_t)VIRTIO_FEATURES_OK;
+    /* No bit is cleared but by a reset (2.1.1), and NEEDS_RESET is the device's. */
+    m->Status = old | (new & ~(uint32_t)VIRTIO_NEEDS_RESET);
+    if ((m->Status & ~old & VIRTIO_DRIVER_OK) != 0)
+        for (unsigned q = 0; q < m->v->ops->nr_queues; q++)
+            notify(m, q); /* buffers and notifications from before count now */
+}
+
+/* Low and high halves of a queue's address. */
+#define QUEUE_ADDRESS(Name, member)                                                                \
+    WRITE(Queue##Name##Low)                                                                        \
+    {                                                                                              \
+        struct virtqueue *q = selected(mmio_of(d));                                                \
+        if (q && !q->ready)                                                                        \
+            q->member = (q->member & ~(uint64_t)UINT32_MAX) | (uint32_t)val;                       \
+    }                                                                                              \
+    WRITE(Queue##Name##High)                                                                       \
+    {                                                                                              \
+        struct virtqueue *q = selected(mmio_of(d));                                                \
+        if (q && !q->ready)                                                                        \
+            q->member = (uint32_t)q->member | val << 32;                                           \
+    }
+QUEUE_ADDRESS(Desc, desc)
+QUEUE_ADDRESS(Driver, avail)
+QUEUE_ADDRESS(Device, used)
+
+WRITE(SHMSel)
+{
+    (void)d; /* no device has shared memory */
+    (void)val;
+}
+
+/* 4.2.2.1: all ones for a region that does not exist. */
+READ(SHM)
+{
+    (void)d;
+    return UINT32_MAX;
+}
+
+READ(ConfigGeneration)
+{
+    return mmio_of(d)->ConfigGeneration;
+}
+
+READ(Config)
+{
+    const struct virtio_mmio *m = mmio_of(d);
+    const uint32_t at = off - CONFIG;
+
+    if (at + size > m->v->ops->config_len || !m->v->ops->config_read)
+        return 0;
+    return m->v->ops->config_read(m->v, at, size);
+}
+
+WRITE(Config)
+{
+    const struct virtio_mmio *m = mmio_of(d);
+    const uint32_t at = off - CONFIG;
+
+    if (at + size <= m->v->ops->config_len && m->v->ops->config_write)
+        m->v->ops->config_write(m->v, at, size, (uint32_t)val);
+}
+
+/* clang-format off */
+#define RO(off, Name) {.offset = (off), .widths = W32, .access = REG_RO, .name = #Name, .read = read_##Name}
+#define WO(off, Name) {.offset = (off), .widths = W32, .access = REG_WO, .name = #Name, .write = write_##Name}
+#define RW(off, Name) {.offset = (off), .widths = W32, .access = REG_RW, .name = #Name, .read = read_##Name, .write = write_##Name}
+#define IDENTIFICATION RO(0x000, MagicValue), RO(0x004, Version), RO(0x008, DeviceID), RO(0x00c, VendorID)
+#define CONFIG_SPACE {.offset = CONFIG, .count = VIRTIO_MMIO_LEN - CONFIG, .stride = 1, .widths = W8 | W16 | W32, .access = REG_RW, \
+    .name = "Config", .read = read_Config, .write = write_Config}
+
+static const struct reg_desc modern_regs[] = {
+    IDENTIFICATION,
+    RO(0x010, DeviceFeatures), WO(0x014, DeviceFeaturesSel),
+    WO(0x020, DriverFeatures), WO(0x024, DriverFeaturesSel),
+    WO(0x030, QueueSel), RO(0x034, QueueNumMax), WO(0x038, QueueNum), RW(0x044, QueueReady), WO(0x050, QueueNotify),
+    RO(0x060, InterruptStatus), WO(0x064, InterruptACK), RW(0x070, Status),
+    WO(0x080, QueueDescLow), WO(0x084, QueueDescHigh),
+    WO(0x090, QueueDriverLow), WO(0x094, QueueDriverHigh),
+    WO(0x0a0, QueueDeviceLow), WO(0x0a4, QueueDeviceHigh),
+    WO(0x0ac, SHMSel),
+    {.offset = 0x0b0, .count = 4, .widths = W32, .access = REG_RO, .name = "SHMLenLow", .read = read_SHM},
+    RO(0x0fc, ConfigGeneration),
+    CONFIG_SPACE,
+};
+
+static const struct reg_desc legacy_regs[] = {
+    IDENTIFICATION,
+    RO(0x010, DeviceFeatures), WO(0x014, DeviceFeaturesSel),
+    WO(0x020, DriverFeatures), WO(0x024, DriverFeaturesSel), WO(0x028, GuestPageSize),
+    WO(0x030, QueueSel), RO(0x034, QueueNumMax), WO(0x038, QueueNum), WO(0x03c, QueueAlign), RW(0x040, QueuePFN), WO(0x050, QueueNotify),
+    RO(0x060, InterruptStatus), WO(0x064, InterruptACK), RW(0x070, Status),
+    CONFIG_SPACE,
+};
+
+static const struct reg_desc empty_regs[] = {IDENTIFICATION};
+/* clang-format on */
+
+static void mmio_reset(struct device *d)
+{
+    struct virtio_mmio *m = mmio_of(d);
+
+    m->ConfigGeneration = 0;
+    if (m->v)
+        reset_device(m);
+}
+
+static void mmio_destroy(struct device *d)
+{
+    struct virtio_mmio *m = mmio_of(d);
+
+    if (m->v && m->v->ops->destroy)
+        m->v->ops->destroy(m->v);
+    pthread_mutex_destroy(&d->lock);
+    free(m);
+}
+
+#define SNAP(field)                                                                                \
+    {                                                                                              \
+#field, offsetof(struct virtio_mmio, field), sizeof(((struct virtio_mmio *)0)->field)      \
+    }
+static const struct snap_field mmio_snap[] = {
+    SNAP(driver_features),
+    SNAP(DeviceFeaturesSel),
+    SNAP(DriverFeaturesSel),
+    SNAP(QueueSel),
+    SNAP(InterruptStatus),
+    SNAP(Status),
+    SNAP(ConfigGeneration),
+    SNAP(GuestPageSize),
+    SNAP(QueueAlign),
+    SNAP(QueuePFN),
+    SNAP(queue),
+};
+
+#define MMIO_CLASS(regs_)                                                                          \
+    {                                                                                              \
+        .name = "virtio_mmio", .regs = (regs_), .nr_regs = ARRAY_LEN(regs_), .reset = mmio_reset,  \
+        .destroy = mmio_destroy, .snap = mmio_snap, .nr_snap = ARRAY_LEN(mmio_snap)                \
+    }
+static const struct device_class modern_class = MMIO_CLASS(modern_regs);
+static const struct device_class legacy_class = MMIO_CLASS(legacy_regs);
+static const struct device_class empty_class = MMIO_CLASS(empty_regs);
+
+struct device *virtio_mmio_create(gpa_t base, struct irq_line irq, enum virtio_layout layout,
+                                  const struct ram *ram, struct virtio_device *v, struct err *e)
+{
+    struct virtio_mmio *m = calloc(1, sizeof(*m));
+
+    if (!m) {
+        err_set(e, ENOMEM, "out of memory for a virtio transport");
+        if (v && v->ops->destroy)
+            v->ops->destroy(v);
+        return NULL;
+    }
+    BUG_ON(v && (v->ops->nr_queues > VIRTIO_MAX_QUEUES || v->ops->queue_max > VQ_MAX_SIZE));
+    device_init(&m->dev,
+                !v                        ? &empty_class
+                : layout == VIRTIO_LEGACY ? &legacy_class
+                                          : &modern_class,
+                base, VIRTIO_MMIO_LEN);
+    m->irq = irq;
+    m->layout = layout;
+    m->ram = ram;
+    m->v = v;
+    if (v)
+        v->transport = m;
+    mmio_reset(&m->dev);
+    return &m->dev;
+}

@@ -1,0 +1,88 @@
+/* virtio over MMIO: the transport in front of a virtio device, in the current register layout (version 2) or the legacy one
+ * (version 1).
+ *
+ * A device is a struct with a `struct virtio_device` first, and its operations. The transport holds status, features, queues and
+ * the interrupt; it calls the operations with its lock held. A device that is called from elsewhere (input from the host) takes it
+ * by virtio_lock(). What the guest does wrong with a ring sets DEVICE_NEEDS_RESET, is counted, and stops the queues until it resets.
+ * Specification: virtio 1.2, "Virtio Over MMIO" (4.2). */
+#ifndef VIBE_DEV_VIRTIO_MMIO_H
+#define VIBE_DEV_VIRTIO_MMIO_H
+
+#include "bus/bus.h"
+#include "dev/virtqueue.h"
+
+struct err;
+struct ram;
+struct virtio_device;
+
+#define VIRTIO_MMIO_LEN 0x200
+#define VIRTIO_MAX_QUEUES 8u
+
+enum virtio_layout { VIRTIO_MODERN = 2, VIRTIO_LEGACY = 1 }; /* the Version register */
+
+/* "Device Status Field" (2.1) */
+enum virtio_status {
+    VIRTIO_ACKNOWLEDGE = 1,
+    VIRTIO_DRIVER = 2,
+    VIRTIO_DRIVER_OK = 4,
+    VIRTIO_FEATURES_OK = 8,
+    VIRTIO_NEEDS_RESET = 64,
+    VIRTIO_FAILED = 128,
+};
+
+/* "Reserved Feature Bits" (6): bit numbers. The transport offers these itself. */
+#define VIRTIO_F_ANY_LAYOUT 27 /* legacy alone */
+#define VIRTIO_F_INDIRECT_DESC 28
+#define VIRTIO_F_EVENT_IDX 29
+#define VIRTIO_F_VERSION_1 32 /* modern alone */
+
+struct virtio_device_ops {
+    const char *name;
+    uint32_t device_id; /* "Device Types" (5) */
+    uint64_t features;  /* the device's own */
+    unsigned nr_queues; /* up to VIRTIO_MAX_QUEUES */
+    uint16_t queue_max; /* a power of two up to VQ_MAX_SIZE */
+    uint32_t config_len;
+    /* The driver wrote 0 to Status, or the machine is reset. Null: nothing to do. */
+    void (*reset)(struct virtio_device *v);
+    /* Buffers may have come to queue q, which the device may use. */
+    void (*notify)(struct virtio_device *v, unsigned q);
+    /* off + size lies within config_len. Null: reads as zero, ignores writes. */
+    uint32_t (*config_read)(struct virtio_device *v, uint32_t off, unsigned size);
+    void (*config_write)(struct virtio_device *v, uint32_t off, unsigned size, uint32_t val);
+    void (*destroy)(struct virtio_device *v); /* no lock held */
+};
+
+struct virtio_device {
+    const struct virtio_device_ops *ops;
+    struct virtio_mmio *transport;
+};
+
+/* A transport; v null: an empty slot, DeviceID 0. The transport owns v from here on, also when this fails. Null with e set. */
+struct device *virtio_mmio_create(gpa_t base, struct irq_line irq, enum virtio_layout layout,
+                                  const struct ram *ram, struct virtio_device *v, struct err *e);
+
+void virtio_lock(struct virtio_device *v);
+void virtio_unlock(struct virtio_device *v);
+
+/* The rest under that lock. */
+
+/* The next chain of queue q; false when there is none that the device may use now. */
+bool virtio_pop(struct virtio_device *v, unsigned q, struct vq_chain *chain);
+void virtio_push(struct virtio_device *v, unsigned q, uint16_t head, uint32_t written);
+/* After pushing: interrupts the driver if it wants that. */
+void virtio_used(struct virtio_device *v, unsigned q);
+
+/* The configuration space has changed: the driver is told. */
+void virtio_config_changed(struct virtio_device *v);
+
+/* The guest broke the device's protocol: no queue works until the driver resets the device. */
+void virtio_needs_reset(struct virtio_device *v, const char *why);
+
+/* Negotiated; n is a bit number. */
+bool virtio_has_feature(const struct virtio_device *v, unsigned n);
+
+/* How often DEVICE_NEEDS_RESET was set. */
+uint64_t virtio_nr_broken(const struct device *transport);
+
+#endif

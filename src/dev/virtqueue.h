@@ -1,0 +1,63 @@
+/* Split virtqueues, the device's side.
+ *
+ * The rings lie in guest memory and every index, address and length in them is the guest's word: each is copied once, checked, and only
+ * then used. A ring that breaks the rules marks the queue broken, and the transport asks for a reset.
+ * Threads: under the lock of the transport that owns the queue; the driver runs meanwhile.
+ * Specification: virtio 1.2, "Split Virtqueues" (2.7). */
+#ifndef VIBE_DEV_VIRTQUEUE_H
+#define VIBE_DEV_VIRTQUEUE_H
+
+#include "base/types.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct ram;
+
+#define VQ_MAX_SIZE 256u
+/* Buffers in a chain. With an indirect table that may be more than the queue has descriptors, as some drivers do. */
+#define VQ_MAX_CHAIN 512u
+
+/* Plain data: a snapshot is its bytes. */
+struct virtqueue {
+    uint16_t size;           /* Queue Size, a power of two */
+    uint16_t last_avail;     /* the next entry of the available ring to take */
+    uint16_t used_idx;       /* the next entry of the used ring to fill */
+    uint16_t signalled_used; /* used_idx at the last vq_wants_interrupt() */
+    bool ready, broken;
+    bool signalled;           /* signalled_used is of this queue's life */
+    bool event_idx, indirect; /* the negotiated features */
+    gpa_t desc, avail, used;
+};
+
+struct vq_buf {
+    uint8_t *host;
+    uint32_t len; /* never 0 */
+};
+
+/* A descriptor chain: nr_out buffers to read, then nr_in buffers to write. */
+struct vq_chain {
+    uint16_t head;
+    unsigned nr_out, nr_in;
+    uint32_t out_len, in_len; /* bytes in all */
+    struct vq_buf buf[VQ_MAX_CHAIN];
+};
+
+enum vq_result { VQ_EMPTY, VQ_CHAIN, VQ_BROKEN };
+
+/* Starts the queue at the size and addresses in q; false: the size, an alignment or an address is wrong, q stays not ready. */
+bool vq_start(struct virtqueue *q, const struct ram *ram);
+
+/* Takes the next chain. VQ_EMPTY: the driver notifies of the next one. */
+enum vq_result vq_pop(struct virtqueue *q, const struct ram *ram, struct vq_chain *chain);
+
+/* Returns a chain to the driver, the first `written` bytes of its writable buffers filled. */
+void vq_push(struct virtqueue *q, const struct ram *ram, uint16_t head, uint32_t written);
+
+/* Whether the driver wants to be interrupted for what was pushed since the last call. */
+bool vq_wants_interrupt(struct virtqueue *q, const struct ram *ram);
+
+/* Fills the chain's writable buffers from their start; returns the bytes that fitted. */
+size_t vq_chain_fill(const struct vq_chain *chain, const uint8_t *from, size_t len);
+
+#endif
