@@ -33,7 +33,7 @@ static inline uint8_t isa_background(uint64_t va)
 
 #define ISA_WINDOW 256u
 #define ISA_MAX_WORDS 36u
-#define ISA_MAGIC UINT64_C(0x3361736965626976) /* "vibeisa3" */
+#define ISA_MAGIC UINT64_C(0x3461736965626976) /* "vibeisa4" */
 
 struct isa_header {
     uint64_t magic;
@@ -51,10 +51,13 @@ struct isa_group {
 enum {
     CASE_NEW_BATCH = 1, /* the code of all cases from here to the next such mark is installed before this one runs */
     CASE_UNDEFINED = 2, /* unallocated: SIGILL, and nothing changed */
-    CASE_SP_ALIGN = 4,  /* SP is misaligned: ours must say so; the other implementation does not check */
+    CASE_SP_ALIGN = 4, /* SP is misaligned: ours must say so; the other implementation does not check */
     CASE_MEM_ALIGN = 8, /* likewise an address that must be aligned, where the other does not check: LDAPR in qemu 7.2 */
-    CASE_AUT = 16,      /* ignore_reg may hold the stripped pointer on one side: the code's few bits matched by chance */
-    CASE_ZVA = 32,      /* DC ZVA: FAR is the address in the register; the other implementation reports the block */
+    CASE_AUT = 16, /* ignore_reg may hold the stripped pointer on one side: the code's few bits matched by chance */
+    CASE_ZVA = 32, /* DC ZVA: FAR is the address in the register; the other implementation reports the block */
+    CASE_READS = 64, /* one instruction, which reads (writes) memory: for ESR_EL1.WnR */
+    CASE_WRITES = 128,
+    CASE_STORES = 256, /* may store before it faults: memory after a fault is not compared, ours must be unchanged */
 };
 
 struct isa_case {
@@ -65,14 +68,11 @@ struct isa_case {
     uint64_t pc;
     uint64_t x[31];
     uint64_t sp;
-    uint64_t tpidr;      /* TPIDR_EL0 */
-    uint64_t window;     /* address of data[] */
-    uint64_t access;     /* after a fault, what lies in [access, access + access_len) may be stored or not: a store that was */
-    uint32_t access_len; /* abandoned half way (DDI 0487, "Abandoned or interrupted memory access") */
-    uint32_t nzcv;
+    uint64_t tpidr;  /* TPIDR_EL0 */
+    uint64_t window; /* address of data[] */
     uint64_t ignore_mask; /* bits of x[ignore_reg] that are IMPLEMENTATION DEFINED; ignore_reg 31: none */
     uint32_t ignore_reg;
-    uint32_t pad;
+    uint32_t nzcv;
     uint8_t data[ISA_WINDOW];
     uint32_t code[ISA_MAX_WORDS];
 };

@@ -9,10 +9,10 @@ CODE_LEN = 0x80000
 STOP = 0xD4200020
 WINDOW = 256
 MAX_WORDS = 36
-MAGIC = 0x3361736965626976
+MAGIC = 0x3461736965626976
 M64 = (1 << 64) - 1
 
-NEW_BATCH, UNDEFINED, SP_ALIGN, MEM_ALIGN, AUT, ZVA = 1, 2, 4, 8, 16, 32
+NEW_BATCH, UNDEFINED, SP_ALIGN, MEM_ALIGN, AUT, ZVA, READS, WRITES, STORES = 1, 2, 4, 8, 16, 32, 64, 128, 256
 
 # Where a case's window can lie: in the middle of two pages; before nothing; before a read-only page; after nothing.
 MIDDLE, BEFORE_NONE, BEFORE_RO, AFTER_NONE = DATA + 0x1F80, DATA + 0x2F00, DATA + 0x4F80, DATA + 0x1000
@@ -26,7 +26,7 @@ EDGES = [
     0x0123456789ABCDEF, 0x00FF00FF00FF00FF, 0x7F807F8080808080,
 ]
 
-CASE = struct.Struct("<4IQ31Q4QIIQII256s%dI" % MAX_WORDS)
+CASE = struct.Struct("<4IQ31Q4QII256s%dI" % MAX_WORDS)
 
 
 def value(r):
@@ -62,14 +62,13 @@ class Case:
         self.words = []
         self.pc = 0
         self.flags = 0
-        self.access = self.access_len = 0
         self.ignore_reg, self.ignore_mask = 31, 0
 
     def pack(self, group, index):
         code = self.words + [STOP] * (MAX_WORDS - len(self.words))
         return CASE.pack(
-            group, index, self.flags, len(self.words), self.pc, *self.x, self.tpidr, self.window, self.access,
-            self.access_len, self.nzcv, self.ignore_mask, self.ignore_reg, 0, bytes(self.data), *code)
+            group, index, self.flags, len(self.words), self.pc, *self.x, self.tpidr, self.window,
+            self.ignore_mask, self.ignore_reg, self.nzcv, bytes(self.data), *code)
 
     def load(self, va, length):
         """What memory holds at va; 0 outside the window."""

@@ -1,7 +1,7 @@
 """Makes the cases of one row of a64.isa: fields, and registers and memory to fit."""
 
-from isacase import (AFTER_NONE, AUT, BEFORE_NONE, BEFORE_RO, CODE, CODE_LEN, DATA, M64, MEM_ALIGN, MIDDLE, SP_ALIGN, UNDEFINED,
-                     WINDOW, ZVA, Case, group_rng, sext, value)
+from isacase import (AFTER_NONE, AUT, BEFORE_NONE, BEFORE_RO, CODE, CODE_LEN, DATA, M64, MEM_ALIGN, MIDDLE, READS, SP_ALIGN,
+                     STORES, UNDEFINED, WINDOW, WRITES, ZVA, Case, group_rng, sext, value)
 
 REGISTER_FIELDS = ("Rd", "Rn", "Rm", "Ra", "Rs", "Rt", "Rt2")
 PAC_LOW = 0x7F << 48  # the code's bits under a tag: TBI0, 48-bit addresses
@@ -198,7 +198,7 @@ def memory(r, c, row, f, faults=True):
     if row.name == "LDAPR_memop" and va % length:
         c.flags |= MEM_ALIGN
     if row.kind in ("store", "atomic", "exclusive"):
-        c.access, c.access_len = va, length
+        c.flags |= STORES
     return va
 
 
@@ -229,6 +229,7 @@ def case_memory(r, spec, row, variant):
     c = Case(r)
     if (atomic if row.kind == "atomic" else memory)(r, c, row, f) is None:
         return None
+    c.flags |= {"load": READS, "store": WRITES, "atomic": READS | WRITES}[row.kind]
     c.words = [word_of(r, row, f)]
     return c
 
@@ -290,6 +291,8 @@ def case_exclusive(r, spec, row, variant):
     if clrex is not None:
         c.words.append(clrex)
     c.words.append(word_of(r, store, f))
+    if harmless and r.random() < 0.25:
+        c.words.append(c.words[-1])  # the first has taken the monitor
     return c
 
 
@@ -358,6 +361,7 @@ def case_lit(r, spec, row, variant, pc):
     else:
         va = pc + r.choice((-(1 << 20), (1 << 20) - 4))
     f["imm19"] = (va - pc >> 2) & 0x7FFFF
+    c.flags |= READS
     c.words = [row.encode(f)]
     return c
 
@@ -386,7 +390,8 @@ def case_pac(r, spec, row, variant, pc):
     """The code's algorithm is IMPLEMENTATION DEFINED, and so are the keys. Compared is all else: the pointer under the code,
     that authentication takes the code off again, and that it marks a pointer whose code is wrong."""
     by = spec.by_name
-    sign, auth, signz = by["PAC_64P_dp_1src"], by["AUT_64P_dp_1src"], by["PACZ_64Z_dp_1src"]
+    sign, auth = by["PAC_64P_dp_1src"], by["AUT_64P_dp_1src"]
+    signz, authz = by["PACZ_64Z_dp_1src"], by["AUTZ_64Z_dp_1src"]
     n = row.name
     f = fields(r, spec, row, variant)
     if f is None:
@@ -407,8 +412,20 @@ def case_pac(r, spec, row, variant, pc):
         modifier = n.startswith(("PAC_", "AUT_"))
         c.x[d] = canonical(r) if r.random() < 0.7 else any_pointer(r)
         same = {k: f[k] for k in ("data", "key", "Rd", "Rn") if k in f}
-        signs, auths = (sign, auth) if modifier else (by["PACZ_64Z_dp_1src"], by["AUTZ_64Z_dp_1src"])
-        if n.startswith("AUT") and r.random() < 0.3:
+        signs, auths = (sign, auth) if modifier else (signz, authz)
+        p = r.random()
+        if n.startswith("AUT") and p < 0.1:
+            c.flags |= AUT
+            c.ignore_reg = d
+        elif n.startswith("AUT") and p < 0.55:
+            # Signed with another modifier, or another of the four keys.
+            if modifier and f["Rn"] != d and r.random() < 0.6:
+                g = {**same, "Rn": other_register(r, d, f["Rn"])}
+            else:
+                which = (f["data"] << 1 | f["key"]) ^ r.randrange(1, 4)
+                g = {**same, "data": which >> 1, "key": which & 1}
+            c.x[d] = canonical(r)
+            c.words.insert(0, signs.encode(g))
             c.flags |= AUT
             c.ignore_reg = d
         elif modifier and f["Rn"] == d:
@@ -417,15 +434,22 @@ def case_pac(r, spec, row, variant, pc):
         elif n.startswith("PAC") and r.random() < 0.4:
             ignore_code(c, d, c.x[d])
         else:
-            c.x[d] = canonical(r)
+            # Comes back as it was, or marked where it was not canonical.
+            c.x[d] = canonical(r) if r.random() < 0.7 else any_pointer(r)
             c.words = [signs.encode(same), auths.encode(same)]
     elif n.startswith(("PAC1716", "PACZSP")):
         d = 17 if n.startswith("PAC1716") else 30
-        g = dict(f)
         c.x[d] = canonical(r)
-        g["auth"] = 0
-        if f["auth"] or r.random() < 0.5:
-            c.words = [row.encode(g), row.encode({**g, "auth": 1})]
+        # The hint and the general instruction of the same key and modifier, either way around.
+        general = {"data": 0, "key": f["key"], "Rd": d, "Rn": 16 if d == 17 else 31}
+        zero = n.startswith("PACZSP") and not f["sp"]
+        other = (signz if f["auth"] else authz) if zero else (sign if f["auth"] else auth)
+        if zero:
+            del general["Rn"]
+        if f["auth"]:
+            c.words.insert(0, other.encode(general))
+        elif r.random() < 0.7:
+            c.words.append(other.encode(general))
         else:
             ignore_code(c, d, c.x[d])
     elif n.startswith("LDRA_"):
@@ -565,8 +589,7 @@ def case_dc_zva(r, row):
         c.window = BEFORE_NONE
         va = BEFORE_NONE + r.randrange(2 * WINDOW)
     c.x[t] = va
-    c.access, c.access_len = va & -64, 64
-    c.flags |= ZVA
+    c.flags |= ZVA | WRITES | STORES
     c.words = [row.encode({"op1": 3, "CRn": 7, "CRm": 4, "op2": 1, "Rt": t})]
     return c
 

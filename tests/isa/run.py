@@ -165,6 +165,9 @@ def main():
         skip("%s is not installed" % QEMU)
     if not shutil.which(CROSS):
         skip("%s is not installed" % CROSS)
+    for name in args.row or ():
+        if name not in ("UNALLOCATED", "BLOCK") and name not in isaspec.Spec().by_name:
+            p.error("no row %s in a64.isa" % name)
     seed = random.SystemRandom().getrandbits(32) if args.seed is None else args.seed
     cases = 2000 if args.full else args.cases
 

@@ -30,7 +30,8 @@ static uint8_t background[ISA_DATA_LEN];
 
 static int page_of(uint64_t va)
 {
-    return va < ISA_DATA || va >= ISA_DATA + ISA_DATA_LEN ? ISA_PAGE_NONE : isa_data_page[(va - ISA_DATA) / ISA_PAGE];
+    return va < ISA_DATA || va >= ISA_DATA + ISA_DATA_LEN ? ISA_PAGE_NONE
+                                                          : isa_data_page[(va - ISA_DATA) / ISA_PAGE];
 }
 
 /* The window lies in at most two pages, one half in each. */
