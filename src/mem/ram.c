@@ -90,7 +90,7 @@ const struct ram_region *ram_find(const struct ram *r, gpa_t gpa)
 void *ram_ptr(const struct ram *r, gpa_t gpa, uint64_t len, bool write)
 {
     const struct ram_region *g = ram_find(r, gpa);
-    if (!g || !len || (write && g->kind != RAM_KIND_RAM))
+    if (!g || (write && g->kind != RAM_KIND_RAM))
         return NULL;
     uint64_t off = gpa - g->base;
     return len <= g->len - off ? g->host + off : NULL;

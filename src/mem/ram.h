@@ -44,7 +44,7 @@ int ram_add(struct ram *r, gpa_t base, uint64_t len, enum ram_kind kind, struct 
 /* The region that holds gpa, or null. Any thread. */
 const struct ram_region *ram_find(const struct ram *r, gpa_t gpa);
 
-/* Host pointer to gpa when all len bytes, at least 1, lie in one region (write: in a RAM region), else null. Any thread.
+/* Host pointer to gpa when all len bytes lie in one region (write: in a RAM region), else null. Any thread.
  * The only way a device or loader reaches guest memory: no unchecked guest address exists. */
 void *ram_ptr(const struct ram *r, gpa_t gpa, uint64_t len, bool write);
 
