@@ -8,6 +8,7 @@
     .text
 
 _start:
+Limage:
 Lstart:
     msr     daifset, #15
     adr     x28, Lstart

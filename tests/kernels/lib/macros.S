@@ -16,7 +16,7 @@
     .equ    STACKS,     0x40000         // 16 KiB a CPU, growing down
     .equ    USER,       0x80000         // 64 KiB that EL0 may read and write; its stack grows down from the end
     .equ    USER_END,   0x90000
-    .equ    TABLES,     0x100000        // the page tables of mmu_on, 3 pages
+    .equ    TABLES,     0x100000        // the page tables of lib/mmu.S, 5 pages
     .equ    FREE,       0x200000        // up to 16 MiB: the kernel's own
 
     .equ    RES_STATUS, 0x00            // u32: one of
