@@ -47,9 +47,18 @@ int bus_add(struct bus *b, struct device *d, struct err *e)
 
 void bus_reset(struct bus *b)
 {
-    for (unsigned i = 0; i < b->nr_devices; i++)
-        if (b->device[i]->cls->reset)
-            b->device[i]->cls->reset(b->device[i]);
+    /* Locked like every handler: no vCPU runs, but the I/O thread and a device's own threads do. */
+    for (unsigned i = 0; i < b->nr_devices; i++) {
+        struct device *d = b->device[i];
+        const bool lock = !(d->cls->flags & DEVICE_UNLOCKED);
+        if (!d->cls->reset)
+            continue;
+        if (lock)
+            pthread_mutex_lock(&d->lock);
+        d->cls->reset(d);
+        if (lock)
+            pthread_mutex_unlock(&d->lock);
+    }
 }
 
 void bus_destroy(struct bus *b)
