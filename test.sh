@@ -15,7 +15,7 @@ cd "$here" || exit 1
 
 WERROR=1
 export WERROR PYTHONDONTWRITEBYTECODE=1
-if [ -n "${TEST_FULL:-}" ]; then fuzz_seconds=60; lint_seconds=850; else fuzz_seconds=4; lint_seconds=60; fi
+if [ -n "${TEST_FULL:-}" ]; then fuzz_seconds=60; lint_seconds=850; else fuzz_seconds=4; lint_seconds=360; fi
 
 # ---- what the tests need ---------------------------------------------------------------------------------------------------
 
