@@ -83,7 +83,7 @@ class Generator:
             if row.name in ex.rows or (only and row.name not in only):
                 continue
             for variant in variants(row):
-                name = ",".join("%s=%d" % v for v in variant.items())
+                name = row.variant_name(variant)
                 yield row.name, name, self.cases, lambda r, pc, row=row, v=variant: make(r, spec, row, v, pc, ex.sysreg)
                 if row.has_where:
                     yield (row.name, (name + " violated").strip(), max(4, self.cases // 6),

@@ -14,6 +14,7 @@ PREDICATES = {name: fn for name, (fn, _) in a64spec.PREDICATES.items()}
 
 class Row:
     def __init__(self, row):
+        self._row = row
         self.name, self.heading, self.kind, self.over = row.name, row.heading, row.kind, row.over
         self.features = row.features
         self.fields = {f.name: (f.lo, f.width) for f in row.field.values()}  # most significant first
@@ -31,6 +32,15 @@ class Row:
     @staticmethod
     def _compile(expr, default):
         return compile(expr.text if expr else default, "a64.isa", "eval")
+
+    @staticmethod
+    def variant_name(values):
+        """{"sf": 1, "shift": 2} -> "sf=1,shift=2": how a group of cases is called."""
+        return ",".join("%s=%d" % v for v in values.items())
+
+    def encodings(self):
+        """The names of the variants of which allocated encodings exist."""
+        return [self.variant_name(dict(zip(self.split, values))) for values in self._row.special_values()]
 
     def legal(self, f):
         return bool(eval(self._where, PREDICATES, f))

@@ -77,11 +77,13 @@ class Totals:
 
     def __init__(self):
         self.rows = {}  # name -> [cases, ended, faulted, undefined, differed]
+        self.variants = {}  # (name, variant) -> cases
         self.broken = []
 
     def add(self, tsv):
         for line in tsv.splitlines():
-            row, _, *numbers = line.split("\t")
+            row, variant, *numbers = line.split("\t")
+            self.variants[row, variant] = self.variants.get((row, variant), 0) + int(numbers[0])
             have = self.rows.setdefault(row, [0] * 5)
             for i, n in enumerate(numbers):
                 have[i] += int(n)
@@ -103,8 +105,8 @@ def run_file(programs, cpu, cases, results, show, total, only=None):
     total.add(p.stdout)
 
 
-def judge_coverage(total, only):
-    """Rows that nothing was compared of, and exclusions that exclude nothing."""
+def judge_coverage(total, only, wanted):
+    """Encodings that got fewer cases than wanted, rows of which nothing was compared, and exclusions that exclude nothing."""
     ex = Exclusions()
     spec = isaspec.Spec()
     faults = []
@@ -120,6 +122,10 @@ def judge_coverage(total, only):
             faults.append("%s: each of its %d cases ended in an exception" % (row.name, cases))
         elif ended and row.name in ex.undefined:
             faults.append("%s: exclusions.txt calls it UNDEFINED, but %d cases ended otherwise" % (row.name, ended))
+        for variant in row.encodings():
+            n = total.variants.get((row.name, variant), 0)
+            if n < wanted:
+                faults.append("%s %s: %d cases instead of %d" % (row.name, variant, n, wanted))
     for name in list(ex.rows) + list(ex.undefined):
         if name not in spec.by_name:
             faults.append("%s: in exclusions.txt, but no row of a64.isa" % name)
@@ -187,7 +193,7 @@ def main():
             for name, _ in generate(os.path.join(work, "zva"), seed, cases, dc_zva=True):
                 run_file(programs, CPU_ZVA64, name, results, args.show, total)
 
-    faults = total.broken + judge_coverage(total, args.row)
+    faults = total.broken + judge_coverage(total, args.row, cases)
     if args.coverage:
         print_coverage(total)
     differing = sorted(name for name, n in total.rows.items() if n[4])
