@@ -52,12 +52,27 @@ static bool is_translation(unsigned fsc)
     return (fsc & ~3u) == FSC_TRANSLATION;
 }
 
+static bool is_memory_access(const struct evidence *v)
+{
+    if (v->row == A64_ROW_NONE)
+        return false;
+    switch (a64_rows[v->row].kind) {
+    case A64_KIND_LOAD:
+    case A64_KIND_STORE:
+    case A64_KIND_ATOMIC:
+    case A64_KIND_EXCLUSIVE: return true;
+    default: return false;
+    }
+}
+
+/* An access near SP; through SP, as far as the instruction is known. */
 static bool reaches_stack(const struct evidence *v)
 {
     const uint64_t sp = v->in->st->x[REG_SP];
-    const bool by_sp =
-        v->have_word && (v->word >> 5 & 31) == 31 && a64_rows[v->row].kind != A64_KIND_BRANCH;
-    return v->data && v->e->far - (sp - STACK_REACH) < 2 * STACK_REACH && (by_sp || !v->have_word);
+
+    if (!v->data || v->e->far - (sp - STACK_REACH) >= 2 * STACK_REACH)
+        return false;
+    return !v->have_word || (is_memory_access(v) && (v->word >> 5 & 31) == 31);
 }
 
 /* --- Hints ---------------------------------------------------------------------------------------------------------- */
@@ -220,6 +235,17 @@ static bool hint_null(const struct evidence *v)
     return true;
 }
 
+static bool hint_unmapped(const struct evidence *v)
+{
+    if (!v->data || !v->mmu || !is_translation(v->fsc) || v->e->far < NULL_PAGE || reaches_stack(v))
+        return false;
+    say(v,
+        "0x%" PRIx64
+        " is not mapped by TTBR%u_EL1: a wrong pointer, or a page or device that the page tables leave out.",
+        v->e->far, (unsigned)bit(v->e->far, 55));
+    return true;
+}
+
 static bool hint_alignment(const struct evidence *v)
 {
     if (!v->data || v->fsc != FSC_ALIGNMENT)
@@ -373,11 +399,26 @@ static bool hint_vbar(const struct evidence *v)
 }
 
 static bool (*const hints[])(const struct evidence *) = {
-    hint_fp,          hint_zero_word,     hint_undefined,     hint_sp_misaligned,
-    hint_sp_outside,  hint_absent_device, hint_nothing_there, hint_fetch_nothing,
-    hint_pc_unmapped, hint_null,          hint_alignment,     hint_atomic_device,
-    hint_access_flag, hint_permission,    hint_bad_table,     hint_pc_misaligned,
-    hint_illegal,     hint_bti,           hint_vbar,
+    hint_fp,
+    hint_zero_word,
+    hint_undefined,
+    hint_sp_misaligned,
+    hint_sp_outside,
+    hint_absent_device,
+    hint_nothing_there,
+    hint_fetch_nothing,
+    hint_pc_unmapped,
+    hint_null,
+    hint_unmapped,
+    hint_alignment,
+    hint_atomic_device,
+    hint_access_flag,
+    hint_permission,
+    hint_bad_table,
+    hint_pc_misaligned,
+    hint_illegal,
+    hint_bti,
+    hint_vbar,
 };
 
 unsigned explain_print_hints(const struct explain_input *in, FILE *f)
