@@ -3,7 +3,7 @@
 
     .include "lib/kernel.S"
     kernel  "pagefault"
-    .include "lib/mmu.S"
+    .include "lib/mmu48.S"
 
     .equ    L1_TABLE,   FREE
     .equ    L2_TABLE,   FREE+0x1000
