@@ -269,24 +269,5 @@ def main(argv):
     return 0
 
 
-# ---- the view of the rows that tests/isa uses ----
-
-class PlainRow:
-    def __init__(self, row, spec):
-        self.name, self.heading, self.kind, self.over = row.name, row.heading, row.kind, row.over
-        self.feat = ",".join(row.features)
-        self.mask, self.value = row.mask, row.value
-        self.fields = {f.name: (f.lo, f.width) for f in row.field.values()}
-        self.split = [f.name for f in row.special]
-        self.slots = [(o.slot, spec.operand_type(row, o), o.kind, [str(a) for a in o.args]) for o in row.operands]
-        self.where = row.where_expr and row.where_expr.text
-        self.unpred = row.unpred_expr and row.unpred_expr.text
-
-
-def parse(path):
-    spec = a64spec.load(path)
-    return [PlainRow(row, spec) for row in spec.rows]
-
-
 if __name__ == "__main__":
     sys.exit(main(sys.argv))

@@ -233,8 +233,7 @@ static void print_registers(const struct explain_input *in, FILE *f)
 
     section(f, "Registers");
     for (unsigned i = 0; i <= 30; i++)
-        fprintf(f, "%s%3s%-2u 0x%016" PRIx64 "%s", i % 3 ? "  " : "  ", "x", i, s->x[i],
-                i % 3 == 2 ? "\n" : "");
+        fprintf(f, "    x%-2u 0x%016" PRIx64 "%s", i, s->x[i], i % 3 == 2 ? "\n" : "");
     fprintf(f, "    sp   0x%016" PRIx64 "\n", s->x[REG_SP]);
     fprintf(f, "  PSTATE 0x%08" PRIx64 "  EL%u%c, %c%c%c%c, masked: %s%s%s%s%s\n", psr, s->el,
             s->sp_sel ? 'h' : 't', psr & PSR_N ? 'N' : 'n', psr & PSR_Z ? 'Z' : 'z',
