@@ -15,7 +15,7 @@ cd "$here" || exit 1
 
 WERROR=1
 export WERROR PYTHONDONTWRITEBYTECODE=1
-if [ -n "${TEST_FULL:-}" ]; then fuzz_seconds=60; lint_seconds=850; else fuzz_seconds=4; lint_seconds=360; fi
+if [ -n "${TEST_FULL:-}" ]; then fuzz_seconds=60 lint=(--seconds 850); else fuzz_seconds=4 lint=(--quick --seconds 360); fi
 
 # ---- what the tests need ---------------------------------------------------------------------------------------------------
 
@@ -81,7 +81,7 @@ stage_clang()
 }
 
 # Generated headers are all that it needs of the build.
-stage_lint() { make -s gen && python3 tools/lint.py --seconds "$lint_seconds"; }
+stage_lint() { make -s gen && python3 tools/lint.py "${lint[@]}"; }
 
 stage_unit() { make -s "-j$jobs" unit-bins >/dev/null && make -s unit; }
 
