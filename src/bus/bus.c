@@ -15,8 +15,33 @@ void bus_init(struct bus *b)
     *b = (struct bus){0};
 }
 
+static uint32_t reg_width(const struct reg_desc *r)
+{
+    return r->widths & W64 ? 8 : r->widths & W32 ? 4 : r->widths & W16 ? 2 : 1;
+}
+
+/* Bytes from the first register of the row to the end of its last. */
+static uint64_t reg_extent(const struct reg_desc *r)
+{
+    const uint64_t stride = r->stride ? r->stride : reg_width(r), count = r->count ? r->count : 1;
+    return stride * count;
+}
+
+/* A table that breaks the rules of bus.h is our bug, found when the machine is built and not when a guest gets there. */
+static void check_class(const struct device_class *cls, uint64_t len)
+{
+    BUG_ON(!len || len > UINT32_MAX); /* a handler's offset has 32 bits */
+    for (unsigned i = 0; i < cls->nr_regs; i++) {
+        const struct reg_desc *r = &cls->regs[i];
+        if (!r->name || !r->widths || r->widths & ~W_ANY || !r->access || r->access & ~REG_RW ||
+            (i && r->offset < r[-1].offset + reg_extent(&r[-1])) || r->offset + reg_extent(r) > len)
+            BUG("%s: row %u of the register table", cls->name, i);
+    }
+}
+
 void device_init(struct device *d, const struct device_class *cls, gpa_t base, uint64_t len)
 {
+    check_class(cls, len);
     d->cls = cls;
     d->base = base;
     d->len = len;
@@ -31,11 +56,13 @@ int bus_add(struct bus *b, struct device *d, struct err *e)
 {
     unsigned at = 0;
 
+    if (d->base + (d->len - 1) < d->base)
+        return err_set(e, EINVAL, "%s: beyond the address space", d->name);
     if (b->nr_devices == BUS_MAX_DEVICES)
         return err_set(e, ENOSPC, "%s: more than %d devices", d->name, BUS_MAX_DEVICES);
     for (unsigned i = 0; i < b->nr_devices; i++) {
         const struct device *o = b->device[i];
-        if (d->base < o->base + o->len && o->base < d->base + d->len)
+        if (d->base - o->base < o->len || o->base - d->base < d->len)
             return err_set(e, EEXIST, "%s overlaps %s", d->name, o->name);
         at += o->base < d->base;
     }
@@ -63,10 +90,11 @@ void bus_reset(struct bus *b)
 
 void bus_destroy(struct bus *b)
 {
-    for (unsigned i = 0; i < b->nr_devices; i++)
-        if (b->device[i]->cls->destroy)
-            b->device[i]->cls->destroy(b->device[i]);
-    b->nr_devices = 0;
+    while (b->nr_devices) {
+        struct device *d = b->device[--b->nr_devices];
+        if (d->cls->destroy)
+            d->cls->destroy(d);
+    }
 }
 
 struct device *bus_find(const struct bus *b, gpa_t gpa)
@@ -94,14 +122,12 @@ static const struct reg_desc *find_reg(const struct device_class *cls, uint32_t 
     while (lo < hi) {
         const unsigned mid = (lo + hi) / 2;
         const struct reg_desc *r = &cls->regs[mid];
-        const uint32_t width = r->widths & W64 ? 8 : r->widths & W32 ? 4 : r->widths & W16 ? 2 : 1;
-        const uint32_t stride = r->stride ? r->stride : width, count = r->count ? r->count : 1;
         if (off < r->offset)
             hi = mid;
-        else if (off - r->offset >= stride * count)
+        else if (off - r->offset >= reg_extent(r))
             lo = mid + 1;
         else
-            return (off - r->offset) % stride < width ? r : NULL;
+            return !r->stride || (off - r->offset) % r->stride < reg_width(r) ? r : NULL;
     }
     return NULL;
 }
@@ -135,26 +161,28 @@ static bool access_class(struct device *d, uint32_t off, unsigned size, bool wri
 enum bus_result bus_access(struct bus *b, gpa_t gpa, unsigned size, bool write, uint64_t *val)
 {
     struct device *d = bus_find(b, gpa);
+    uint64_t v = write ? *val & mask64(8 * size) : 0;
     bool good = false;
 
     if (!d) {
         atomic_fetch_add_explicit(&b->unassigned, 1, memory_order_relaxed);
+        if (!write)
+            *val = 0;
         return BUS_NONE;
     }
-    const uint32_t off = (uint32_t)(gpa - d->base);
+    const uint64_t off = gpa - d->base;
     atomic_fetch_add_explicit(write ? &d->stats.writes : &d->stats.reads, 1, memory_order_relaxed);
-    if (!(gpa & (size - 1))) {
+    if (!(gpa & (size - 1)) && off + size <= d->len) {
         const bool lock = !(d->cls->flags & DEVICE_UNLOCKED);
         if (lock)
             pthread_mutex_lock(&d->lock);
-        good = access_class(d, off, size, write, val);
+        good = access_class(d, (uint32_t)off, size, write, &v);
         if (lock)
             pthread_mutex_unlock(&d->lock);
     }
-    if (good)
-        return BUS_OK;
-    atomic_fetch_add_explicit(&d->stats.bad, 1, memory_order_relaxed);
+    if (!good)
+        atomic_fetch_add_explicit(&d->stats.bad, 1, memory_order_relaxed);
     if (!write)
-        *val = 0;
-    return BUS_BAD;
+        *val = good ? v & mask64(8 * size) : 0;
+    return good ? BUS_OK : BUS_BAD;
 }

@@ -58,7 +58,8 @@ struct reg_desc {
     uint8_t widths;   /* set of enum reg_width */
     uint8_t access;   /* enum reg_access */
     const char *name; /* as the specification spells it */
-    /* off is bytes from the device's base: of an array, it tells the element. */
+    /* off is bytes from the device's base, a multiple of size: of an array it tells the element, and of a register wider than
+     * size the part. Null: the register reads as zero or ignores the write, uncounted. val is zero-extended from size. */
     uint64_t (*read)(struct device *d, uint32_t off, unsigned size);
     void (*write)(struct device *d, uint32_t off, unsigned size, uint64_t val);
 };
@@ -77,13 +78,13 @@ struct snap_field {
 struct device_class {
     const char *name; /* "pl011" */
     unsigned flags;
-    const struct reg_desc *regs; /* sorted by offset; null: the catch-all handlers take every access */
+    const struct reg_desc *regs; /* sorted by offset, not overlapping; null: the catch-all handlers take every access */
     unsigned nr_regs;
     /* Used where regs is null (fifo windows, per-frame decoders). Size is 1, 2, 4 or 8 and off is size-aligned.
      * False: no such register, counted as a bad access. */
     bool (*read)(struct device *d, uint32_t off, unsigned size, uint64_t *val);
     bool (*write)(struct device *d, uint32_t off, unsigned size, uint64_t val);
-    void (*reset)(struct device *d); /* to the state after power-on; no vCPU runs */
+    void (*reset)(struct device *d); /* to the state after power-on; no vCPU runs; locked as the handlers are */
     void (*destroy)(struct device *d);
     int (*fdt_node)(const struct device *d, struct fdt_ctx *f); /* its own device-tree node; null: none */
     const struct snap_field *snap;
@@ -129,7 +130,8 @@ enum bus_result {
     BUS_NONE, /* nothing there: the CPU takes a synchronous external abort */
 };
 
-/* One access of size 1, 2, 4 or 8, naturally aligned or not (misaligned is BUS_BAD). *val is read or written. Any vCPU thread. */
+/* One access of size 1, 2, 4 or 8, naturally aligned or not (misaligned is BUS_BAD). *val is read or written, zero-extended; a read that is
+ * not BUS_OK gives 0. Any vCPU thread. */
 enum bus_result bus_access(struct bus *b, gpa_t gpa, unsigned size, bool write, uint64_t *val);
 
 #endif
