@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -14,6 +15,9 @@
 #include <unistd.h>
 
 #define OUT_LEN 4096u
+#ifndef PIPE_BUF
+#define PIPE_BUF _POSIX_PIPE_BUF
+#endif
 #define IN_LEN 65536u
 
 struct chardev {
@@ -65,23 +69,33 @@ void chardev_destroy(struct chardev *c)
     free(c);
 }
 
-/* Waits for a slow reader; the descriptor may be non-blocking, as a terminal shared with the shell can be. */
-static void flush_locked(struct chardev *c)
+/* Hands the buffer to the descriptor, which may be non-blocking, as a terminal shared with the shell can be. wait: all of it, however
+ * slow the reader is. Else only what is taken at once: a pipe that polls as writable has room for PIPE_BUF bytes. */
+static void flush_locked(struct chardev *c, bool wait)
 {
     size_t done = 0;
 
     while (done < c->out_len && !c->out_broken && c->out_fd >= 0) {
-        const ssize_t n = write(c->out_fd, c->out + done, c->out_len - done);
+        struct pollfd p = {.fd = c->out_fd, .events = POLLOUT};
+        if (!wait && poll(&p, 1, 0) == 0)
+            break;
+        const ssize_t n = write(c->out_fd, c->out + done,
+                                wait ? c->out_len - done : MIN(c->out_len - done, (size_t)PIPE_BUF));
         if (n > 0)
             done += (size_t)n;
-        else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-            poll(&(struct pollfd){.fd = c->out_fd, .events = POLLOUT}, 1, -1);
-        else if (n < 0 && errno != EINTR)
+        else if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            if (!wait)
+                break;
+            poll(&p, 1, -1);
+        } else if (n < 0 && errno != EINTR)
             c->out_broken = true;
     }
     if (c->out_broken)
         c->dropped += c->out_len - done;
-    c->out_len = 0;
+    if (c->out_broken || c->out_fd < 0)
+        done = c->out_len;
+    c->out_len -= done;
+    memmove(c->out, c->out + done, c->out_len);
 }
 
 size_t chardev_write(struct chardev *c, const void *buf, size_t len)
@@ -105,10 +119,10 @@ size_t chardev_write(struct chardev *c, const void *buf, size_t len)
             c->out_len += n;
             taken += n;
             if (c->out_len == OUT_LEN)
-                flush_locked(c);
+                flush_locked(c, true);
         }
         if (newline)
-            flush_locked(c);
+            flush_locked(c, true);
         if (c->out_len && !c->notified)
             c->notified = write(c->notify[1], "", 1) == 1;
     }
@@ -119,8 +133,16 @@ size_t chardev_write(struct chardev *c, const void *buf, size_t len)
 void chardev_flush(struct chardev *c)
 {
     pthread_mutex_lock(&c->out_lock);
-    flush_locked(c);
+    flush_locked(c, true);
     pthread_mutex_unlock(&c->out_lock);
+}
+
+uint64_t chardev_dropped(struct chardev *c)
+{
+    pthread_mutex_lock(&c->out_lock);
+    const uint64_t n = c->dropped;
+    pthread_mutex_unlock(&c->out_lock);
+    return n;
 }
 
 uint64_t chardev_first_byte_ns(struct chardev *c)
@@ -141,15 +163,15 @@ void chardev_poll(struct chardev *c)
     char drain[16];
 
     /* The I/O loop has signals and the timeout to look after, and must not wait for a reader: neither behind a vCPU that does, nor in
-     * write(). A pipe that polls as writable takes PIPE_BUF bytes at once, and the buffer is no longer. */
-    if (c->out_fd >= 0 && poll(&(struct pollfd){.fd = c->out_fd, .events = POLLOUT}, 1, 0) == 0)
-        return;
+     * write(). The descriptor stays readable until the buffer is empty. */
     if (pthread_mutex_trylock(&c->out_lock))
         return;
-    while (read(c->notify[0], drain, sizeof(drain)) > 0)
-        ;
-    c->notified = false;
-    flush_locked(c);
+    flush_locked(c, false);
+    if (!c->out_len) {
+        while (read(c->notify[0], drain, sizeof(drain)) > 0)
+            ;
+        c->notified = false;
+    }
     pthread_mutex_unlock(&c->out_lock);
 }
 

@@ -2,7 +2,8 @@
  *
  * Output: chardev_write() on vCPU threads; bytes are buffered and reach the descriptor on newline, when the buffer fills, and at
  * the latest some milliseconds later by the I/O loop; a full pipe makes the writer wait: no byte is lost. Input: the I/O
- * loop reads and calls the device's on_input, keeping what the device can't take yet. */
+ * loop reads and calls the device's take(), keeping what the device can't take yet. take() runs under the input lock, which comes before
+ * the device's. The program ignores SIGPIPE. */
 #ifndef VIBE_DEV_CHARDEV_H
 #define VIBE_DEV_CHARDEV_H
 
@@ -21,10 +22,14 @@ void chardev_destroy(struct chardev *c); /* flushes first */
 size_t chardev_write(struct chardev *c, const void *buf, size_t len);
 void chardev_flush(struct chardev *c);
 
+/* Bytes that no reader was left for. Any thread. */
+uint64_t chardev_dropped(struct chardev *c);
+
 /* os_now_ns() of the first byte written; 0: none yet. Any thread. */
 uint64_t chardev_first_byte_ns(struct chardev *c);
 
-/* The device end of input. take() says how many of len bytes the device accepted (0..len). I/O thread. */
+/* The device end of input. take() says how many of len bytes the device accepted (0..len). On the I/O thread, or the
+ * caller's of chardev_resume_input(). */
 void chardev_set_sink(struct chardev *c,
                       size_t (*take)(void *opaque, const uint8_t *buf, size_t len), void *opaque);
 /* I/O thread: bytes typed or piped in. Those the device refuses wait in a queue. Returns the room left in that queue: the
