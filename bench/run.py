@@ -20,6 +20,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 LOOPS = {"sieve": 60, "crc": 250, "sha256": 15, "sort": 12, "hash": 12, "bytecode": 25}
 EXITS = (("wfi", "WFI exits", 3000000), ("mmio", "MMIO exits", 2000000), ("hvc", "HVC exits", 2000000), ("svc", "SVC + ERET", 1000000))
+QEMU = ["qemu-system-aarch64", "-M", "virt,gic-version=3", "-cpu", "max", "-m", "128M", "-display", "none", "-nodefaults", "-serial", "stdio"]
 CROSS = "aarch64-linux-gnu-gcc"
 GUEST_FLAGS = ["-O2", "-ffreestanding", "-nostdlib", "-static", "-mgeneral-regs-only", "-mcpu=cortex-a53", "-fno-pic", "-fno-stack-protector",
                "-Wl,--build-id=none", "-Wl,-z,noexecstack,--no-warn-rwx-segments", "-I" + HERE]
@@ -28,7 +29,8 @@ GUEST_FLAGS = ["-O2", "-ffreestanding", "-nostdlib", "-static", "-mgeneral-regs-
 def build(out, quick):
     """name -> {"guest": path, "native": path, "rounds": n}"""
     what = {}
-    guest = [os.path.join(HERE, "guest", f) for f in ("start.S", "main.c")]
+    start = os.path.join(HERE, "guest", "start.S")
+    guest = [start, os.path.join(HERE, "guest", "main.c")]
     link = ["-T", os.path.join(HERE, "guest", "guest.ld")]
     for name, rounds in list(LOOPS.items()) + [(n, r) for n, _, r in EXITS]:
         rounds = max(1, rounds // 10) if quick else rounds
@@ -39,6 +41,8 @@ def build(out, quick):
         if source:
             item["native"] = os.path.join(out, name)
             subprocess.run(["gcc", "-O2", "-I" + HERE, os.path.join(HERE, "native.c")] + source + ["-o", item["native"]], check=True)
+    what["latency"] = {"guest": os.path.join(out, "latency.elf")}
+    subprocess.run([CROSS] + GUEST_FLAGS + [start, os.path.join(HERE, "guest", "latency.c")] + link + ["-o", what["latency"]["guest"]], check=True)
     return what
 
 
@@ -47,18 +51,30 @@ def result(text):
     return words[words.index("sum") + 1], int(words[words.index("ns") + 1])
 
 
+def vibe_says(program, elf, *options):
+    return subprocess.run([program, "--kernel", elf, "--timeout", "120", *options], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, check=True).stdout.decode()
+
+
+def qemu_says(elf):
+    return subprocess.run(QEMU + ["-kernel", elf], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True, timeout=300).stdout.decode()
+
+
 def run_vibe(program, elf, tmp):
     stats = os.path.join(tmp, "stats.json")
-    p = subprocess.run([program, "--kernel", elf, "--timeout", "120", "--stats=json:" + stats], stdin=subprocess.DEVNULL,
-                       stdout=subprocess.PIPE, check=True)
+    text = vibe_says(program, elf, "--stats=json:" + stats)
     with open(stats, encoding="utf-8") as f:
-        return result(p.stdout.decode()) + (json.load(f),)
+        return result(text) + (json.load(f),)
 
 
 def run_qemu(elf):
-    p = subprocess.run(["qemu-system-aarch64", "-M", "virt,gic-version=3", "-cpu", "max", "-m", "128M", "-display", "none", "-nodefaults",
-                        "-serial", "stdio", "-kernel", elf], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=True, timeout=300)
-    return result(p.stdout.decode())
+    return result(qemu_says(elf))
+
+
+def latency(texts):
+    """Six figures of each run, the median of each in microseconds: minimum, median, maximum, busy and then in WFI."""
+    rows = [[int(x) / 1000 for x in t.split()] for t in texts]
+    return ["%.1f" % statistics.median(column) for column in zip(*rows)]
 
 
 def run_native(program, rounds):
@@ -143,18 +159,25 @@ def main(argv):
             say(label, "%.1f" % median(ours), "%.1f" % (1000 / median(ours)), q)
         lines.append("")
         print()
+        say("timer interrupt, due to handler, us", "vibevmm min", "median", "max", "QEMU min", "median", "max")
+        say("---", "---", "---", "---", "---", "---", "---")
+        ours = latency([vibe_says(args.vibevmm, what["latency"]["guest"], "--stats=none") for _ in range(args.runs)])
+        theirs = latency([qemu_says(what["latency"]["guest"]) for _ in range(args.runs)]) if peer else ["-"] * 6
+        say("busy CPU", *ours[:3], *theirs[:3])
+        say("CPU in WFI", *ours[3:], *theirs[3:])
+        lines.append("")
+        print()
         say("start and memory", "vibevmm", "QEMU")
         say("---", "---", "---")
         hello = what["svc"]["guest"]
         hello_raw = os.path.join(HERE, "..", "tests", "kernels", "console.raw")
         simple = os.path.join(HERE, "..", "tests", "kernels", "arm64_simple.raw")
         ours = [first_byte_ms([args.vibevmm, "--binary", hello_raw, "--stats=none"]) for _ in range(4 * args.runs)]
-        qemu = ["qemu-system-aarch64", "-M", "virt,gic-version=3", "-cpu", "max", "-m", "128M", "-display", "none", "-nodefaults", "-serial", "stdio"]
-        theirs = [first_byte_ms(qemu + ["-device", "loader,file=%s,addr=0x40210000,cpu-num=0,force-raw=on" % hello_raw])
+        theirs = [first_byte_ms(QEMU + ["-device", "loader,file=%s,addr=0x40210000,cpu-num=0,force-raw=on" % hello_raw])
                   for _ in range(args.runs)] if peer else []
         say("exec to first console byte, ms", "%.1f" % median(ours), "%.0f" % median(theirs) if peer else "-")
         say("resident beyond guest RAM, KiB", idle_memory_kib([args.vibevmm, "--binary", simple, "--stats=none"]),
-            idle_memory_kib(qemu + ["-kernel", hello, "-S"]) if peer else "-")
+            idle_memory_kib(QEMU + ["-kernel", hello, "-S"]) if peer else "-")
     if args.markdown:
         with open(args.markdown, "w", encoding="utf-8") as f:
             f.write("# Benchmarks\n\nMade by `make bench` (`bench/run.py --markdown docs/benchmarks.md`): medians of %d runs, vibevmm, the peer and\n"

@@ -57,9 +57,32 @@ vectors:
     .endr
     .balign 128
 
-    .weak   irq_entry
+    // The time goes to irq_taken(), which only a guest with interrupts has.
+    .weak   irq_taken
 irq_entry:
-3:  b       3b
+    stp     x0, x1, [sp, #-192]!
+    mrs     x0, CNTVCT_EL0
+    stp     x2, x3, [sp, #16]
+    stp     x4, x5, [sp, #32]
+    stp     x6, x7, [sp, #48]
+    stp     x8, x9, [sp, #64]
+    stp     x10, x11, [sp, #80]
+    stp     x12, x13, [sp, #96]
+    stp     x14, x15, [sp, #112]
+    stp     x16, x17, [sp, #128]
+    stp     x18, x30, [sp, #144]
+    bl      irq_taken
+    ldp     x2, x3, [sp, #16]
+    ldp     x4, x5, [sp, #32]
+    ldp     x6, x7, [sp, #48]
+    ldp     x8, x9, [sp, #64]
+    ldp     x10, x11, [sp, #80]
+    ldp     x12, x13, [sp, #96]
+    ldp     x14, x15, [sp, #112]
+    ldp     x16, x17, [sp, #128]
+    ldp     x18, x30, [sp, #144]
+    ldp     x0, x1, [sp], #192
+    eret
 
     .bss
     .balign 4096
