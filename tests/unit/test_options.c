@@ -222,6 +222,7 @@ static void test_refused(void **state)
         {"x.raw", "unexpected argument \"x.raw\""},
         {"--binary a --kernel b", "--binary and --kernel contradict"},
         {"--kernel a --entry 0x10000", "--entry and --kernel contradict"},
+        {"--entry 0x10000", "--entry needs --binary: it is where that starts"},
         {"--binary", "--binary needs an argument"},
         {"--binary --mem 1G", "--binary needs an argument"},
         {"--binary=", "--binary: the file name is empty"},
