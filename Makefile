@@ -20,14 +20,14 @@ OS := $(shell uname -s)
 VERSION := $(shell cat VERSION)
 GIT_REV := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 
-ifeq ($(filter $(BUILD),release debug asan fuzz),)
-$(error BUILD=$(BUILD): must be release, debug, asan or fuzz)
+ifeq ($(filter $(BUILD),release debug asan tsan fuzz),)
+$(error BUILD=$(BUILD): must be release, debug, asan, tsan or fuzz)
 endif
-ifeq ($(BUILD),fuzz)
+ifneq ($(filter $(BUILD),tsan fuzz),)
 CC := clang
 endif
 # The compiler is part of the directory's name unless it is the usual one, so that alternating between two rebuilds nothing.
-OUT := $(O)/$(BUILD)$(if $(filter-out gcc cc,$(notdir $(CC))),$(if $(filter fuzz,$(BUILD)),,-$(notdir $(CC))))
+OUT := $(O)/$(BUILD)$(if $(filter-out gcc cc,$(notdir $(CC))),$(if $(filter tsan fuzz,$(BUILD)),,-$(notdir $(CC))))
 GEN := $(O)/gen
 ifeq ($(O),build)
 BIN := bin
@@ -44,6 +44,7 @@ endif
 OPT_release := -O2 -g
 OPT_debug := -O0 -g3
 OPT_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+OPT_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
 OPT_fuzz := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
 OPT := $(OPT_$(BUILD))
 ifeq ($(LTO),1)
@@ -112,7 +113,7 @@ PROG := $(OUT)/vibevmm
 
 # ---- rules ------------------------------------------------------------------------------------------------------------------
 
-.PHONY: all prog gen test unit unit-bins fuzz fuzz-bins bench lint format format-check install uninstall clean help FORCE
+.PHONY: all prog gen test unit unit-bins tsan fuzz fuzz-bins bench lint format format-check install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -209,6 +210,16 @@ unit-bins: $(UNIT_BIN)
 unit: $(UNIT_BIN)
 	$(Q)$(PYTHON) tests/run_unit.py $(UNIT_BIN)
 
+# Under the thread sanitizer (clang): the unit tests with threads of their own.
+TSAN_UNIT := io_thread
+ifeq ($(BUILD),tsan)
+tsan: $(TSAN_UNIT:%=$(OUT)/unit/test_%)
+	$(Q)TSAN_OPTIONS=halt_on_error=1 $(PYTHON) tests/run_unit.py $^
+else
+tsan:
+	$(Q)$(MAKE) --no-print-directory BUILD=tsan $@
+endif
+
 ifeq ($(BUILD),fuzz)
 fuzz-bins: $(FUZZ_BIN)
 fuzz: $(FUZZ_BIN)
@@ -247,6 +258,7 @@ help:
 	@echo 'make                 build bin/vibevmm (the other variants stay in build/<variant>/vibevmm)'
 	@echo 'make test            ./test.sh: every test there is'
 	@echo 'make unit            unit tests of this variant'
+	@echo 'make tsan            unit tests with threads, under the thread sanitizer (clang)'
 	@echo 'make fuzz            every fuzzer, FUZZ_SECONDS=$(FUZZ_SECONDS) each (clang)'
 	@echo 'make bench           the table of measurements'
 	@echo 'make lint            layer check, clang-tidy, cppcheck'
@@ -254,7 +266,7 @@ help:
 	@echo 'make install         to DESTDIR/PREFIX (now $(DESTDIR)$(PREFIX)); uninstall takes it away'
 	@echo 'make clean           remove build/ and bin/'
 	@echo ''
-	@echo 'BUILD=release|debug|asan|fuzz   CC=gcc|clang   WERROR=0|1   LTO=0|1   V=1   O=dir (build out of the tree)'
+	@echo 'BUILD=release|debug|asan|tsan|fuzz   CC=gcc|clang   WERROR=0|1   LTO=0|1   V=1   O=dir (build out of the tree)'
 	@echo 'WITH_LIBFDT=no, WITH_CAPSTONE=no: leave out an optional library that is there'
 
 ifeq ($(filter clean help format format-check,$(MAKECMDGOALS)),)

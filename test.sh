@@ -91,6 +91,12 @@ stage_asan()
         VIBEVMM=$here/build/asan/vibevmm python3 tests/run_python.py test_bad_input
 }
 
+stage_tsan()
+{
+    have clang || { echo "SKIP tsan: clang is not installed"; echo "0 passed, 0 failed, 1 skipped"; return; }
+    make -s "-j$jobs" tsan
+}
+
 stage_kernels() { built && python3 tests/run_python.py test_kernels; }
 
 stage_isa()
@@ -117,7 +123,7 @@ stage_fuzz()
     make -s "-j$jobs" BUILD=fuzz fuzz-bins >/dev/null && make -s BUILD=fuzz FUZZ_SECONDS=$fuzz_seconds fuzz
 }
 
-stages=(format layers shell build clang unit asan python kernels isa fuzz lint)
+stages=(format layers shell build clang unit asan tsan python kernels isa fuzz lint)
 
 # ---- running them ----------------------------------------------------------------------------------------------------------
 
