@@ -198,8 +198,11 @@ int board_create(struct vm *vm, struct err *e)
 
 void board_reset(struct vm *vm)
 {
+    /* No callback of a device comes between its reset and its neighbour's. */
+    io_thread_pause(vm->io);
     bus_reset(&vm->bus);
     gic_reset(vm->board.gic);
+    io_thread_resume(vm->io);
 }
 
 void board_destroy(struct vm *vm)

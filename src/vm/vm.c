@@ -12,6 +12,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define NR_POOL_THREADS 8 /* what a solid-state disk is busy with; they start as there is work */
+
 /* MPIDR_EL1 of CPU i: 16 to a cluster, as affinity routing's target lists have room for. */
 static uint64_t mpidr_of(unsigned i)
 {
@@ -54,6 +56,8 @@ int vm_create(struct vm **out, const struct vm_options *opt, struct err *e)
         os_cond_init(&v->wake);
     }
     if ((r = choose_backend(vm, e)) || (r = ram_init(&vm->ram, e)) ||
+        (r = io_thread_create(&vm->io, "io", e)) ||
+        (r = io_pool_create(&vm->pool, NR_POOL_THREADS, vm->io, e)) ||
         (r = board_add_memory(vm, e)) || (r = board_load_images(vm, e)) || (r = board_create(vm, e)))
         goto fail;
     if (pipe(vm->finished_fd)) {
@@ -76,7 +80,7 @@ int vm_start(struct vm *vm, struct err *e)
     int r;
 
     vm->start_ns = vm->base_ns = cfg.counter_base_ns;
-    if ((r = vm->hv->vm_create(&vm->hv_vm, &cfg, e)))
+    if ((r = vm->hv->vm_create(&vm->hv_vm, &cfg, e)) || (r = io_thread_start(vm->io, e)))
         return r;
     vm->vcpu[0].power = VCPU_ON_PENDING;
     vm->vcpu[0].on_entry = vm->entry;
@@ -215,7 +219,12 @@ void vm_destroy(struct vm *vm)
     }
     if (vm->hv_vm)
         vm->hv->vm_destroy(vm->hv_vm);
+    /* Nobody calls a device any more when it is destroyed. */
+    if (vm->io)
+        io_thread_stop(vm->io);
+    io_pool_destroy(vm->pool);
     board_destroy(vm);
+    io_thread_destroy(vm->io);
     ram_destroy(&vm->ram);
     for (unsigned i = 0; i < 2; i++)
         if (vm->finished_fd[i] >= 0)

@@ -2,6 +2,8 @@
 #ifndef VIBE_VM_VM_INTERNAL_H
 #define VIBE_VM_VM_INTERNAL_H
 
+#include "base/io_pool.h"
+#include "base/io_thread.h"
 #include "bus/bus.h"
 #include "dev/gicv3.h"
 #include "dev/gtimer.h"
@@ -58,6 +60,8 @@ struct vm {
     struct ram ram;
     struct load_map map;
     struct bus bus;
+    struct io_thread *io; /* the device side; starts with the vCPUs */
+    struct io_pool *pool; /* devices that use it start it */
     struct board board;
     unsigned nr_vcpus;
     struct vcpu vcpu[VM_MAX_CPUS];
