@@ -92,7 +92,9 @@ struct device_class {
 };
 
 struct device_stats {
-    _Atomic uint64_t reads, writes, bad; /* bad: no such register, width or permission */
+    _Atomic uint64_t reads, writes;
+    _Atomic uint64_t bad; /* no such register, width or permission */
+    _Atomic uint64_t broken; /* the guest broke the device's protocol, and it works no more until it is reset */
 };
 
 struct device {

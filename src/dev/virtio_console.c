@@ -45,7 +45,7 @@ static size_t take_input(void *opaque, const uint8_t *buf, size_t len)
 
     virtio_lock(&c->v);
     while (done < len && virtio_pop(&c->v, RECEIVEQ, &chain)) {
-        const size_t n = vq_chain_fill(&chain, buf + done, len - done);
+        const size_t n = vq_chain_write(&chain, 0, buf + done, len - done);
         virtio_push(&c->v, RECEIVEQ, chain.head, (uint32_t)n);
         done += n;
     }
@@ -62,7 +62,7 @@ static void transmit(struct virtio_console *c)
 
     while (virtio_pop(&c->v, TRANSMITQ, &chain)) {
         for (unsigned i = 0; i < chain.nr_out; i++)
-            chardev_write(c->chardev, chain.buf[i].host, chain.buf[i].len);
+            chardev_write(c->chardev, chain.iov[i].iov_base, chain.iov[i].iov_len);
         virtio_push(&c->v, TRANSMITQ, chain.head, 0);
     }
     virtio_used(&c->v, TRANSMITQ);
@@ -113,9 +113,7 @@ static void console_destroy(struct virtio_device *v)
 static const struct virtio_device_ops console_ops = {
     .name = "virtio_console",
     .device_id = VIRTIO_ID_CONSOLE,
-    .features = BIT64(VIRTIO_CONSOLE_F_SIZE) | BIT64(VIRTIO_CONSOLE_F_EMERG_WRITE),
-    .nr_queues = NR_QUEUES,
-    .queue_max = VQ_MAX_SIZE,
+    .queue_max = 256,
     .config_len = sizeof(struct config),
     .notify = console_notify,
     .config_read = config_read,
@@ -152,6 +150,8 @@ struct virtio_device *virtio_console_create(struct chardev *chardev, uint16_t co
         return NULL;
     }
     c->v.ops = &console_ops;
+    c->v.features = BIT64(VIRTIO_CONSOLE_F_SIZE) | BIT64(VIRTIO_CONSOLE_F_EMERG_WRITE);
+    c->v.nr_queues = NR_QUEUES;
     c->chardev = chardev;
     c->config = (struct config){.cols = cols, .rows = rows, .max_nr_ports = 1};
     return &c->v;

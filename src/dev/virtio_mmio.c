@@ -6,10 +6,13 @@
 #include "base/bits.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/os.h"
 #include "mem/ram.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #define MAGIC 0x74726976u  /* "virt" */
@@ -24,7 +27,12 @@ struct virtio_mmio {
     enum virtio_layout layout;
     const struct ram *ram;
     struct virtio_device *v;
-    uint64_t nr_broken;
+
+    /* Chains whose memory is in use without our lock. A leaf: who waits for them holds ours. */
+    pthread_mutex_t out_lock;
+    pthread_cond_t all_in;
+    unsigned nr_out;
+    uint32_t epoch[VIRTIO_MAX_QUEUES]; /* a chain from an earlier one is void */
 
     uint64_t driver_features;
     uint32_t DeviceFeaturesSel, DriverFeaturesSel, QueueSel, InterruptStatus, Status, ConfigGeneration;
@@ -45,14 +53,14 @@ static void update_irq(struct virtio_mmio *m)
 
 static uint64_t offered(const struct virtio_mmio *m)
 {
-    return m->v->ops->features | BIT64(VIRTIO_F_INDIRECT_DESC) | BIT64(VIRTIO_F_EVENT_IDX) |
+    return m->v->features | BIT64(VIRTIO_F_INDIRECT_DESC) | BIT64(VIRTIO_F_EVENT_IDX) |
            BIT64(m->layout == VIRTIO_LEGACY ? VIRTIO_F_ANY_LAYOUT : VIRTIO_F_VERSION_1);
 }
 
 /* The queue that QueueSel names, or null. */
 static struct virtqueue *selected(struct virtio_mmio *m)
 {
-    return m->QueueSel < m->v->ops->nr_queues ? &m->queue[m->QueueSel] : NULL;
+    return m->QueueSel < m->v->nr_queues ? &m->queue[m->QueueSel] : NULL;
 }
 
 /* Legacy drivers may use queues before DRIVER_OK (3.1.1, "Legacy Interface: Device Initialization"). */
@@ -68,12 +76,25 @@ static void notify(struct virtio_mmio *m, unsigned q)
         m->v->ops->notify(m->v, q);
 }
 
+/* The queue is not the device's any more, nor is the memory of its chains when this returns. */
+static void stop_queue(struct virtio_mmio *m, unsigned q)
+{
+    m->queue[q].ready = false;
+    m->epoch[q]++;
+    /* Those of other queues too: they end soon. No new ones come while the lock is held. */
+    pthread_mutex_lock(&m->out_lock);
+    while (m->nr_out)
+        pthread_cond_wait(&m->all_in, &m->out_lock);
+    pthread_mutex_unlock(&m->out_lock);
+}
+
 static void reset_device(struct virtio_mmio *m)
 {
     m->driver_features = 0;
     m->DeviceFeaturesSel = m->DriverFeaturesSel = m->QueueSel = m->InterruptStatus = m->Status = 0;
     m->GuestPageSize = 4096;
-    for (unsigned i = 0; i < m->v->ops->nr_queues; i++) {
+    for (unsigned i = 0; i < m->v->nr_queues; i++) {
+        stop_queue(m, i);
         m->queue[i] = (struct virtqueue){.size = m->v->ops->queue_max};
         m->QueueAlign[i] = 4096;
         m->QueuePFN[i] = 0;
@@ -118,7 +139,7 @@ void virtio_needs_reset(struct virtio_device *v, const char *why)
     if (m->Status & VIRTIO_NEEDS_RESET)
         return;
     log_guest(LOG_WARN, "%s: %s: the device needs a reset", m->dev.name, why);
-    m->nr_broken++;
+    atomic_fetch_add_explicit(&m->dev.stats.broken, 1, memory_order_relaxed);
     m->Status |= VIRTIO_NEEDS_RESET;
     virtio_config_changed(v);
 }
@@ -132,7 +153,37 @@ bool virtio_pop(struct virtio_device *v, unsigned q, struct vq_chain *chain)
     const enum vq_result r = vq_pop(&m->queue[q], m->ram, chain);
     if (r == VQ_BROKEN)
         virtio_needs_reset(v, "bad ring, chain or address");
+    chain->queue = (uint16_t)q;
     return r == VQ_CHAIN;
+}
+
+bool virtio_more(struct virtio_device *v, unsigned q)
+{
+    struct virtio_mmio *m = v->transport;
+    return usable(m, q) && vq_more(&m->queue[q], m->ram);
+}
+
+void virtio_release(struct virtio_device *v, struct vq_chain *chain)
+{
+    struct virtio_mmio *m = v->transport;
+
+    chain->epoch = m->epoch[chain->queue];
+    pthread_mutex_lock(&m->out_lock);
+    m->nr_out++;
+    pthread_mutex_unlock(&m->out_lock);
+    virtio_unlock(v);
+}
+
+bool virtio_retake(struct virtio_device *v, const struct vq_chain *chain)
+{
+    struct virtio_mmio *m = v->transport;
+
+    pthread_mutex_lock(&m->out_lock);
+    if (!--m->nr_out)
+        pthread_cond_broadcast(&m->all_in);
+    pthread_mutex_unlock(&m->out_lock);
+    virtio_lock(v);
+    return chain->epoch == m->epoch[chain->queue];
 }
 
 void virtio_push(struct virtio_device *v, unsigned q, uint16_t head, uint32_t written)
@@ -148,11 +199,6 @@ void virtio_used(struct virtio_device *v, unsigned q)
         m->InterruptStatus |= INT_USED;
         update_irq(m);
     }
-}
-
-uint64_t virtio_nr_broken(const struct device *transport)
-{
-    return CONTAINER_OF(transport, const struct virtio_mmio, dev)->nr_broken;
 }
 
 /* --- Registers ------------------------------------------------------------------------------------------------------ */
@@ -271,7 +317,7 @@ WRITE(QueuePFN)
     if (!q)
         return;
     const uint32_t align = m->QueueAlign[m->QueueSel];
-    q->ready = false;
+    stop_queue(m, m->QueueSel);
     m->QueuePFN[m->QueueSel] = (uint32_t)val;
     if (!(uint32_t)val)
         return;
@@ -301,14 +347,14 @@ WRITE(QueueReady)
     if (val & 1)
         start_queue(m, q);
     else
-        q->ready = false;
+        stop_queue(m, m->QueueSel);
 }
 
 WRITE(QueueNotify)
 {
     struct virtio_mmio *m = mmio_of(d);
 
-    if (val < m->v->ops->nr_queues)
+    if (val < m->v->nr_queues)
         notify(m, (unsigned)val);
 }
 
@@ -346,8 +392,13 @@ WRITE(Status)
         new &= ~(uint32_t)VIRTIO_FEATURES_OK;
     /* No bit is cleared but by a reset (2.1.1), and NEEDS_RESET is the device's. */
     m->Status = old | (new & ~(uint32_t)VIRTIO_NEEDS_RESET);
-    if ((m->Status & ~old & VIRTIO_DRIVER_OK) != 0)
-        for (unsigned q = 0; q < m->v->ops->nr_queues; q++)
+    if (!(m->Status & ~old & VIRTIO_DRIVER_OK))
+        return;
+    /* A legacy driver can't be told, and wrong bits of it have always been masked. */
+    if (m->layout == VIRTIO_MODERN && !(m->Status & VIRTIO_FEATURES_OK))
+        virtio_needs_reset(m->v, "DRIVER_OK without features that were agreed upon");
+    else
+        for (unsigned q = 0; q < m->v->nr_queues; q++)
             notify(m, q); /* buffers and notifications from before count now */
 }
 
@@ -457,6 +508,8 @@ static void mmio_destroy(struct device *d)
     if (m->v && m->v->ops->destroy)
         m->v->ops->destroy(m->v);
     pthread_mutex_destroy(&d->lock);
+    pthread_mutex_destroy(&m->out_lock);
+    pthread_cond_destroy(&m->all_in);
     free(m);
 }
 
@@ -498,12 +551,17 @@ struct device *virtio_mmio_create(gpa_t base, struct irq_line irq, enum virtio_l
             v->ops->destroy(v);
         return NULL;
     }
-    BUG_ON(v && (v->ops->nr_queues > VIRTIO_MAX_QUEUES || v->ops->queue_max > VQ_MAX_SIZE));
+    BUG_ON(v && (!v->nr_queues || v->nr_queues > VIRTIO_MAX_QUEUES || v->ops->queue_max > VQ_MAX_SIZE));
+    pthread_mutex_init(&m->out_lock, NULL);
+    os_cond_init(&m->all_in);
     device_init(&m->dev,
                 !v                        ? &empty_class
                 : layout == VIRTIO_LEGACY ? &legacy_class
                                           : &modern_class,
                 base, VIRTIO_MMIO_LEN);
+    /* The statistics name what is behind it. */
+    if (v)
+        snprintf(m->dev.name, sizeof(m->dev.name), "%.14s@%" PRIx32, v->ops->name, (uint32_t)base);
     m->irq = irq;
     m->layout = layout;
     m->ram = ram;

@@ -4,6 +4,12 @@
  * A device is a struct with a `struct virtio_device` first, and its operations. The transport holds status, features, queues and
  * the interrupt; it calls the operations with its lock held. A device that is called from elsewhere (input from the host) takes it
  * by virtio_lock(). What the guest does wrong with a ring sets DEVICE_NEEDS_RESET, is counted, and stops the queues until it resets.
+ *
+ * A chain is the device's from virtio_pop() on, while the lock is held. To work on one without the lock (which it must for anything that may
+ * block), a device calls virtio_release() and, when it is done with the memory, virtio_retake(). When the driver resets the device or
+ * stops the queue meanwhile, that register write waits until no chain is out (so it must never depend on the lock when that is), and
+ * the memory is the driver's again; virtio_retake() then says that the chain is void. So a request must come to its end by itself,
+ * however late: what waits for an event of the host for ever is not released, but popped when the event is there.
  * Specification: virtio 1.2, "Virtio Over MMIO" (4.2). */
 #ifndef VIBE_DEV_VIRTIO_MMIO_H
 #define VIBE_DEV_VIRTIO_MMIO_H
@@ -16,7 +22,7 @@ struct ram;
 struct virtio_device;
 
 #define VIRTIO_MMIO_LEN 0x200
-#define VIRTIO_MAX_QUEUES 8u
+#define VIRTIO_MAX_QUEUES 16u
 
 enum virtio_layout { VIRTIO_MODERN = 2, VIRTIO_LEGACY = 1 }; /* the Version register */
 
@@ -39,8 +45,6 @@ enum virtio_status {
 struct virtio_device_ops {
     const char *name;
     uint32_t device_id; /* "Device Types" (5) */
-    uint64_t features;  /* the device's own */
-    unsigned nr_queues; /* up to VIRTIO_MAX_QUEUES */
     uint16_t queue_max; /* a power of two up to VQ_MAX_SIZE */
     uint32_t config_len;
     /* The driver wrote 0 to Status, or the machine is reset. Null: nothing to do. */
@@ -53,8 +57,11 @@ struct virtio_device_ops {
     void (*destroy)(struct virtio_device *v); /* no lock held */
 };
 
+/* The first three are set when it is made, and stay. */
 struct virtio_device {
     const struct virtio_device_ops *ops;
+    uint64_t features;  /* the device's own; bits of "Device Types" (5) alone */
+    unsigned nr_queues; /* 1..VIRTIO_MAX_QUEUES */
     struct virtio_mmio *transport;
 };
 
@@ -70,19 +77,23 @@ void virtio_unlock(struct virtio_device *v);
 /* The next chain of queue q; false when there is none that the device may use now. */
 bool virtio_pop(struct virtio_device *v, unsigned q, struct vq_chain *chain);
 void virtio_push(struct virtio_device *v, unsigned q, uint16_t head, uint32_t written);
+/* Whether there is another chain, which the driver otherwise notifies of: to be asked after virtio_pop() by who works on several at once. */
+bool virtio_more(struct virtio_device *v, unsigned q);
 /* After pushing: interrupts the driver if it wants that. */
 void virtio_used(struct virtio_device *v, unsigned q);
+
+/* The chain's memory is used without the lock from here on: unlocks. Several chains of a device may be out at once. */
+void virtio_release(struct virtio_device *v, struct vq_chain *chain);
+/* The memory is not used any more: locks. False: the chain is void and must not be pushed. */
+bool virtio_retake(struct virtio_device *v, const struct vq_chain *chain);
 
 /* The configuration space has changed: the driver is told. */
 void virtio_config_changed(struct virtio_device *v);
 
-/* The guest broke the device's protocol: no queue works until the driver resets the device. */
+/* The guest broke the device's protocol: no queue works until the driver resets the device. Counted in the transport's statistics. */
 void virtio_needs_reset(struct virtio_device *v, const char *why);
 
 /* Negotiated; n is a bit number. */
 bool virtio_has_feature(const struct virtio_device *v, unsigned n);
-
-/* How often DEVICE_NEEDS_RESET was set. */
-uint64_t virtio_nr_broken(const struct device *transport);
 
 #endif

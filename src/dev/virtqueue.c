@@ -77,10 +77,10 @@ static bool add_buf(const struct ram *ram, struct vq_chain *c, const struct desc
         return false;
     if (!d->len)
         return true;
-    uint8_t *host = n < VQ_MAX_CHAIN ? ram_ptr(ram, d->addr, d->len, write) : NULL;
+    void *host = n < VQ_MAX_CHAIN ? ram_ptr(ram, d->addr, d->len, write) : NULL;
     if (!host)
         return false;
-    c->buf[n] = (struct vq_buf){host, d->len};
+    c->iov[n] = (struct iovec){host, d->len};
     *(write ? &c->nr_in : &c->nr_out) += 1;
     *(write ? &c->in_len : &c->out_len) += d->len;
     return true;
@@ -125,21 +125,27 @@ static enum vq_result broken(struct virtqueue *q)
     return VQ_BROKEN;
 }
 
+bool vq_more(struct virtqueue *q, const struct ram *ram)
+{
+    if (!q->ready || q->broken)
+        return false;
+    if (q->event_idx) {
+        /* Ask for a notification of the next one, and only then look: it may have come before the driver could see that. */
+        store(ram, q->used, RING_ENTRIES + sizeof(struct used_elem) * (uint64_t)q->size, q->last_avail);
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    }
+    return load(ram, q->avail, RING_IDX) != q->last_avail;
+}
+
 enum vq_result vq_pop(struct virtqueue *q, const struct ram *ram, struct vq_chain *chain)
 {
     if (q->broken)
         return VQ_BROKEN;
-    if (!q->ready)
+    if (!q->ready || (load(ram, q->avail, RING_IDX) == q->last_avail && !vq_more(q, ram)))
         return VQ_EMPTY;
-    uint16_t idx = load(ram, q->avail, RING_IDX);
-    if (idx == q->last_avail && q->event_idx) {
-        /* Ask for a notification of the next one, then look again: it may have come before the driver could see that. */
-        store(ram, q->used, RING_ENTRIES + sizeof(struct used_elem) * (uint64_t)q->size, q->last_avail);
-        __atomic_thread_fence(__ATOMIC_SEQ_CST);
-        idx = load(ram, q->avail, RING_IDX);
-    }
+    const uint16_t idx = load(ram, q->avail, RING_IDX);
     if (idx == q->last_avail)
-        return VQ_EMPTY;
+        return VQ_EMPTY; /* taken back, which no driver does: the index is read once for what follows */
     if ((uint16_t)(idx - q->last_avail) > q->size)
         return broken(q);
     chain->head = load(ram, q->avail, RING_ENTRIES + 2u * (uint64_t)(q->last_avail % q->size));
@@ -180,16 +186,4 @@ bool vq_wants_interrupt(struct virtqueue *q, const struct ram *ram)
     q->signalled = true;
     const uint16_t event = load(ram, q->avail, RING_ENTRIES + 2u * (uint64_t)q->size);
     return first || (uint16_t)(new - event - 1) < (uint16_t)(new - old);
-}
-
-size_t vq_chain_fill(const struct vq_chain *chain, const uint8_t *from, size_t len)
-{
-    size_t done = 0;
-
-    for (unsigned i = chain->nr_out; i < chain->nr_out + chain->nr_in && done < len; i++) {
-        const size_t n = MIN(len - done, (size_t)chain->buf[i].len);
-        memcpy(chain->buf[i].host, from + done, n);
-        done += n;
-    }
-    return done;
 }

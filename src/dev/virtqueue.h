@@ -7,6 +7,7 @@
 #ifndef VIBE_DEV_VIRTQUEUE_H
 #define VIBE_DEV_VIRTQUEUE_H
 
+#include "base/iov.h"
 #include "base/types.h"
 
 #include <stdbool.h>
@@ -14,7 +15,7 @@
 
 struct ram;
 
-#define VQ_MAX_SIZE 256u
+#define VQ_MAX_SIZE 1024u
 /* Buffers in a chain. With an indirect table that may be more than the queue has descriptors, as some drivers do. */
 #define VQ_MAX_CHAIN 512u
 
@@ -30,18 +31,27 @@ struct virtqueue {
     gpa_t desc, avail, used;
 };
 
-struct vq_buf {
-    uint8_t *host;
-    uint32_t len; /* never 0 */
-};
-
-/* A descriptor chain: nr_out buffers to read, then nr_in buffers to write. */
+/* A descriptor chain: nr_out buffers to read, then nr_in buffers to write, none of them empty. The buffers stay readable and writable
+ * memory for ever; whose they are is another matter (dev/virtio_mmio.h). */
 struct vq_chain {
     uint16_t head;
+    uint16_t queue; /* which of the device's; the transport's, with the epoch */
+    uint32_t epoch;
     unsigned nr_out, nr_in;
-    uint32_t out_len, in_len; /* bytes in all */
-    struct vq_buf buf[VQ_MAX_CHAIN];
+    uint32_t out_len, in_len; /* bytes in all; their sum fits */
+    struct iovec iov[VQ_MAX_CHAIN];
 };
+
+/* Bytes from off on out of the readable buffers, or into the writable ones; the bytes that there were. */
+static inline size_t vq_chain_read(const struct vq_chain *c, size_t off, void *to, size_t len)
+{
+    return iov_read(c->iov, c->nr_out, off, to, len);
+}
+
+static inline size_t vq_chain_write(const struct vq_chain *c, size_t off, const void *from, size_t len)
+{
+    return iov_write(c->iov + c->nr_out, c->nr_in, off, from, len);
+}
 
 enum vq_result { VQ_EMPTY, VQ_CHAIN, VQ_BROKEN };
 
@@ -51,13 +61,14 @@ bool vq_start(struct virtqueue *q, const struct ram *ram);
 /* Takes the next chain. VQ_EMPTY: the driver notifies of the next one. */
 enum vq_result vq_pop(struct virtqueue *q, const struct ram *ram, struct vq_chain *chain);
 
+/* Whether there is another chain; if not, the driver notifies of the next one. For a device that takes one while it is busy with
+ * another: vq_pop() alone asks for a notification only when it finds nothing. */
+bool vq_more(struct virtqueue *q, const struct ram *ram);
+
 /* Returns a chain to the driver, the first `written` bytes of its writable buffers filled. */
 void vq_push(struct virtqueue *q, const struct ram *ram, uint16_t head, uint32_t written);
 
 /* Whether the driver wants to be interrupted for what was pushed since the last call. */
 bool vq_wants_interrupt(struct virtqueue *q, const struct ram *ram);
-
-/* Fills the chain's writable buffers from their start; returns the bytes that fitted. */
-size_t vq_chain_fill(const struct vq_chain *chain, const uint8_t *from, size_t len);
 
 #endif

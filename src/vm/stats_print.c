@@ -35,7 +35,7 @@ static double rate(uint64_t n, uint64_t ns)
 
 #define BOX_MIN_COLUMNS 66
 #define BOX_ROW_LEN 160
-#define BOX_MAX_ROWS (BUS_MAX_DEVICES + HV_NR_EXITS + 16)
+#define BOX_MAX_ROWS (2 * BUS_MAX_DEVICES + HV_NR_EXITS + 16)
 #define LABEL_COLUMNS 31
 
 /* Rows are collected first: the widest decides where the right border is. Text is ASCII, a byte a column. */
@@ -148,6 +148,8 @@ static void print_device_box(FILE *out, struct box *b, const struct vm_stats *s)
         if (d->reads || d->writes || d->bad)
             box_row(b, "    %-23s %12" PRIu64 " %12" PRIu64 " %10" PRIu64, d->name, d->reads,
                     d->writes, d->bad);
+        if (d->broken)
+            box_row(b, "    %-23s %36" PRIu64, "  had to ask for a reset", d->broken);
     }
     if (s->unassigned)
         box_row(b, "    %-23s %36" PRIu64, "where nothing is", s->unassigned);
@@ -232,8 +234,10 @@ void stats_print_json(FILE *out, const struct vm_stats *s)
         const struct vm_device_stats *d = &s->device[i];
         fputs(i ? ",\n    {\"name\": " : "\n    {\"name\": ", out);
         json_string(out, d->name);
-        fprintf(out, ", \"reads\": %" PRIu64 ", \"writes\": %" PRIu64 ", \"bad\": %" PRIu64 "}",
-                d->reads, d->writes, d->bad);
+        fprintf(out,
+                ", \"reads\": %" PRIu64 ", \"writes\": %" PRIu64 ", \"bad\": %" PRIu64
+                ", \"broken\": %" PRIu64 "}",
+                d->reads, d->writes, d->bad, d->broken);
     }
     fprintf(out, "\n  ],\n  \"unassigned_accesses\": %" PRIu64 "\n}\n", s->unassigned);
 }

@@ -197,6 +197,7 @@ void vm_get_stats(struct vm *vm, struct vm_stats *s)
             .reads = atomic_load(&d->stats.reads),
             .writes = atomic_load(&d->stats.writes),
             .bad = atomic_load(&d->stats.bad),
+            .broken = atomic_load(&d->stats.broken),
         };
     }
 }

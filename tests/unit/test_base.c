@@ -1,6 +1,7 @@
 /* Errors, messages, bit helpers, host shims. */
 #include "base/bits.h"
 #include "base/err.h"
+#include "base/iov.h"
 #include "base/log.h"
 #include "base/os.h"
 
@@ -37,6 +38,39 @@ static void test_bits(void **state)
     assert_int_equal(align_up(0x1001, 0x1000), 0x2000);
     assert_int_equal(align_up(UINT64_MAX, 0x1000), 0);
     assert_true(is_pow2(1) && is_pow2(BIT64(63)) && !is_pow2(0) && !is_pow2(3));
+}
+
+/* Every offset and length over buffers of 0 to 3 bytes, against the plain run of bytes. */
+static void test_iov(void **state)
+{
+    char text[] = "abcdef", empty[1];
+    const struct iovec iov[] = {{empty, 0}, {text, 3}, {text + 3, 1}, {empty, 0}, {text + 4, 2}};
+    (void)state;
+    assert_int_equal(iov_len(iov, 5), 6);
+    for (size_t off = 0; off <= 8; off++)
+        for (size_t len = 0; len <= 8; len++) {
+            const size_t there = off >= 6 ? 0 : MIN(len, 6 - off);
+            char buf[9] = "........";
+            struct iovec part[5];
+            assert_int_equal(iov_read(iov, 5, off, buf, len), there);
+            assert_memory_equal(buf, text + MIN(off, (size_t)6), there);
+            assert_int_equal(buf[there], '.');
+            const unsigned n = iov_slice(part, iov, 5, off, len);
+            assert_int_equal(iov_len(part, n), there);
+            memset(buf, '.', 8);
+            assert_int_equal(iov_read(part, n, 0, buf, 8), there);
+            assert_memory_equal(buf, text + MIN(off, (size_t)6), there);
+            for (unsigned i = 0; i < n; i++)
+                assert_true(part[i].iov_len > 0);
+            assert_int_equal(iov_write(iov, 5, off, "ABCDEFGH", len), there);
+            for (size_t i = 0; i < 6; i++)
+                assert_int_equal(text[i], i - off < there ? 'A' + (int)(i - off) : 'a' + (int)i);
+            assert_int_equal(iov_zero(iov, 5, off, len), there);
+            for (size_t i = 0; i < 6; i++)
+                assert_int_equal(text[i], i - off < there ? 0 : 'a' + (int)i);
+            memcpy(text, "abcdef", 6);
+        }
+    assert_int_equal(iov_read(iov, 0, 0, text, 6), 0);
 }
 
 static void test_err_set(void **state)
@@ -228,11 +262,12 @@ static void test_random(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bits),       cmocka_unit_test(test_err_set),
-        cmocka_unit_test(test_err_prefix), cmocka_unit_test(test_err_long),
-        cmocka_unit_test(test_bug),        cmocka_unit_test(test_log),
-        cmocka_unit_test(test_log_limit),  cmocka_unit_test(test_clock),
-        cmocka_unit_test(test_shm),        cmocka_unit_test(test_random),
+        cmocka_unit_test(test_bits),     cmocka_unit_test(test_iov),
+        cmocka_unit_test(test_err_set),  cmocka_unit_test(test_err_prefix),
+        cmocka_unit_test(test_err_long), cmocka_unit_test(test_bug),
+        cmocka_unit_test(test_log),      cmocka_unit_test(test_log_limit),
+        cmocka_unit_test(test_clock),    cmocka_unit_test(test_shm),
+        cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,7 +3,10 @@
 
 #include "base/bits.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* Queue 0: writes the readable bytes backwards into the writable ones. Queue 1: only takes. */
 struct echo {
@@ -23,17 +26,15 @@ static void echo_notify(struct virtio_device *v, unsigned q)
     CONTAINER_OF(v, struct echo, v)->notified[q]++;
     while (virtio_pop(v, q, &chain)) {
         uint8_t text[4096];
-        size_t n = 0, written = 0;
-        for (unsigned i = 0; i < chain.nr_out && n < sizeof(text); i++)
-            for (uint32_t at = 0; at < chain.buf[i].len && n < sizeof(text); at++)
-                text[n++] = chain.buf[i].host[at];
+        size_t written = 0;
+        const size_t n = vq_chain_read(&chain, 0, text, sizeof(text));
         for (size_t i = 0; i < n / 2; i++) {
             const uint8_t t = text[i];
             text[i] = text[n - 1 - i];
             text[n - 1 - i] = t;
         }
         if (!q)
-            written = vq_chain_fill(&chain, text, n);
+            written = vq_chain_write(&chain, 0, text, n);
         virtio_push(v, q, chain.head, (uint32_t)written);
     }
     virtio_used(v, q);
@@ -56,8 +57,6 @@ static void echo_config_write(struct virtio_device *v, uint32_t off, unsigned si
 static const struct virtio_device_ops echo_ops = {
     .name = "echo",
     .device_id = 42,
-    .features = 1u << 5 | BIT64(40),
-    .nr_queues = 2,
     .queue_max = 64,
     .config_len = 6,
     .reset = echo_reset,
@@ -68,8 +67,12 @@ static const struct virtio_device_ops echo_ops = {
 
 static const enum virtio_layout layouts[] = {VIRTIO_MODERN, VIRTIO_LEGACY};
 #define EACH_LAYOUT for (unsigned l_ = 0; l_ < 2; l_++)
+#define ECHO_DEVICE                                                                                \
+    {                                                                                              \
+        .ops = &echo_ops, .features = 1u << 5 | BIT64(40), .nr_queues = 2                          \
+    }
 #define SETUP                                                                                      \
-    struct echo echo = {.v.ops = &echo_ops};                                                       \
+    struct echo echo = {.v = ECHO_DEVICE};                                                         \
     struct fixture f;                                                                              \
     (void)state;                                                                                   \
     fixture_init(&f, layouts[l_], &echo.v)
@@ -221,6 +224,26 @@ static void test_request(void **state)
     }
 }
 
+/* Without features that were agreed upon nothing works; legacy drivers don't say that they are. */
+static void test_no_features_ok(void **state)
+{
+    EACH_LAYOUT
+    {
+        SETUP;
+        negotiate(&f, 0);
+        wr(&f, STATUS, 0);
+        wr(&f, STATUS, 3);
+        place_queue(&f, 0, 8);
+        start_queue(&f, 0);
+        wr(&f, STATUS, 7);
+        request(&f, 0);
+        kick(&f, 0);
+        assert_int_equal(rd(&f, STATUS), l_ ? 7 : 7 | VIRTIO_NEEDS_RESET);
+        assert_int_equal(used_idx(&f, 0), l_ ? 1 : 0);
+        fixture_destroy(&f);
+    }
+}
+
 static void test_before_driver_ok(void **state)
 {
     EACH_LAYOUT
@@ -303,6 +326,148 @@ static void test_event_idx(void **state)
         assert_true(f.line);
         assert_int_equal(used_idx(&f, 0), 10);
         fixture_destroy(&f);
+    }
+}
+
+/* A device that is busy with one request hears of the next, if it asks. */
+static void test_more(void **state)
+{
+    EACH_LAYOUT
+    {
+        for (unsigned event = 0; event < 2; event++) {
+            SETUP;
+            static struct vq_chain chain;
+            start_device(&f, event ? BIT64(VIRTIO_F_EVENT_IDX) : 0, 8);
+            const gpa_t avail_event = f.q[0].used + 4 + 8 * 8;
+            request(&f, 0);
+            virtio_lock(&echo.v);
+            assert_true(virtio_more(&echo.v, 0));
+            assert_true(virtio_pop(&echo.v, 0, &chain));
+            assert_int_equal(get(&f, avail_event, 2), 0);
+            assert_false(virtio_more(&echo.v, 0));
+            assert_int_equal(get(&f, avail_event, 2), event);
+            request(&f, 1);
+            assert_true(virtio_more(&echo.v, 0));
+            virtio_needs_reset(&echo.v, "no more");
+            assert_false(virtio_more(&echo.v, 0));
+            virtio_unlock(&echo.v);
+            fixture_destroy(&f);
+        }
+    }
+}
+
+/* A thread of the device's that works on a chain without the lock until the gate opens, and leaves a mark in its memory. */
+struct helper {
+    pthread_t thread;
+    struct virtio_device *v;
+    unsigned queue;
+    atomic_bool out, gate;
+    bool valid;
+    struct vq_chain chain;
+};
+
+static void *help(void *opaque)
+{
+    struct helper *h = opaque;
+    virtio_lock(h->v);
+    if (!virtio_pop(h->v, h->queue, &h->chain))
+        BUG("no chain");
+    virtio_release(h->v, &h->chain);
+    atomic_store(&h->out, true);
+    while (!atomic_load(&h->gate))
+        usleep(100);
+    vq_chain_write(&h->chain, 0, "mark", 4);
+    h->valid = virtio_retake(h->v, &h->chain);
+    if (h->valid) {
+        virtio_push(h->v, h->queue, h->chain.head, 4);
+        virtio_used(h->v, h->queue);
+    }
+    virtio_unlock(h->v);
+    return NULL;
+}
+
+static void help_start(struct helper *h, struct virtio_device *v, unsigned queue)
+{
+    memset(h, 0, sizeof(*h));
+    h->v = v;
+    h->queue = queue;
+    assert_int_equal(pthread_create(&h->thread, NULL, help, h), 0);
+    while (!atomic_load(&h->out))
+        usleep(100);
+}
+
+static void *open_gate_late(void *opaque)
+{
+    struct helper *h = opaque;
+    usleep(20000);
+    atomic_store(&h->gate, true);
+    return NULL;
+}
+
+/* The driver takes the memory back: by a reset of the device, of the machine, or by stopping the queue. */
+static void take_reset(struct fixture *f)
+{
+    wr(f, STATUS, 0);
+}
+static void take_bus_reset(struct fixture *f)
+{
+    bus_reset(&f->bus);
+}
+static void take_stop(struct fixture *f)
+{
+    wr(f, QUEUE_SEL, 0);
+    wr(f, f->layout == VIRTIO_LEGACY ? QUEUE_PFN : QUEUE_READY, 0);
+}
+
+static void offer_mark(struct fixture *f, unsigned queue, gpa_t at)
+{
+    put(f, at, 0, 4);
+    set_desc(f, queue, 2, at, 4, F_WRITE, 0);
+    offer(f, queue, 2);
+}
+
+static void test_taken_back(void **state)
+{
+    void (*const take[])(struct fixture *) = {take_reset, take_bus_reset, take_stop};
+    EACH_LAYOUT
+    {
+        for (unsigned i = 0; i < ARRAY_LEN(take); i++) {
+            SETUP;
+            static struct helper h, other;
+            pthread_t opener;
+            start_device(&f, 0, 8);
+            offer_mark(&f, 0, BUFFERS);
+            offer_mark(&f, 1, BUFFERS + 64);
+            help_start(&h, &echo.v, 0);
+            help_start(&other, &echo.v, 1);
+            atomic_store(&other.gate, true);
+            assert_int_equal(pthread_create(&opener, NULL, open_gate_late, &h), 0);
+            take[i](&f);
+            /* Not before the device was done with it. */
+            assert_memory_equal(ram_ptr(&f.ram, BUFFERS, 4, false), "mark", 4);
+            assert_memory_equal(ram_ptr(&f.ram, BUFFERS + 64, 4, false), "mark", 4);
+            pthread_join(opener, NULL);
+            pthread_join(h.thread, NULL);
+            pthread_join(other.thread, NULL);
+            assert_false(h.valid);
+            assert_int_equal(used_idx(&f, 0), 0);
+            /* A queue that was not stopped goes on. */
+            if (take[i] == take_stop) {
+                assert_true(other.valid);
+                assert_int_equal(used_idx(&f, 1), 1);
+            }
+            /* And all is well afterwards. */
+            start_device(&f, 0, 8);
+            offer_mark(&f, 0, BUFFERS);
+            help_start(&h, &echo.v, 0);
+            atomic_store(&h.gate, true);
+            pthread_join(h.thread, NULL);
+            assert_true(h.valid);
+            assert_true(f.line);
+            assert_int_equal(used_idx(&f, 0), 1);
+            assert_int_equal(used_len(&f, 0, 0), 4);
+            fixture_destroy(&f);
+        }
     }
 }
 
@@ -473,7 +638,7 @@ static void test_hostile_rings(void **state)
             if (!(rd(&f, STATUS) & VIRTIO_NEEDS_RESET) || rd(&f, INTERRUPT_STATUS) != 2 ||
                 !f.line || used_idx(&f, 0))
                 fail_msg("%s, layout %u", cases[i].name, layouts[l_]);
-            assert_int_equal(virtio_nr_broken(f.d), i + 1);
+            assert_int_equal(atomic_load(&f.d->stats.broken), i + 1);
             /* Nothing moves before the reset, not the other queue either; then all works. */
             set_desc(&f, 1, 0, BUFFERS, 1, 0, 0);
             offer(&f, 1, 0);
@@ -561,8 +726,9 @@ int main(void)
         cmocka_unit_test(test_status_and_features), cmocka_unit_test(test_request),
         cmocka_unit_test(test_before_driver_ok),    cmocka_unit_test(test_indirect),
         cmocka_unit_test(test_event_idx),           cmocka_unit_test(test_config),
-        cmocka_unit_test(test_hostile_rings),       cmocka_unit_test(test_hostile_queues),
-        cmocka_unit_test(test_hostile_legacy),
+        cmocka_unit_test(test_no_features_ok),      cmocka_unit_test(test_more),
+        cmocka_unit_test(test_taken_back),          cmocka_unit_test(test_hostile_rings),
+        cmocka_unit_test(test_hostile_queues),      cmocka_unit_test(test_hostile_legacy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,6 +19,7 @@
 #define RAM_LEN UINT64_C(0x40000)
 #define BUFFERS (RAM_BASE + 0x20000)
 #define INTID 48
+#define MAX_QUEUES 4u /* that the fixture drives; those of a device beyond them stay off */
 
 enum {
     MAGIC_VALUE = 0x000,
@@ -60,7 +61,8 @@ struct fixture {
     enum virtio_layout layout;
     bool line;
     unsigned rises;
-    struct driver_queue q[2];
+    unsigned nr_queues;
+    struct driver_queue q[MAX_QUEUES];
 };
 
 static inline void on_line(void *opaque, unsigned intid, bool level)
@@ -97,6 +99,7 @@ static inline void fixture_init(struct fixture *f, enum virtio_layout layout, st
 {
     memset(f, 0, sizeof(*f));
     f->layout = layout;
+    f->nr_queues = v && v->nr_queues < MAX_QUEUES ? v->nr_queues : MAX_QUEUES;
     assert_int_equal(ram_init(&f->ram, NULL), 0);
     assert_int_equal(ram_add(&f->ram, RAM_BASE, RAM_LEN, RAM_KIND_RAM, NULL), 0);
     bus_init(&f->bus);
@@ -176,7 +179,7 @@ static inline void start_queue(struct fixture *f, unsigned n)
 static inline void start_device(struct fixture *f, uint64_t features, uint16_t size)
 {
     negotiate(f, features);
-    for (unsigned n = 0; n < 2; n++) {
+    for (unsigned n = 0; n < f->nr_queues; n++) {
         place_queue(f, n, size);
         start_queue(f, n);
     }
