@@ -141,7 +141,7 @@ $(GEN)/sysreg.mk: tools/gen_sysreg.py tools/generate.py src/spec/sysreg.spec
 	$(say) GEN src/spec/sysreg.spec
 	$(Q)$(PYTHON) tools/generate.py sysreg $(GEN) tools/gen_sysreg.py src/spec/sysreg.spec
 
-$(GEN)/isa.mk: tools/gen_isa.py tools/a64spec.py tools/a64asm.py tools/generate.py src/spec/a64.isa
+$(GEN)/isa.mk: tools/gen_isa.py tools/a64spec.py tools/a64asm.py tools/generate.py $(wildcard src/spec/a64*.isa)
 	$(say) GEN src/spec/a64.isa
 	$(Q)$(PYTHON) tools/generate.py isa $(GEN) tools/gen_isa.py src/spec/a64.isa
 

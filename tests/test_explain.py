@@ -11,7 +11,7 @@ import vibe
 
 GUESTS = {
     "no_vectors": ((0xD4000001,), ["VBAR_EL1 was never written", "SVC instruction: #0x0"]),
-    "fp": ((0x9E670000,), ["CPACR_EL1.FPEN is 0", "VBAR_EL1 was never written", "Trapped FP, SIMD or SVE access"]),
+    "fp": ((0x3DC00000,), ["CPACR_EL1.FPEN is 0", "VBAR_EL1 was never written", "Trapped FP, SIMD or SVE access"]),
     # mov x0, #0x0c000000; mov sp, x0; stp x29, x30, [sp, #-16]!
     "stack_outside": ((0xD2A18000, 0x9100001F, 0xA9BF7BFD), ["The stack pointer, 0xc000000, points outside RAM"]),
     # mov x0, sp; add x0, x0, #8; mov sp, x0; ldr x1, [sp]

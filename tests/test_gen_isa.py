@@ -26,6 +26,13 @@ ADD sf:1! 0000000 sh:2! (11) x imm:9 Rn:5 Rd:5 | d=xw(Rd) n=xs(Rn) imm=simm9(imm
     alias zero {R.d} | imm == 0 and not sf
 ONE 0 0000000 00 (11) x 000000001 Rn:5 Rd:5 | n=xs(Rn) d=x(Rd) | one | over=ADD kind=load unpred=Rn == Rd
 THREE sf:1 0000000 11 x:22 | - | three {x} | where=sf == 1
+include more.isa
+"""
+
+MORE = """
+# of no heading
+heading Vectors
+VECTOR Q:1! 1110000000 immh:4 0000000 Rn:5 Rd:5 | size=highest(immh)! d=vw(Rd) n=vr(Rn) | vector {vec d,size,Q}, {vec n,size,Q} | kind=simd where=Q and immh != 0
 """
 
 
@@ -65,6 +72,8 @@ class GoodInput(unittest.TestCase):
         path = os.path.join(self.tmp.name, "good.isa")
         with open(path, "w", encoding="utf-8") as f:
             f.write(GOOD)
+        with open(os.path.join(self.tmp.name, "more.isa"), "w", encoding="utf-8") as f:
+            f.write(MORE)
         self.spec = a64spec.load(path)
         out = os.path.join(self.tmp.name, "out")
         r = generate(path, out)
@@ -75,7 +84,7 @@ class GoodInput(unittest.TestCase):
                 self.text[name] = f.read()
 
     def test_rows(self):
-        add, one, three = self.spec.rows
+        add, one, three, vector = self.spec.rows
         self.assertEqual((add.mask, add.value), (0x7F000000, 0))
         self.assertEqual((add.should_mask, add.should_value), (3 << 20, 3 << 20))
         self.assertEqual(add.field["imm"][1:3], (10, 9))
@@ -87,6 +96,10 @@ class GoodInput(unittest.TestCase):
         self.assertFalse(one.unpredictable(0x00300000 | 1 << 10 | 4 << 5 | 5))
         self.assertTrue(three.where(1 << 31))
         self.assertFalse(three.where(0))
+        self.assertEqual(vector.special_values(), [(1, 0), (1, 1), (1, 2), (1, 3)])
+        self.assertEqual([vector.special_value(vector.special[1], {"immh": n}) for n in range(1, 16)], [0, 1, 1] + 4 * [2] + 8 * [3])
+        self.assertEqual([r.simd_fp for r in self.spec.rows], [False, False, False, True])
+        self.assertEqual(self.spec.omitted, [("First", "B: left out")])
 
     def test_find(self):
         self.assertEqual(self.spec.find(0x00300000).name, "ADD")
@@ -110,10 +123,12 @@ class GoodInput(unittest.TestCase):
         text = self.text["a64_handlers.h"]
         self.assertEqual(re.findall(r"^a64_fn (\w+);$", text, re.M),
                          ["a64_op_ADD_0_0", "a64_op_ADD_0_1", "a64_op_ADD_0_2", "a64_op_ADD_1_0", "a64_op_ADD_1_1", "a64_op_ADD_1_2",
-                          "a64_op_ONE", "a64_op_THREE"])
+                          "a64_op_ONE", "a64_op_THREE"] + ["a64_op_VECTOR_1_%d" % n for n in range(4)])
         self.assertIn("#define A64_PARAMS_ADD struct cpu *c, const struct a64_insn *insn, const struct a64_args_ADD *a, "
                       "const unsigned sf, const unsigned sh\n", text)
         self.assertIn("a64_op_ADD_0_2, a64_op_unallocated, a64_op_ADD_1_0", self.text["a64_decode.c"])
+        self.assertIn("{" + 4 * "a64_op_unallocated, " + "a64_op_VECTOR_1_0, ", self.text["a64_decode.c"])
+        self.assertEqual(text.count("c->fp_trap"), 4)
 
     def test_args(self):
         self.assertIn("struct a64_args_ADD {\n    int16_t imm;\n    uint16_t wide;\n    uint8_t d;\n    uint8_t n;\n};\n", self.text["a64_args.h"])

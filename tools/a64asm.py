@@ -4,7 +4,7 @@ The head comment of the spec describes the templates. template(spec, row, line, 
 import collections
 import re
 
-from a64spec import REGISTERS, Expr
+from a64spec import REGISTERS, V_FUNCTIONS, V_REGISTERS, X_REGISTERS, Expr
 
 # What {NAME.value} writes: the C function, and whether < > leaves the value 0 out.
 NAMED = {
@@ -15,6 +15,15 @@ NAMED = {
     "sysreg": ("disasm_sysreg", False),
     "prfop": ("disasm_prfop", False),
     "bti": ("disasm_bti", False),
+    "fpimm": ("disasm_fpimm", False),
+}
+# {NAME V,expr,...}: V registers: the C function, and how many numbers it is given besides the register's.
+VECTOR = {
+    "scalar": ("disasm_v_scalar", 1),
+    "vec": ("disasm_v", 2),
+    "lane": ("disasm_v_lane", 2),
+    "list": ("disasm_v_list", 3),
+    "lanelist": ("disasm_v_lane_list", 3),
 }
 # {NAME}: the C function, and the fields and operands that it is given.
 WHOLE = {
@@ -80,8 +89,8 @@ class Template:
         if how == "R":
             if "sf" in field:
                 return self.field_c("sf")
-            if "size" in field:
-                return "%s == 3" % self.field_c("size")
+            if "size" in field or self.row.slot("size"):
+                return "%s == 3" % self.name_c("size")
             self.fail("{R.} without a field sf or size")
         if field[how].width != 1:
             self.fail("{%s.}: the field is not one bit" % how)
@@ -96,6 +105,8 @@ class Template:
         if o is not None:
             if o.kind not in REGISTERS:
                 self.fail("operand %s is no register" % name)
+            if o.kind not in X_REGISTERS:
+                self.fail("operand %s is no general register" % name)
             number = self.field_c(o.args[0])
         elif name in self.row.field and self.row.field[name].width == 5:
             number = self.field_c(name)
@@ -106,7 +117,20 @@ class Template:
         sp = "true" if o is not None and o.kind == "xs" else "false"
         return Piece("disasm_reg(t, %s, %s, %s);" % (number, self.wide_c(how), sp), None)
 
+    def vector(self, what, text):
+        function, nr = VECTOR[what]
+        name, *numbers = [x.strip() for x in text.split(",")]
+        o = self.row.slot(name)
+        if o is None or o.kind not in V_REGISTERS | V_FUNCTIONS:
+            self.fail("'%s' is no V register" % name)
+        if len(numbers) != nr:
+            self.fail("{%s %s} needs %d number%s" % (what, text, nr, "s" * (nr > 1)))
+        return Piece("%s(t, %s);" % (function, ", ".join([self.name_c(name)] + ["(unsigned)%s" % self.expr_c(x) for x in numbers])), None)
+
     def placeholder(self, text):
+        m = re.match(r"^(\w+) (.*)$", text)
+        if m and m.group(1) in VECTOR:
+            return self.vector(*m.groups())
         m = re.match(r"^(\w+):(.*)$", text)
         if m:
             name, choices = m.group(1), m.group(2).split(",")

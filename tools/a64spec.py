@@ -1,4 +1,5 @@
-"""Reads src/spec/a64.isa, whose head comment describes the format: for the generator, and for tests that make instructions up.
+"""Reads src/spec/a64.isa and the files that it includes; its head comment describes the format. For the generator, and for tests that
+make instructions up.
 
     spec = a64spec.load("src/spec/a64.isa")
     for row in spec.rows:
@@ -11,9 +12,10 @@ Raises SpecError, whose text is `file:line: what is wrong`.
 import ast
 import collections
 import itertools
+import os
 import re
 
-KINDS = ("alu", "load", "store", "atomic", "exclusive", "literal", "branch", "system", "trap", "pac", "fp")
+KINDS = ("alu", "load", "store", "atomic", "exclusive", "literal", "branch", "system", "trap", "pac", "simd", "fp")
 ATTRIBUTES = ("feat", "where", "unpred", "over", "kind")
 ARGS_MAX = 16  # bytes of union a64_args
 WHERE_BITS_MAX = 16  # conditions are judged by trying every value
@@ -41,8 +43,25 @@ FUNCTIONS = {
     "pstate_field": ("uint8_t", 2),
     "sysop": ("uint16_t", 4),
     "sysreg": ("uint16_t", 5),
+    "simm7_v": ("int16_t", 2),
+    "uimm12_v": ("uint16_t", 3),
+    "regoff_v": ("uint8_t", 3),
+    "lane_size": ("uint8_t", 2),
+    "lane_index": ("uint8_t", 4),
+    "highest": ("uint8_t", 1),
+    "lowest": ("uint8_t", 1),
 }
-REGISTERS = {"xr", "xw", "xs", "x"}
+X_REGISTERS = {"xr", "xw", "xs", "x"}
+V_REGISTERS = {"vr", "vw", "v"}
+REGISTERS = X_REGISTERS | V_REGISTERS
+# Functions whose value is the number of a V register.
+V_FUNCTIONS = set()
+# Those that may be marked with `!`: what they compute, and the number of values. Each is log2 of the bytes of an element.
+SPECIAL_FUNCTIONS = {
+    "lane_size": (lambda scale, size: 3 if scale == 2 and size & 1 else scale, 4),
+    "highest": (lambda f: max(f.bit_length() - 1, 0), 4),
+    "lowest": (lambda f: max((f & -f).bit_length() - 1, 0), 4),
+}
 TYPE_LEN = {"uint8_t": 1, "uint16_t": 2, "int16_t": 2, "uint32_t": 4, "int32_t": 4, "uint64_t": 8, "int64_t": 8}
 
 # Names that generated C gives a meaning of its own.
@@ -52,8 +71,10 @@ RESERVED = {"c", "insn", "a", "word", "pc", "out", "t", "auto", "break", "case",
             "volatile", "while"}
 
 Field = collections.namedtuple("Field", "name lo width special")
-Operand = collections.namedtuple("Operand", "slot kind args")  # args: field names and ints
+Operand = collections.namedtuple("Operand", "slot kind args special")  # args: field names and ints
 Alias = collections.namedtuple("Alias", "line asm when")
+# What has a handler for each value: name; field or operand; how many values.
+Special = collections.namedtuple("Special", "name source count")
 
 
 class SpecError(Exception):
@@ -172,7 +193,20 @@ class Row:
 
     @property
     def special(self):
-        return [f for f in self.field.values() if f.special]
+        """The fields marked with `!`, then the operands."""
+        found = [Special(f.name, f, 1 << f.width) for f in self.field.values() if f.special]
+        return found + [Special(o.slot, o, SPECIAL_FUNCTIONS[o.kind][1])
+                        for o in self.operands if o.special]
+
+    def special_value(self, special, fields):
+        if isinstance(special.source, Field):
+            return fields[special.name]
+        return SPECIAL_FUNCTIONS[special.source.kind][0](*[fields[a] for a in special.source.args])
+
+    @property
+    def simd_fp(self):
+        """It has a V register, and so is under CPACR_EL1.FPEN."""
+        return any(o.kind in V_REGISTERS or o.kind in V_FUNCTIONS for o in self.operands)
 
     def slot(self, name):
         return next((o for o in self.operands if o.slot == name), None)
@@ -208,17 +242,18 @@ class Row:
                 return word
 
     def special_values(self):
-        """The value tuples of the fields marked `!` for which an allocated encoding exists."""
+        """The value tuples of what is marked with `!` for which an allocated encoding exists."""
         special = self.special
-        others = [f for f in self._where_fields() if not f.special]
-        found = []
-        for values in itertools.product(*[range(1 << f.width) for f in special]):
-            fixed = {f.name: v for f, v in zip(special, values)}
-            if self.where_expr is None or any(
-                    self.where_expr.value(dict(fixed, **{f.name: v for f, v in zip(others, rest)}))
-                    for rest in itertools.product(*[range(1 << f.width) for f in others])):
-                found.append(values)
-        return found
+        names = {f.name for f in self._where_fields()}
+        for x in special:
+            names.update([x.name] if isinstance(x.source, Field) else x.source.args)
+        names = [n for n in self.field if n in names]
+        found = set()
+        for values in itertools.product(*[range(1 << self.field[n].width) for n in names]):
+            fields = dict(zip(names, values))
+            if self.where_expr is None or self.where_expr.value(fields):
+                found.add(tuple(self.special_value(x, fields) for x in special))
+        return sorted(found)
 
     def _where_fields(self):
         return [f for f in self.field.values() if self.where_expr is not None and f.name in self.where_expr.names]
@@ -241,6 +276,8 @@ def _words_over(bits, fixed):
 
 
 class Spec:
+    """All rows. A `line` is a path and a number."""
+
     def __init__(self, path):
         self.path = path
         self.rows = []
@@ -248,9 +285,10 @@ class Spec:
         self.features = collections.OrderedDict()  # name -> text
         self.omitted = []  # (heading, comment): what is left out, and why
         self.headings = []
+        self.files = []
 
     def fail(self, line, text):
-        raise SpecError("%s:%d: %s" % (self.path, line, text))
+        raise SpecError("%s:%d: %s" % (*line, text))
 
     def find(self, word):
         best = None
@@ -261,10 +299,35 @@ class Spec:
 
     # ---- parsing ----
 
-    def parse(self, text):
+    def parse(self):
+        self._file(self.path, None)
+        if not self.rows:
+            self.fail((self.path, 1), "no rows")
+        for r in self.rows:
+            self._check_use(r)
+        self._check_overlaps()
+        for name in self.features:
+            if not any(name in r.features for r in self.rows):
+                self.fail((self.path, 1), "feature %s brings no row" % name)
+        return self
+
+    def _file(self, path, included):
+        """Reads path, which the line `included` names, or which was asked for."""
+        if path in self.files:
+            self.fail(included, "%s is included twice" % os.path.basename(path))
+        self.files.append(path)
+        try:
+            with open(path, encoding="utf-8") as f:
+                text = f.read()
+        except (OSError, UnicodeDecodeError) as e:
+            why = getattr(e, "strerror", None) or e
+            if included is None:
+                raise SpecError("%s: %s" % (path, why))
+            self.fail(included, "cannot read %s: %s" % (os.path.basename(path), why))
         heading = None
         row = None
-        for n, raw in enumerate(text.split("\n"), 1):
+        for number, raw in enumerate(text.split("\n"), 1):
+            n = (path, number)
             if not raw.strip():
                 continue
             if raw.startswith("#"):
@@ -287,6 +350,11 @@ class Spec:
                 heading = rest
                 self.headings.append(heading)
                 row = None
+            elif words[0] == "include":
+                if not rest:
+                    self.fail(n, "include without a file")
+                self._file(os.path.join(os.path.dirname(path), rest), n)
+                heading = row = None
             elif words[0] == "feature":
                 name, _, what = rest.partition(" ")
                 if not name or not what.strip():
@@ -298,21 +366,13 @@ class Spec:
                 if heading is None:
                     self.fail(n, "row before the first heading")
                 row = self._row(n, words[0], rest, heading)
-        if not self.rows:
-            self.fail(1, "no rows")
-        for r in self.rows:
-            self._check_use(r)
-        self._check_overlaps()
-        for name in self.features:
-            if not any(name in r.features for r in self.rows):
-                self.fail(1, "feature %s brings no row" % name)
-        return self
 
     def _row(self, n, name, rest, heading):
         if not re.match(r"^[A-Za-z]\w*$", name):
             self.fail(n, "'%s' is no name" % name)
         if name in self.by_name:
-            self.fail(n, "%s: name declared before, on line %d" % (name, self.by_name[name].line))
+            there = self.by_name[name].line
+            self.fail(n, "%s: name declared before, %s" % (name, "on line %d" % there[1] if there[0] == n[0] else "at %s:%d" % there))
         parts = [p.strip() for p in re.split(r"(?<!\|)\|(?!\|)", rest)]
         if len(parts) != 4:
             self.fail(n, "%s: expected 'pattern | operands | assembly | attributes', found %d parts" % (name, len(parts)))
@@ -374,7 +434,7 @@ class Spec:
             self.fail(row.line, "%s: no operands ('-' if there are none)" % row.name)
         rest = text
         while rest:
-            m = re.match(r"^([a-z]\w*)=([a-z]\w*)\(([\w, ]*)\)\s*", rest)
+            m = re.match(r"^([a-z]\w*)=([a-z]\w*)\(([\w, ]*)\)(!?)\s*", rest)
             if not m:
                 self.fail(row.line, "%s: '%s' is no operand" % (row.name, rest.split()[0]))
             rest = rest[m.end():]
@@ -399,7 +459,12 @@ class Spec:
                 self.fail(row.line, "%s: %s takes a field" % (row.name, kind))
             if kind in REGISTERS and row.field[args[0]].width != 5:
                 self.fail(row.line, "%s: register field %s is not 5 bits wide" % (row.name, args[0]))
-            operand = Operand(slot, kind, tuple(args))
+            if m.group(4):
+                if kind not in SPECIAL_FUNCTIONS:
+                    self.fail(row.line, "%s: %s cannot have a handler for each value" % (row.name, kind))
+                if slot in row.field:
+                    self.fail(row.line, "%s: operand %s is also a field" % (row.name, slot))
+            operand = Operand(slot, kind, tuple(args), bool(m.group(4)))
             row.operands.append(operand)
         size = sum(TYPE_LEN[self.operand_type(row, o)] for o in row.operands)
         if size > ARGS_MAX:
@@ -523,9 +588,4 @@ class Spec:
 
 
 def load(path):
-    try:
-        with open(path, encoding="utf-8") as f:
-            text = f.read()
-    except (OSError, UnicodeDecodeError) as e:
-        raise SpecError("%s: %s" % (path, getattr(e, "strerror", None) or e))
-    return Spec(path).parse(text)
+    return Spec(path).parse()

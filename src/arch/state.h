@@ -34,6 +34,20 @@ enum { PSR_V = 1u << 28, PSR_C = 1u << 29, PSR_Z = 1u << 30, PSR_N = 1u << 31 };
 #define PSR_UAO (1u << 23)
 #define PSR_DIT (1u << 24)
 
+/* A V register by lanes: lane 0 is the least significant, and so lies first (hosts are little-endian). */
+union vreg {
+    uint64_t d[2];
+    uint32_t s[4];
+    uint16_t h[8];
+    uint8_t b[16];
+    int64_t sd[2];
+    int32_t ss[4];
+    int16_t sh[8];
+    int8_t sb[16];
+} __attribute__((aligned(16)));
+
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "union vreg");
+
 struct pe_state {
     uint64_t x[NR_X_SLOTS];
     uint64_t pc;
@@ -50,10 +64,8 @@ struct pe_state {
     uint64_t spsr_el[4];
     uint64_t sys[NR_SYSREGS]; /* every register of sysreg.spec that has storage, by its id */
 
-    struct {
-        uint64_t lo, hi;
-    } v[32]; /* V0..V31 */
-    uint32_t fpcr, fpsr;
+    union vreg v[32];
+    uint32_t fpcr, fpsr; /* as the registers of that name */
 };
 
 /* How C names a system register's storage: SYS(s, SCTLR_EL1). */

@@ -119,6 +119,9 @@ struct cpu {
         bool guarded;
     } code;
 
+    /* CPACR_EL1.FPEN traps SIMD and floating point at this EL: cpu_fp_changed() keeps it. */
+    bool fp_trap;
+
     uint64_t tlb_ctx;     /* context of loads and stores, in place (bits 11:3) */
     uint64_t tlb_ctx_el0; /* of LDTR, STTR and EL0 */
     struct tlb_entry tlb[TLB_ENTRIES];

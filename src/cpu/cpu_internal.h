@@ -2,6 +2,7 @@
 #ifndef VIBE_CPU_CPU_INTERNAL_H
 #define VIBE_CPU_CPU_INTERNAL_H
 
+#include "arch/sysreg.h"
 #include "arch/walk.h"
 #include "cpu/cpu.h"
 
@@ -50,6 +51,12 @@ void icache_flush_all(struct cpu *c);
 void icache_flush_pa(struct cpu *c, gpa_t pa, uint64_t len);
 
 /* --- run.c ---------------------------------------------------------------------------------------------------------- */
+
+/* EL or CPACR_EL1 changed. */
+static inline void cpu_fp_changed(struct cpu *c)
+{
+    c->fp_trap = sysreg_fp_traps(&c->st);
+}
 
 /* Sends to the other CPUs of the cluster; they are done when this CPU's next DSB is. */
 void cpu_broadcast(struct cpu *c, const struct cpu_inval *inv);

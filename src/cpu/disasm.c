@@ -132,6 +132,68 @@ void disasm_bti(struct disasm *t, unsigned targets)
     disasm_put(t, name[targets & 3]);
 }
 
+void disasm_fpimm(struct disasm *t, unsigned imm8)
+{
+    /* (16 + mantissa) / 16 * 2^exponent, exponent -3 to 4: exact. */
+    const int exponent = (int)((imm8 >> 4 & 7) ^ 4) - 3;
+    double d = 16 + (double)(imm8 & 15);
+
+    d *= exponent < 0 ? 1.0 / (1 << -exponent) : 1 << exponent;
+    put_fmt(t, "%.18e", (imm8 & 0x80 ? -d : d) / 16);
+}
+
+void disasm_v_scalar(struct disasm *t, unsigned n, unsigned esize)
+{
+    put_fmt(t, "%c%u", "bhsdq???"[esize & 7], n);
+}
+
+static void put_arrangement(struct disasm *t, unsigned esize, unsigned q)
+{
+    put_fmt(t, ".%u%c", (q ? 16u : 8u) >> (esize & 7), "bhsdq???"[esize & 7]);
+}
+
+void disasm_v(struct disasm *t, unsigned n, unsigned esize, unsigned q)
+{
+    put_fmt(t, "v%u", n);
+    put_arrangement(t, esize, q);
+}
+
+static const char *const lane_name[8] = {"b", "h", "s", "d", "q", "4b", "2h", "?"};
+
+void disasm_v_lane(struct disasm *t, unsigned n, unsigned esize, unsigned index)
+{
+    put_fmt(t, "v%u.%s[%u]", n, lane_name[esize & 7], index);
+}
+
+void disasm_v_list(struct disasm *t, unsigned n, unsigned nr, unsigned esize, unsigned q)
+{
+    disasm_put(t, "{");
+    if (nr > 2 && n + nr <= 32) {
+        disasm_v(t, n, esize, q);
+        disasm_put(t, "-");
+        n += nr - 1;
+        nr = 1;
+    }
+    for (unsigned i = 0; i < nr; i++) {
+        disasm_put(t, i ? ", " : "");
+        disasm_v(t, (n + i) & 31, esize, q);
+    }
+    disasm_put(t, "}");
+}
+
+void disasm_v_lane_list(struct disasm *t, unsigned n, unsigned nr, unsigned esize, unsigned index)
+{
+    const char *name = lane_name[esize & 7];
+
+    if (nr > 2 && n + nr <= 32) {
+        put_fmt(t, "{v%u.%s-v%u.%s}[%u]", n, name, n + nr - 1, name, index);
+        return;
+    }
+    for (unsigned i = 0; i < nr; i++)
+        put_fmt(t, "%sv%u.%s", i ? ", " : "{", (n + i) & 31, name);
+    put_fmt(t, "}[%u]", index);
+}
+
 void disasm_pstate(struct disasm *t, unsigned op1, unsigned crm, unsigned op2)
 {
     static const struct {

@@ -28,6 +28,16 @@ void disasm_barrier(struct disasm *t, unsigned crm);
 void disasm_sysreg(struct disasm *t, unsigned encoding);
 void disasm_prfop(struct disasm *t, unsigned op);
 void disasm_bti(struct disasm *t, unsigned targets);
+/* VFPExpandImm(imm8) in decimal: "#1.000000000000000000e+00" without the #. */
+void disasm_fpimm(struct disasm *t, unsigned imm8);
+
+/* V registers. esize is log2 of an element's bytes, 0 to 4; in a lane, 5 is a group of four bytes, 6 one of two halfwords.
+ * "b0"; "v0.8b"; "v0.b[3]"; "{v0.8b, v1.8b}"; "{v0.b, v1.b}[3]" */
+void disasm_v_scalar(struct disasm *t, unsigned n, unsigned esize);
+void disasm_v(struct disasm *t, unsigned n, unsigned esize, unsigned q);
+void disasm_v_lane(struct disasm *t, unsigned n, unsigned esize, unsigned index);
+void disasm_v_list(struct disasm *t, unsigned n, unsigned nr, unsigned esize, unsigned q);
+void disasm_v_lane_list(struct disasm *t, unsigned n, unsigned nr, unsigned esize, unsigned index);
 
 /* "daifset, #0xf" */
 void disasm_pstate(struct disasm *t, unsigned op1, unsigned crm, unsigned op2);

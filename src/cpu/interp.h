@@ -7,7 +7,8 @@
  *   }
  *
  * OP(NAME) opens the body of a row of spec/a64.isa, with c, insn, a (its arguments) and, as compile-time constants, the
- * fields that the row marks with `!`. The generated A64_PARAMS_NAME and A64_WRAP_NAME do it. */
+ * fields that the row marks with `!`. The generated A64_PARAMS_NAME and A64_WRAP_NAME do it; in a row with a V register,
+ * the latter takes the trap of CPACR_EL1.FPEN first. */
 #ifndef VIBE_CPU_INTERP_H
 #define VIBE_CPU_INTERP_H
 
@@ -56,6 +57,8 @@ static inline const struct a64_insn *cpu_branch(struct cpu *c, const struct a64_
 const struct a64_insn *cpu_raise(struct cpu *c, const struct a64_insn *insn, enum esr_ec ec,
                                  uint32_t iss);
 const struct a64_insn *cpu_undefined(struct cpu *c, const struct a64_insn *insn);
+/* SIMD or floating point while CPACR_EL1.FPEN traps it. */
+const struct a64_insn *cpu_fp_trap(struct cpu *c, const struct a64_insn *insn);
 
 /* A memory access below said false: c->exc has syndrome and FAR, this adds the address of the instruction. Returns null. */
 const struct a64_insn *cpu_mem_fault(struct cpu *c, const struct a64_insn *insn);
@@ -73,6 +76,12 @@ enum mem_flags {
 /* Slow paths: TLB miss, misaligned, page crossing, device, faults. size is 1, 2, 4 or 8. False: c->exc is set. */
 bool mem_load_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint64_t *val);
 bool mem_store_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint64_t val);
+
+/* The same for what SIMD&FP loads and stores move at once: len up to 64 bytes, as elements of 1 << esize bytes (esize up to 4),
+ * each of which may be misaligned. A load that faults leaves out[] undefined; a store that faults on translation or alignment has
+ * stored nothing. False: c->exc is set. */
+bool mem_load_elements(struct cpu *c, gva_t va, unsigned len, unsigned esize, void *out);
+bool mem_store_elements(struct cpu *c, gva_t va, unsigned len, unsigned esize, const void *in);
 
 /* Host pointer for an access of size (up to 16) bytes, aligned to size (else an alignment fault), with the permissions asked for: atomics and
  * exclusives. A device is an unsupported-atomic fault (FSC_UNSUPPORTED_ATOMIC). False: c->exc is set. */
@@ -132,6 +141,22 @@ bool sp_misaligned(struct cpu *c);
 static inline bool sp_ok(struct cpu *c, unsigned n)
 {
     return likely(n != REG_SP) || likely((c->st.x[REG_SP] & 15) == 0) || !sp_misaligned(c);
+}
+
+/* SP as base and not a multiple of 16: sp_ok() has to decide. */
+static inline bool sp_suspect(unsigned n, uint64_t base)
+{
+    return n == REG_SP && (base & 15);
+}
+
+/* ExtendReg() of the four options that exist here: UXTW, LSL, SXTW, SXTX. option is a compile-time constant; the decoder lets no
+ * other one through. */
+static inline uint64_t offset_reg(uint64_t m, unsigned option, unsigned amount)
+{
+    BUG_ON(!(option & 2));
+    if (!(option & 1))
+        m = option & 4 ? (uint64_t)(int64_t)(int32_t)m : (uint32_t)m;
+    return m << amount;
 }
 
 /* --- Registers and flags -------------------------------------------------------------------------------------------- */

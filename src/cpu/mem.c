@@ -119,6 +119,88 @@ bool mem_store_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint
     return true;
 }
 
+/* --- Accesses by elements ------------------------------------------------------------------------------------------- */
+
+/* Translates all of it: two pages at most. first is how many bytes are on page one. */
+static bool translate_elements(struct cpu *c, gva_t va, unsigned len, unsigned esize, bool write,
+                               struct tlb_view view[2], unsigned *first)
+{
+    const unsigned room = TLB_PAGE_SIZE - (unsigned)(va & (TLB_PAGE_SIZE - 1));
+    const bool misaligned = va & ((1u << esize) - 1);
+
+    *first = MIN(len, room);
+    if (misaligned && must_align(c, 0)) {
+        mem_set_abort(c, va, write, FSC_ALIGNMENT);
+        return false;
+    }
+    for (unsigned part = 0; part < (*first < len ? 2u : 1u); part++) {
+        const gva_t at = part ? va + *first : va;
+        if (!tlb_translate(c, at, write ? WALK_WRITE : WALK_READ, 0, &view[part]))
+            return false;
+        if (misaligned && (view[part].device || !view[part].host)) {
+            mem_set_abort(c, at, write, FSC_ALIGNMENT);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Aligned elements where there is no RAM; those of 16 bytes as two accesses. */
+static bool device_elements(struct cpu *c, gva_t va, gpa_t pa, unsigned len, unsigned esize,
+                            bool write, uint8_t *data)
+{
+    const unsigned size = MIN(1u << esize, 8u);
+
+    for (unsigned at = 0; at < len; at += size) {
+        uint64_t v = 0;
+        memcpy(&v, data + at, write ? size : 0);
+        if (!c->ops->mmio(c->opaque, pa + at, size, write, &v)) {
+            mem_set_abort(c, va + at, write, FSC_EXTERNAL);
+            return false;
+        }
+        memcpy(data + at, &v, write ? 0 : size);
+    }
+    return true;
+}
+
+bool mem_load_elements(struct cpu *c, gva_t va, unsigned len, unsigned esize, void *out)
+{
+    struct tlb_view v[2];
+    unsigned first;
+
+    if (!translate_elements(c, va, len, esize, false, v, &first))
+        return false;
+    for (unsigned part = 0; part < (first < len ? 2u : 1u); part++) {
+        const unsigned at = part ? first : 0, n = part ? len - first : first;
+        uint8_t *to = (uint8_t *)out + at;
+        if (v[part].host)
+            memcpy(to, v[part].host, n);
+        else if (!device_elements(c, va + at, v[part].pa, n, esize, false, to))
+            return false;
+    }
+    return true;
+}
+
+bool mem_store_elements(struct cpu *c, gva_t va, unsigned len, unsigned esize, const void *in)
+{
+    struct tlb_view v[2];
+    unsigned first;
+    uint8_t data[64];
+
+    BUG_ON(len > sizeof(data));
+    if (!translate_elements(c, va, len, esize, true, v, &first))
+        return false;
+    memcpy(data, in, len);
+    for (unsigned part = 0; part < (first < len ? 2u : 1u); part++) {
+        const unsigned at = part ? first : 0, n = part ? len - first : first;
+        if (v[part].host)
+            memcpy(v[part].host, data + at, n);
+        else if (!device_elements(c, va + at, v[part].pa, n, esize, true, data + at))
+            return false;
+    }
+    return true;
+}
+
 bool mem_atomic_ptr(struct cpu *c, gva_t va, unsigned size, bool read, bool write, void **host, gpa_t *pa)
 {
     struct tlb_view v = {0};

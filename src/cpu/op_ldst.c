@@ -42,12 +42,6 @@ static inline uint64_t context(const struct cpu *c, unsigned how)
     return how & HOW_EL0 ? c->tlb_ctx_el0 : c->tlb_ctx;
 }
 
-/* SP as base and not a multiple of 16: sp_ok() has to decide. */
-static inline bool sp_suspect(unsigned n, uint64_t base)
-{
-    return n == REG_SP && (base & 15);
-}
-
 #define HOST_LOAD(TYPE, p, how)                                                                    \
     ((how)&HOW_ORDERED   ? __atomic_load_n((const TYPE *)(p), __ATOMIC_SEQ_CST)                    \
      : (how)&HOW_ACQUIRE ? __atomic_load_n((const TYPE *)(p), __ATOMIC_ACQUIRE)                    \
@@ -186,16 +180,6 @@ MODE(ldst_pos, 0, xn + IMM, 0)
 MODE(ldst_unscaled, 0, xn + IMM, 0)
 MODE(ldst_immpost, HOW_WRITEBACK, xn, xn + IMM)
 MODE(ldst_immpre, HOW_WRITEBACK, xn + IMM, va)
-
-/* ExtendReg() of the four options that exist here: UXTW, LSL, SXTW, SXTX. option is a compile-time constant; the decoder lets no
- * other one through. */
-static inline uint64_t offset_reg(uint64_t m, unsigned option, unsigned amount)
-{
-    BUG_ON(!(option & 2));
-    if (!(option & 1))
-        m = option & 4 ? (uint64_t)(int64_t)(int32_t)m : (uint32_t)m;
-    return m << amount;
-}
 
 MODE(ldst_regoff, 0, xn + offset_reg(c->st.x[a->m], option, a->amount), 0)
 

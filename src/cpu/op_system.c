@@ -71,6 +71,7 @@ static const struct a64_insn *eret(struct cpu *c, const struct a64_insn *insn, g
     c->stuck.same = c->stuck.similar = 0;
     c->stuck.nested = false;
     mmu_context_changed(c);
+    cpu_fp_changed(c);
     c->leave = CPU_LEAVE_RESYNC;
     return NULL;
 }
@@ -258,7 +259,7 @@ static const struct a64_insn *refuse(struct cpu *c, const struct a64_insn *insn,
 {
     switch (verdict) {
     case SYSREG_TRAP: return cpu_raise(c, insn, EC_SYSREG, sysreg_iss(enc, rt, read));
-    case SYSREG_TRAP_FP: return cpu_raise(c, insn, EC_FP_ACCESS, 1u << 24 | 0xeu << 20);
+    case SYSREG_TRAP_FP: return cpu_fp_trap(c, insn);
     default: return cpu_undefined(c, insn);
     }
 }
@@ -331,28 +332,7 @@ OP(MSR_SR_systemmove)
         tlb_flush_all(c);
     if (d->effects & (EFFECT_MMU | EFFECT_TLB))
         mmu_context_changed(c);
+    if (d->effects & EFFECT_FP)
+        cpu_fp_changed(c);
     return cpu_leave_after(c, insn, CPU_LEAVE_RESYNC);
-}
-
-/* --- SIMD and floating point ---------------------------------------------------------------------------------------- */
-
-/* CheckFPAdvSIMDEnabled64(): CPACR_EL1.FPEN, which is RES0 while there is no FP, as ID_AA64PFR0_EL1 says. */
-static const struct a64_insn *simd_fp(struct cpu *c, const struct a64_insn *insn)
-{
-    const struct sysreg_desc *d = sysreg_of_id(SR_FPCR);
-    const enum sysreg_verdict verdict = sysreg_check(&c->st, d, false);
-
-    return refuse(c, insn, verdict, 0, 0, false);
-}
-
-OP(SIMD_FP_dataproc)
-{
-    (void)a;
-    return simd_fp(c, insn);
-}
-
-OP(SIMD_FP_ldst)
-{
-    (void)a;
-    return simd_fp(c, insn);
 }

@@ -174,6 +174,48 @@ static inline uint8_t operand_regoff(uint32_t S, uint32_t size)
     return (uint8_t)(S ? size : 0);
 }
 
+/* --- SIMD and floating point ---------------------------------------------------------------------------------------- */
+
+/* LDP and STP. */
+static inline int16_t operand_simm7_v(uint32_t opc, uint32_t imm7)
+{
+    return (int16_t)(sext(imm7, 7) * (4 << opc));
+}
+
+/* The access has 1 << size bytes, or 16. */
+static inline uint16_t operand_uimm12_v(uint32_t size, uint32_t q, uint32_t imm12)
+{
+    return (uint16_t)(imm12 << (size + 4 * q));
+}
+
+static inline uint8_t operand_regoff_v(uint32_t S, uint32_t size, uint32_t q)
+{
+    return (uint8_t)(S ? size + 4 * q : 0);
+}
+
+/* A lane of LD1 (single structure) and the like: log2 of its bytes, and its number. */
+static inline uint8_t operand_lane_size(uint32_t scale, uint32_t size)
+{
+    return (uint8_t)(scale == 2 && (size & 1) ? 3 : scale);
+}
+
+static inline uint8_t operand_lane_index(uint32_t scale, uint32_t Q, uint32_t S, uint32_t size)
+{
+    return (uint8_t)((Q << 3 | S << 2 | size) >> operand_lane_size(scale, size));
+}
+
+/* HighestSetBit() of immh: log2 of the bytes of an element. immh is not 0. */
+static inline uint8_t operand_highest(uint32_t immh)
+{
+    return (uint8_t)(31 - __builtin_clz(immh | 1));
+}
+
+/* LowestSetBit() of imm5, likewise. */
+static inline uint8_t operand_lowest(uint32_t imm5)
+{
+    return (uint8_t)__builtin_ctz(imm5 | 0x20);
+}
+
 /* --- System --------------------------------------------------------------------------------------------------------- */
 
 static inline uint8_t operand_pstate_field(uint32_t op1, uint32_t op2)

@@ -68,6 +68,7 @@ void cpu_state_changed(struct cpu *c)
 {
     tlb_flush_all(c);
     mmu_context_changed(c);
+    cpu_fp_changed(c);
 }
 
 uint64_t cpu_counter(const struct cpu *c)
@@ -199,6 +200,12 @@ const struct a64_insn *cpu_undefined(struct cpu *c, const struct a64_insn *insn)
     return cpu_raise(c, insn, EC_UNKNOWN, 0);
 }
 
+/* CV is 1, COND 0b1110: as the manual has it for A64 instructions. */
+const struct a64_insn *cpu_fp_trap(struct cpu *c, const struct a64_insn *insn)
+{
+    return cpu_raise(c, insn, EC_FP_ACCESS, 1u << 24 | 0xeu << 20);
+}
+
 const struct a64_insn *cpu_mem_fault(struct cpu *c, const struct a64_insn *insn)
 {
     c->exc.ret = c->st.pc = cpu_pc(c, insn);
@@ -271,6 +278,7 @@ static bool take_exception(struct cpu *c)
     c->nr_exceptions++;
     exception_take(&c->st, &c->exc, 1);
     mmu_context_changed(c);
+    cpu_fp_changed(c);
     return false;
 }
 

@@ -79,23 +79,13 @@ static bool reaches_stack(const struct evidence *v)
 
 static bool hint_fp(const struct evidence *v)
 {
-    const bool is_fp = v->have_word && v->row != A64_ROW_NONE && a64_rows[v->row].kind == A64_KIND_FP;
-
-    if (v->ec != EC_FP_ACCESS && !(v->ec == EC_UNKNOWN && is_fp))
+    if (v->ec != EC_FP_ACCESS)
         return false;
-    if (FEATURE_FP)
-        say(v,
-            "An FP or SIMD instruction at 0x%" PRIx64
-            " while CPACR_EL1.FPEN is %u. Set bits 21:20 of CPACR_EL1 to 0b11, "
-            "then ISB, before the first one; compilers use SIMD registers to copy memory and in variadic functions.",
-            v->e->elr, (unsigned)bits(SYS(v->in->st, CPACR_EL1), 21, 20));
-    else
-        say(v,
-            "An FP or SIMD instruction at 0x%" PRIx64
-            ". CPACR_EL1.FPEN is 0 and stays so, as this CPU has no FP and SIMD "
-            "(ID_AA64PFR0_EL1.FP and AdvSIMD are 0b1111). Compile the guest with -mgeneral-regs-only: compilers use SIMD "
-            "registers to copy memory and in variadic functions.",
-            v->e->elr);
+    say(v,
+        "An FP or SIMD instruction at 0x%" PRIx64
+        " while CPACR_EL1.FPEN is %u. Set bits 21:20 of CPACR_EL1 to 0b11, "
+        "then ISB, before the first one; compilers use SIMD registers to copy memory and in variadic functions.",
+        v->e->elr, (unsigned)bits(SYS(v->in->st, CPACR_EL1), 21, 20));
     return true;
 }
 

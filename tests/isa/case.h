@@ -33,7 +33,7 @@ static inline uint8_t isa_background(uint64_t va)
 
 #define ISA_WINDOW 256u
 #define ISA_MAX_WORDS 36u
-#define ISA_MAGIC UINT64_C(0x3461736965626976) /* "vibeisa4" */
+#define ISA_MAGIC UINT64_C(0x3561736965626976) /* "vibeisa5" */
 
 struct isa_header {
     uint64_t magic;
@@ -73,6 +73,8 @@ struct isa_case {
     uint64_t ignore_mask; /* bits of x[ignore_reg] that are IMPLEMENTATION DEFINED; ignore_reg 31: none */
     uint32_t ignore_reg;
     uint32_t nzcv;
+    uint32_t fpcr, fpsr;
+    uint64_t v[64]; /* V0 to V31, the lower half first */
     uint8_t data[ISA_WINDOW];
     uint32_t code[ISA_MAX_WORDS];
 };
@@ -84,7 +86,10 @@ struct isa_result {
     uint64_t tpidr;
     uint64_t far; /* SIGSEGV, SIGBUS: si_addr */
     uint32_t nzcv;
+    uint32_t fpcr, fpsr;
     uint32_t sig; /* Linux's number: SIGTRAP after the last instruction */
+    uint32_t pad;
+    uint64_t v[64];
     uint8_t data[ISA_WINDOW];
 };
 

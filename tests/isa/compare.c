@@ -13,6 +13,8 @@
 #include "cpu/cpu.h"
 #include "mem/ram.h"
 
+#include "gen/a64_rows.h"
+
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -180,6 +182,7 @@ static void machine_create(void)
     set_sysreg("SCTLR_EL1", 0x30d00980u | 1u << 0 | 1u << 2 | 1u << 3 | 1u << 4 | 1u << 12 |
                                 1u << 13 | 1u << 14 | 1u << 15 | 1u << 16 | 1u << 18 | 1u << 23 |
                                 1u << 26 | 1u << 27 | 1u << 30 | 1u << 31);
+    set_sysreg("CPACR_EL1", 3u << 20);
     for (unsigned i = 0; i < ARRAY_LEN(keys); i++)
         set_sysreg(keys[i], (i + 1) * UINT64_C(0x9e3779b97f4a7c15));
     cpu_state_changed(cpu);
@@ -273,6 +276,9 @@ static void run_case(const struct isa_case *c, struct isa_result *r, uint64_t *e
     memcpy(s->x, c->x, sizeof(c->x));
     s->sp_el[0] = c->sp;
     SYS(s, TPIDR_EL0) = c->tpidr;
+    memcpy(s->v, c->v, sizeof(c->v));
+    s->fpcr = c->fpcr;
+    s->fpsr = c->fpsr;
     s->spsr_el[1] = c->nzcv;
     s->elr_el[1] = c->pc;
     s->pc = VA_ERET;
@@ -308,6 +314,9 @@ static void run_case(const struct isa_case *c, struct isa_result *r, uint64_t *e
     r->pc = s->elr_el[1];
     r->nzcv = (uint32_t)s->spsr_el[1] & 0xf0000000u;
     r->tpidr = SYS(s, TPIDR_EL0);
+    memcpy(r->v, s->v, sizeof(r->v));
+    r->fpcr = s->fpcr;
+    r->fpsr = s->fpsr;
     window_report(c, r->data);
 }
 
@@ -383,6 +392,9 @@ static void expect_unchanged(const struct isa_case *c, unsigned sig, struct isa_
     want->pc = c->pc;
     want->nzcv = c->nzcv;
     want->tpidr = c->tpidr;
+    memcpy(want->v, c->v, sizeof(want->v));
+    want->fpcr = c->fpcr;
+    want->fpsr = c->fpsr;
     want->sig = sig;
     want->far = 0;
     initial_data(c, want->data);
@@ -392,9 +404,11 @@ static bool same(const struct isa_case *c, const struct isa_result *want,
                  const struct isa_result *got, unsigned *by_chance)
 {
     bool ok = want->sig == got->sig && want->pc == got->pc && want->sp == got->sp &&
-              want->nzcv == got->nzcv && want->tpidr == got->tpidr;
+              want->nzcv == got->nzcv && want->tpidr == got->tpidr && want->fpcr == got->fpcr &&
+              want->fpsr == got->fpsr;
     for (unsigned n = 0; n < 31 && ok; n++)
         ok = same_reg(c, n, want, got, by_chance);
+    ok = ok && memcmp(want->v, got->v, sizeof(got->v)) == 0;
     ok = ok && memcmp(want->data, got->data, ISA_WINDOW) == 0;
     /* Linux takes the tag off the address. */
     if (ok && (got->sig == SIGSEGV || got->sig == SIGBUS) && !(c->flags & CASE_SP_ALIGN))
@@ -480,12 +494,32 @@ static void print_value(const char *name, uint64_t in, uint64_t want, uint64_t g
             got, differs ? "  <--" : "");
 }
 
+static void print_vectors(const struct isa_case *c, const struct isa_result *want,
+                          const struct isa_result *got, uint32_t used)
+{
+    char name[16];
+
+    for (unsigned i = 0; i < ARRAY_LEN(c->v); i++) {
+        const unsigned n = i / 2;
+        const bool changes = memcmp(&want->v[2 * n], &c->v[2 * n], 16) != 0,
+                   differs = memcmp(&want->v[2 * n], &got->v[2 * n], 16) != 0;
+        if (!changes && !differs && !(used >> n & 1))
+            continue;
+        snprintf(name, sizeof(name), "v%u.d[%u]", n, i & 1);
+        print_value(name, c->v[i], want->v[i], got->v[i], want->v[i] != got->v[i]);
+    }
+    if (want->fpcr != got->fpcr || c->fpcr)
+        print_value("fpcr", c->fpcr, want->fpcr, got->fpcr, want->fpcr != got->fpcr);
+    if (want->fpsr != got->fpsr || c->fpsr)
+        print_value("fpsr", c->fpsr, want->fpsr, got->fpsr, want->fpsr != got->fpsr);
+}
+
 static void print_case(const struct isa_case *c, const struct isa_result *want,
                        const struct isa_result *got, uint64_t esr, const char *also)
 {
     const struct isa_group *g = &groups[c->group];
     uint8_t initial[ISA_WINDOW];
-    uint32_t used = 0;
+    uint32_t used = 0, used_v = 0;
     char name[16];
     unsigned chance = 0;
 
@@ -497,6 +531,9 @@ static void print_case(const struct isa_case *c, const struct isa_result *want,
         a64_disassemble(w, c->pc + 4 * i, text, sizeof(text));
         fprintf(stderr, "    %" PRIx64 ": %08x  %s\n", c->pc + 4 * i, w, text);
         used |= 1u << (w & 31) | 1u << (w >> 5 & 31) | 1u << (w >> 16 & 31) | 1u << (w >> 10 & 31);
+        const unsigned row = a64_find_row(w);
+        if (row != A64_ROW_NONE && a64_rows[row].simd_fp)
+            used_v |= 1u << (w & 31) | 1u << (w >> 5 & 31) | 1u << (w >> 16 & 31) | 1u << (w >> 10 & 31);
     }
     fprintf(stderr, "    %-12s %-16s  %-16s  %-16s\n", "", "before", "expected", "here");
     fprintf(stderr, "    ends         %-16s  %s, here %s (ESR_EL1 %08" PRIx64 ")%s\n", "",
@@ -513,6 +550,7 @@ static void print_case(const struct isa_case *c, const struct isa_result *want,
     print_value("sp", c->sp, want->sp, got->sp, want->sp != got->sp);
     if (want->tpidr != got->tpidr)
         print_value("tpidr", c->tpidr, want->tpidr, got->tpidr, true);
+    print_vectors(c, want, got, used_v);
     if (got->sig == SIGSEGV || got->sig == SIGBUS)
         print_value("far", 0, want->far, got->far, ((want->far ^ got->far) << 8) != 0);
     initial_data(c, initial);
@@ -597,6 +635,9 @@ static void compare_case(unsigned i, struct group_count *n)
      * never has. */
     if ((c->flags & CASE_STORES) && want.sig != SIGTRAP)
         initial_data(c, want.data);
+    /* Nor has a load written some of its registers. */
+    if ((c->flags & (CASE_READS | CASE_WRITES)) && want.sig != SIGTRAP)
+        memcpy(want.v, c->v, sizeof(want.v));
     if ((c->flags & CASE_ZVA) && want.sig == SIGSEGV)
         want.far = c->x[c->code[0] & 31];
     ok = same(c, &want, &got, &n->by_chance) && ok;

@@ -15,7 +15,7 @@ import struct
 import sys
 
 import isaspec
-from isablock import Block
+from isablock import BLOCK_KINDS, Block
 from isacase import CASE, MAGIC, Slots, group_rng
 from isagen import case_dc_zva, case_unallocated, case_violated, make
 
@@ -64,9 +64,8 @@ class Exclusions:
 
 
 def variants(row):
-    ranges = [range(1 << row.fields[f][1]) for f in row.split]
-    for values in itertools.product(*ranges):
-        yield dict(zip(row.split, values))
+    for values in itertools.product(*[range(count) for _, count in row.split]):
+        yield dict(zip((name for name, _ in row.split), values))
 
 
 class Generator:
@@ -91,7 +90,7 @@ class Generator:
         if not only or "UNALLOCATED" in only:
             yield "UNALLOCATED", "", 50 * self.cases, lambda r, pc: case_unallocated(r, spec, ex.word)
         if not only or "BLOCK" in only:
-            rows = [(row, v) for row in spec.rows for v in variants(row) if row.name not in ex.rows and row.kind in ("alu", "load", "store", "atomic")]
+            rows = [(row, v) for row in spec.rows for v in variants(row) if row.name not in ex.rows and row.kind in BLOCK_KINDS]
             yield "BLOCK", "", 20 * self.cases, lambda r, pc: Block(r, spec, rows).make()
 
     def group(self, row, variant, count, one):

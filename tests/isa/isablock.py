@@ -7,6 +7,7 @@ small indices, and nothing else writes these."""
 from isacase import M64, MIDDLE, WINDOW, Case, sext, value
 from isagen import access_len, fields, must_align
 
+BLOCK_KINDS = ("alu", "simd", "fp", "load", "store", "atomic")
 BASES = (20, 21, 22, 31)
 INDICES = (24, 25)
 RESERVED = BASES + INDICES
@@ -16,7 +17,7 @@ LOW, HIGH = MIDDLE + 16, MIDDLE + WINDOW - 32
 class Block:
     def __init__(self, r, spec, rows):
         self.r, self.spec = r, spec
-        self.alu = [x for x in rows if x[0].kind == "alu"]
+        self.alu = [x for x in rows if x[0].kind in ("alu", "simd", "fp")]
         self.mem = [x for x in rows if x[0].kind in ("load", "store", "atomic")]
         self.case = Case(r)
         self.words = self.case.words
@@ -110,25 +111,31 @@ class Block:
         length = access_len(row, f)
         base = self.base[n]
         indexed = row.name.endswith(("_post", "immpost", "_pre", "immpre"))
-        post = row.name.endswith(("post"))
+        post = row.name.endswith("post")
+        structure = "asisdls" in row.name and "Rm" in f
+        if structure:
+            indexed = post = True
+            f["Rm"] = 31
         if indexed and (not writeback or n in (20, 31)):
             return False
-        if "Rm" in f:
+        if structure:
+            off = length
+        elif "Rm" in f:
             m = f["Rm"] = r.choice(INDICES + (31,))
             index = 0 if m == 31 else c.x[m]
             if f["option"] == 2:
                 return False
-            off = sext(index, 64) << (f["size"] if f["S"] else 0)
+            off = sext(index, 64) << (f["size"] + 4 * f.get("q", 0) if f["S"] else 0)
         elif "imm" in row.operands:
             off = r.randrange(LOW, HIGH) - base
             if r.random() < 0.5:
-                off &= ~(length - 1)
-            if not self.set_offset(row, f, off):
+                off &= -(length & -length)
+            if not self.set_offset(row, f, off, length):
                 return False
         else:
             off = 0
         va = base if post else base + off
-        if not (LOW <= va <= HIGH and LOW <= base + off <= HIGH) or (must_align(row) and va % length):
+        if not (LOW <= va <= MIDDLE + WINDOW - length and LOW <= base + off <= HIGH) or (must_align(row) and va % length):
             return False
         if row.unpredictable(f) or not row.legal(f) or any(x in RESERVED for x in self.written(row, f)):
             return False
@@ -137,13 +144,14 @@ class Block:
             self.base[n] = base + off
         return True
 
-    def set_offset(self, row, f, off):
+    def set_offset(self, row, f, off, length):
         kind, args = row.operands["imm"]
-        shift = {"simm9": 0, "simm7": 2 + f.get("sf", 0), "simm7_w": 2, "uimm12": f.get("size", 3)}.get(kind)
+        shift = {"simm9": 0, "simm7": 2 + f.get("sf", 0), "simm7_w": 2, "simm7_v": 2 + f.get("opc", 0), "uimm12": f.get("size", 3),
+                 "uimm12_v": length.bit_length() - 1}.get(kind)
         if shift is None or off & ((1 << shift) - 1):
             return False
-        imm, bits = off >> shift, {"simm9": 9, "uimm12": 13}.get(kind, 7)
-        if not -(1 << (bits - 1)) <= imm < 1 << (bits - 1) or (kind == "uimm12" and imm < 0):
+        imm, bits = off >> shift, {"simm9": 9, "uimm12": 13, "uimm12_v": 13}.get(kind, 7)
+        if not -(1 << (bits - 1)) <= imm < 1 << (bits - 1) or (kind.startswith("uimm12") and imm < 0):
             return False
         f[args[-1]] = imm & ((1 << row.fields[args[-1]][1]) - 1)
         return True

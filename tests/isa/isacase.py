@@ -9,7 +9,7 @@ CODE_LEN = 0x80000
 STOP = 0xD4200020
 WINDOW = 256
 MAX_WORDS = 36
-MAGIC = 0x3461736965626976
+MAGIC = 0x3561736965626976
 M64 = (1 << 64) - 1
 
 NEW_BATCH, UNDEFINED, SP_ALIGN, MEM_ALIGN, AUT, ZVA, READS, WRITES, STORES = 1, 2, 4, 8, 16, 32, 64, 128, 256
@@ -26,7 +26,7 @@ EDGES = [
     0x0123456789ABCDEF, 0x00FF00FF00FF00FF, 0x7F807F8080808080,
 ]
 
-CASE = struct.Struct("<4IQ31Q4QII256s%dI" % MAX_WORDS)
+CASE = struct.Struct("<4IQ31Q4Q4I64Q256s%dI" % MAX_WORDS)
 
 
 def value(r):
@@ -43,6 +43,19 @@ def value(r):
     return r.getrandbits(64)
 
 
+# FPCR: AHP DN FZ RMode FZ16. FPSR: QC IDC IXC UFC OFC DZC IOC.
+FPCR_BITS, FPSR_BITS = 0x07C80000, 0x0800009F
+
+
+def fpcr(r):
+    """Half of the cases run with FPCR as programs have it."""
+    return 0 if r.random() < 0.5 else r.getrandbits(32) & FPCR_BITS
+
+
+def fpsr(r):
+    return r.choice((0, 0, FPSR_BITS, r.getrandbits(32) & FPSR_BITS))
+
+
 def sext(v, bits):
     v &= (1 << bits) - 1
     return v - (1 << bits) if v >> (bits - 1) else v
@@ -55,6 +68,8 @@ class Case:
         bits = r.getrandbits(64 * 32)
         self.x = list(struct.unpack("<32Q", bits.to_bytes(256, "little")))
         self.x[31] &= ~15
+        self.v = list(struct.unpack("<64Q", r.randbytes(512)))  # V0 to V31, the lower half first
+        self.fpcr, self.fpsr = fpcr(r), fpsr(r)
         self.tpidr = r.getrandbits(64)
         self.nzcv = r.getrandbits(4) << 28
         self.window = MIDDLE
@@ -68,7 +83,7 @@ class Case:
         code = self.words + [STOP] * (MAX_WORDS - len(self.words))
         return CASE.pack(
             group, index, self.flags, len(self.words), self.pc, *self.x, self.tpidr, self.window,
-            self.ignore_mask, self.ignore_reg, self.nzcv, bytes(self.data), *code)
+            self.ignore_mask, self.ignore_reg, self.nzcv, self.fpcr, self.fpsr, *self.v, bytes(self.data), *code)
 
     def load(self, va, length):
         """What memory holds at va; 0 outside the window."""

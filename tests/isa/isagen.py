@@ -1,5 +1,7 @@
 """Makes the cases of one row of a64.isa: fields, and registers and memory to fit."""
 
+import a64spec
+import isavec
 from isacase import (AFTER_NONE, AUT, BEFORE_NONE, BEFORE_RO, CODE, CODE_LEN, DATA, M64, MEM_ALIGN, MIDDLE, READS, SP_ALIGN,
                      STORES, UNDEFINED, WINDOW, WRITES, ZVA, Case, group_rng, sext, value)
 
@@ -49,7 +51,9 @@ def try_fields(r, spec, row, variant, legal, tries):
         for name, (_, width) in row.fields.items():
             if name not in f:
                 f[name] = immediate(r, width)
-        f.update(variant)
+        f.update((k, variant[k]) for k in row.split_fields)
+        if not row.has_variant(f, variant):
+            continue
         if row.kind == "atomic" and row.name.startswith("CASP") and legal:
             f["Rs"] &= ~1
             f["Rt"] &= ~1
@@ -73,6 +77,8 @@ def word_of(r, row, f):
 def access_len(row, f):
     """Bytes that a load or store touches."""
     n = row.name
+    if row.simd_fp:
+        return vector_len(row, f)
     if n.startswith(("STXP", "LDXP", "CASP")):
         return 8 << f["sf"]
     if n.startswith("LDPSW"):
@@ -88,6 +94,24 @@ def access_len(row, f):
     return 1 << f["size"]
 
 
+def structure_regs(name):
+    """Registers of LD1 to LD4, ST1 to ST4."""
+    return int(name[5]) if name[2:5] == "1_R" else int(name[2])
+
+
+def vector_len(row, f):
+    n = row.name
+    if n.startswith(("STP", "LDP", "STNP", "LDNP")):
+        return 8 << f["opc"]
+    if n.startswith("LDR_V_loadlit"):
+        return 4 << f["opc"]
+    if "asisdlse" in n:
+        return structure_regs(n) * (8 << f["Q"])
+    if "asisdlso" in n:
+        return structure_regs(n) << (f["size"] if "scale" not in f else a64spec.SPECIAL_FUNCTIONS["lane_size"][0](f["scale"], f["size"]))
+    return 1 << f["size"] + 4 * f["q"]
+
+
 def must_align(row):
     return row.kind in ("atomic", "exclusive") or row.name.endswith(("ldstord", "LDAPR_memop", "ldapstl_unscaled"))
 
@@ -95,6 +119,10 @@ def must_align(row):
 def immediate_offset(row, f):
     if row.name.endswith("post") or "imm" not in row.operands:
         return 0
+    if row.operands["imm"][0] == "simm7_v":
+        return sext(f["imm7"], 7) << (2 + f["opc"])
+    if row.operands["imm"][0] == "uimm12_v":
+        return f["imm12"] * access_len(row, f)
     kind, _ = row.operands["imm"]
     if kind == "simm9":
         return sext(f["imm9"], 9)
@@ -118,9 +146,9 @@ def target(r, length, align, faults=True):
         if q < 0.25:
             va = window + WINDOW // 2 - r.randrange(0, length + 1)  # at and across the page boundary
         else:
-            va = window + r.randrange(16, WINDOW - 16)
+            va = window + r.randrange(16, WINDOW - max(16, length))
             if q < 0.7:
-                va &= -length
+                va &= -(length & -length)
     elif p < 0.78:
         window = BEFORE_NONE
         va = window + WINDOW - length + r.choice((-16, -length, -1, 0, 0, 1, length - 1, length, length + 1, 24))
@@ -131,7 +159,7 @@ def target(r, length, align, faults=True):
         window = AFTER_NONE
         va = window + r.choice((-32, -length - 1, -length, -length + 1, -1, 0, 0, 1, length))
     if align and r.random() < 0.85:
-        va &= -length
+        va &= -(length & -length)
     return window, va
 
 
@@ -172,18 +200,18 @@ def memory(r, c, row, f, faults=True):
     align = must_align(row)
     n = f["Rn"]
     for name in ("Rt", "Rt2", "Rs"):
-        if name in f and f[name] != 31:
+        if name in f and f[name] != 31 and not row.simd_fp:
             c.x[f[name]] = value(r)
     c.window, va = target(r, length, align, faults)
     tag = r.getrandbits(8) << 56 if r.random() < 0.05 else 0
-    if "Rm" in f:
-        base = register_offset(r, c, f, f.get("size", 3), va | tag)
+    if "option" in f:
+        base = register_offset(r, c, f, f.get("size", 3) + 4 * f.get("q", 0), va | tag)
         if base is None:
             return None
     else:
         base = (va | tag) - immediate_offset(row, f) & M64
     if n == 31:
-        if "Rm" in f and f["Rm"] != 31 and base & 15 and align:
+        if "option" in f and f["Rm"] != 31 and base & 15 and align:
             return None
         down = base & 15
         if down and r.random() < 0.9:
@@ -590,6 +618,7 @@ def case_dc_zva(r, row):
         va = BEFORE_NONE + r.randrange(2 * WINDOW)
     c.x[t] = va
     c.flags |= ZVA | WRITES | STORES
+    c.fpcr &= ~(1 << 19)  # FZ16: that model has no FEAT_FP16
     c.words = [row.encode({"op1": 3, "CRn": 7, "CRm": 4, "op2": 1, "Rt": t})]
     return c
 
@@ -674,6 +703,9 @@ def make(r, spec, row, variant, pc, excluded_sysreg):
         return pac(r, spec, row, variant, pc)
     if row.kind == "pac":
         return case_pac(r, spec, row, variant, pc)
+    if row.kind in ("simd", "fp"):
+        f = fields(r, spec, row, variant)
+        return f and isavec.case_simd(r, row, f)
     if row.kind == "trap":
         return case_trap(r, spec, row, variant)
     if n in ("MSR_SR_systemmove", "MRS_RS_systemmove"):

@@ -18,7 +18,9 @@ class Row:
         self.name, self.heading, self.kind, self.over = row.name, row.heading, row.kind, row.over
         self.features = row.features
         self.fields = {f.name: (f.lo, f.width) for f in row.field.values()}  # most significant first
-        self.split = [f.name for f in row.special]  # fields marked with !
+        self.split = [(x.name, x.count) for x in row.special]  # what is marked with !
+        self.split_fields = [x.name for x in row.special if x.name in self.fields]
+        self.simd_fp = row.simd_fp
         self.mask, self.value = row.mask, row.value
         self.ignored = ~row.mask & 0xFFFFFFFF
         for lsb, width in self.fields.values():
@@ -40,7 +42,14 @@ class Row:
 
     def encodings(self):
         """The names of the variants of which allocated encodings exist."""
-        return [self.variant_name(dict(zip(self.split, values))) for values in self._row.special_values()]
+        return [self.variant_name(dict(zip((n for n, _ in self.split), values))) for values in self._row.special_values()]
+
+    def special_value(self, name, f):
+        return next(self._row.special_value(x, f) for x in self._row.special if x.name == name)
+
+    def has_variant(self, f, variant):
+        """The fields give every special operand the value that the variant wants."""
+        return all(self._row.special_value(x, f) == variant[x.name] for x in self._row.special)
 
     def legal(self, f):
         return bool(eval(self._where, PREDICATES, f))

@@ -4,7 +4,7 @@
  *
  * A case's state goes in through a signal frame and comes out through the next one: every case ends in a signal, at the
  * BRK behind its instructions or at the fault that it takes. Single-threaded. Uses no TLS in the handler, since the cases
- * change TPIDR_EL0. */
+ * change TPIDR_EL0, and no floating point, since they change FPCR. */
 #include "case.h"
 
 #include <errno.h>
@@ -24,6 +24,8 @@ static unsigned nr_cases, next_case;
 static int started;
 static struct {
     uint64_t regs[31], sp, pc, pstate, tpidr;
+    uint32_t fpcr, fpsr;
+    uint64_t v[64];
 } host; /* main()'s own state */
 
 static uint8_t background[ISA_DATA_LEN];
@@ -71,9 +73,23 @@ static void write_tpidr(uint64_t v)
     __asm__ volatile("msr tpidr_el0, %0" : : "r"(v));
 }
 
+/* Where the frame keeps the SIMD&FP registers. */
+static struct fpsimd_context *fpsimd(mcontext_t *m)
+{
+    for (unsigned char *p = m->__reserved;;) {
+        struct _aarch64_ctx *head = (struct _aarch64_ctx *)p;
+        if (head->magic == FPSIMD_MAGIC)
+            return (struct fpsimd_context *)p;
+        if (!head->magic || !head->size)
+            _exit(4);
+        p += head->size;
+    }
+}
+
 static void handler(int sig, siginfo_t *info, void *context)
 {
     mcontext_t *m = &((ucontext_t *)context)->uc_mcontext;
+    struct fpsimd_context *f = fpsimd(m);
     uint64_t tpidr = read_tpidr();
 
     if (!started) {
@@ -83,6 +99,9 @@ static void handler(int sig, siginfo_t *info, void *context)
         host.pc = m->pc + 4;
         host.pstate = m->pstate;
         host.tpidr = tpidr;
+        host.fpcr = f->fpcr;
+        host.fpsr = f->fpsr;
+        memcpy(host.v, f->vregs, sizeof(host.v));
     } else {
         const struct isa_case *c = &cases[next_case];
         struct isa_result *r = &results[next_case++];
@@ -92,6 +111,9 @@ static void handler(int sig, siginfo_t *info, void *context)
         r->pc = m->pc;
         r->nzcv = (uint32_t)m->pstate & 0xf0000000u;
         r->tpidr = tpidr;
+        r->fpcr = f->fpcr;
+        r->fpsr = f->fpsr;
+        memcpy(r->v, f->vregs, sizeof(r->v));
         r->sig = (uint32_t)sig;
         r->far = sig == SIGSEGV || sig == SIGBUS ? (uint64_t)info->si_addr : 0;
         memcpy(r->data, c->data, ISA_WINDOW);
@@ -102,6 +124,9 @@ static void handler(int sig, siginfo_t *info, void *context)
         m->sp = host.sp;
         m->pc = host.pc;
         m->pstate = host.pstate;
+        f->fpcr = host.fpcr;
+        f->fpsr = host.fpsr;
+        memcpy(f->vregs, host.v, sizeof(host.v));
         write_tpidr(host.tpidr);
         return;
     }
@@ -113,6 +138,9 @@ static void handler(int sig, siginfo_t *info, void *context)
     m->sp = c->sp;
     m->pc = c->pc;
     m->pstate = c->nzcv;
+    f->fpcr = c->fpcr;
+    f->fpsr = c->fpsr;
+    memcpy(f->vregs, c->v, sizeof(c->v));
     write_tpidr(c->tpidr);
 }
 

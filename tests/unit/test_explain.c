@@ -183,9 +183,9 @@ static void test_fp(void **state)
     (void)state;
     put32(CODE, 0x9e670000); /* fmov d0, x0 */
     raise(EC_FP_ACCESS, 0x1fe0000 & 0x1ffffff);
-    expect_one("CPACR_EL1.FPEN is 0");
-    raise(EC_UNKNOWN, 0);
-    expect_one("An FP or SIMD instruction at 0x10000");
+    expect_one("An FP or SIMD instruction at 0x10000 while CPACR_EL1.FPEN is 0. Set bits 21:20");
+    SYS(&st, CPACR_EL1) = CPACR_EL1_FPEN & -CPACR_EL1_FPEN;
+    expect_one("while CPACR_EL1.FPEN is 1.");
 }
 
 static void test_cause_before_consequence(void **state)

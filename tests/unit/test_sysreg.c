@@ -215,10 +215,8 @@ static void access_by_level(void **state)
         {"ICC_IAR1_EL1", EL1, SYSREG_OK, SYSREG_UNDEFINED},
         {"OSLAR_EL1", EL1, SYSREG_UNDEFINED, SYSREG_OK},
         {"MDCCSR_EL0", EL0, SYSREG_OK, SYSREG_UNDEFINED},
-#if !FEATURE_FP
-        {"FPCR", EL0, SYSREG_TRAP_FP, SYSREG_TRAP_FP},
+        {"FPCR", EL0, SYSREG_TRAP_FP, SYSREG_TRAP_FP}, /* FPEN is 0 */
         {"FPSR", EL1, SYSREG_TRAP_FP, SYSREG_TRAP_FP},
-#endif
     };
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         check(cases[i].name, cases[i].psr, false, cases[i].read);
