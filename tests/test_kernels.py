@@ -1,5 +1,6 @@
 """The test kernels on vibevmm: the seeds by their memory, the others by what they print and how they end."""
 import os
+import shutil
 import struct
 import subprocess
 import tempfile
@@ -10,14 +11,19 @@ import vibe
 KERNELS = os.path.join(vibe.ROOT, "tests", "kernels")
 
 
-def listed():
-    """The rows of kernels.list: name, cpus, options, input, expected lines."""
+def rows():
+    """The rows of kernels.list, field by field."""
     with open(os.path.join(KERNELS, "kernels.list"), encoding="utf-8") as f:
         for line in f:
             if line.strip() and not line.startswith("#"):
-                name, cpus, _, _, options, stdin, expect = (c.strip() for c in line.rstrip("\n").split("|"))
-                decode = lambda s: s.encode().decode("unicode_escape")
-                yield name, cpus, options.split(), decode(stdin), [x for x in decode(expect).split("\n") if x]
+                yield [c.strip() for c in line.rstrip("\n").split("|")]
+
+
+def listed():
+    """Name, cpus, options, input, expected lines."""
+    for name, cpus, _, _, options, stdin, expect in rows():
+        decode = lambda s: s.encode().decode("unicode_escape")
+        yield name, cpus, options.split(), decode(stdin), [x for x in decode(expect).split("\n") if x]
 
 
 class Seeds(unittest.TestCase):
@@ -53,11 +59,11 @@ class Seeds(unittest.TestCase):
 
 
 class Kernels(unittest.TestCase):
-    def test_all(self):
+    def run_all(self, *where):
         for name, cpus, options, stdin, expect in listed():
-            with self.subTest(name):
+            with self.subTest(name, options=options):
                 p = subprocess.run(
-                    [vibe.PROGRAM, "--binary", os.path.join(KERNELS, name + ".raw"), "--entry", "0x10000", "--cpus", cpus,
+                    [vibe.PROGRAM, "--binary", os.path.join(KERNELS, name + ".raw"), *where, "--cpus", cpus,
                      "--timeout", "20", "--stats=none"] + options,
                     input=stdin.encode("latin-1"), capture_output=True, timeout=vibe.LIMIT_S, check=False)
                 lines = p.stdout.decode("latin-1").replace("\r", "").split("\n")
@@ -65,6 +71,22 @@ class Kernels(unittest.TestCase):
                 for line in expect:
                     self.assertIn(line, lines)
                 self.assertEqual(p.returncode, 0, p.stderr)
+                self.assertNotIn(b"SKIP", p.stdout)
+
+    def test_all(self):
+        self.run_all("--entry", "0x10000")
+
+    def test_with_ram_from_1_gib(self):
+        self.run_all("--entry", "0x40210000", "--machine", "virt")
+
+    @unittest.skipUnless(shutil.which("qemu-system-aarch64"), "no qemu-system-aarch64 (qemu-system-arm)")
+    def test_under_qemu(self):
+        """What passes there too proves the test."""
+        p = subprocess.run([os.path.join(KERNELS, "run_under_qemu.sh"), "all"], capture_output=True, timeout=10 * vibe.LIMIT_S,
+                           check=False, text=True)
+        self.assertEqual(p.returncode, 0, p.stdout + p.stderr)
+        wanted = sum(len(row[2].split()) for row in rows() if not row[2].startswith("no"))
+        self.assertEqual(p.stdout.count("PASS "), wanted, p.stdout)
 
 
 if __name__ == "__main__":

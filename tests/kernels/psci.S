@@ -1,7 +1,9 @@
-// PSCI by HVC: version, features, three more CPUs with contended counters, CPU_OFF, AFFINITY_INFO.
+// PSCI: version, features, three more CPUs with contended counters, CPU_OFF, AFFINITY_INFO,
+// CPU_SUSPEND; SMC as well as HVC.
 
     .include "lib/kernel.S"
     kernel  "psci"
+    .include "lib/gic.S"
     .arch_extension lse
 
     .equ    ROUNDS,     20000
@@ -10,8 +12,8 @@
     .equ    CONTEXTS,   SHARED+0xc0     // sum of the context ids that they were given
 
     psci    PSCI_VERSION
-    lsr     x1, x0, #16
-    check   x1, 1, "PSCI major version"
+    mov     x19, x0
+    check   x0, 0x10001, "PSCI_VERSION"
     mov64   x1, PSCI_CPU_ON64
     psci    PSCI_FEATURES
     check   x0, 0, "PSCI_FEATURES of CPU_ON"
@@ -25,6 +27,51 @@
     mov     x1, #-1
     sxtw    x0, w0
     check_reg x0, x1, "an unknown function"
+
+    // By SMC too, and what SMCCC discovery finds. (QEMU 7.2 has HVC alone, and no SMCCC_VERSION.)
+    unless_vibe Lno_smc
+    mov64   x0, PSCI_VERSION
+    smc     #0
+    check_reg x0, x19, "PSCI_VERSION by SMC"
+    mov64   x1, SMCCC_VERSION
+    psci    PSCI_FEATURES
+    check   x0, 0, "PSCI_FEATURES of SMCCC_VERSION"
+    mov     x1, #0x11
+    mov     x2, #0x22
+    mov     x3, #0x33
+    psci    SMCCC_VERSION
+    check   x0, 0x10001, "SMCCC_VERSION"
+    check   x1, 0x11, "x1 after a call"
+    check   x2, 0x22, "x2 after a call"
+    check   x3, 0x33, "x3 after a call"
+    mov64   x1, SMCCC_VERSION
+    psci    SMCCC_ARCH_FEATURES
+    check   x0, 0, "SMCCC_ARCH_FEATURES of SMCCC_VERSION"
+    psci    PSCI_MIGRATE_INFO_TYPE
+    check   x0, 2, "MIGRATE_INFO_TYPE: there is no Trusted OS"
+Lno_smc:
+
+    // CPU_SUSPEND to standby ends with the timer's interrupt, masked as it is.
+    bl      Lgic_init
+    mov     x0, #27
+    bl      Lgic_enable_ppi
+    mrs     x0, CNTFRQ_EL0
+    mov     x1, #200
+    udiv    x0, x0, x1                  // 5 ms
+    mrs     x20, CNTVCT_EL0
+    add     x20, x20, x0
+    msr     CNTV_CVAL_EL0, x20
+    mov     x0, #1
+    msr     CNTV_CTL_EL0, x0
+    isb
+    mov     x1, #0
+    psci    PSCI_CPU_SUSPEND64
+    check   x0, 0, "CPU_SUSPEND"
+    isb
+    mrs     x0, CNTVCT_EL0
+    check_reg x0, x20, "CPU_SUSPEND lasts until the timer", hs
+    msr     CNTV_CTL_EL0, xzr
+    isb
 
     // Arguments that no CPU has; and this one.
     mov     x1, #0x77

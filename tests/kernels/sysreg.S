@@ -178,12 +178,12 @@ Lno_wfe_trap:
     // Floating point, by CPACR_EL1.FPEN: for both levels 0, for EL0 alone 1. Also its registers.
     msr     CPACR_EL1, xzr
     isb
-    must_trap EC_FP, 0x1e00000, "FMOV", .inst 0x9e660000
-    must_trap EC_FP, 0x1e00000, "LDR of a Q register", .inst 0x3dc00000
+    must_trap EC_FP, 0x1e00000, "LDR of a Q register", ldr q0, [x0]
     must_trap EC_FP, 0x1e00000, "FPCR", mrs x0, FPCR
-    run_el0 Lfmov
-    check_exception EC_FP, 0x1e00000, "FMOV at EL0"
-    check_elr Lfmov, "FMOV at EL0"
+    run_el0 Lfp
+    check_exception EC_FP, 0x1e00000, "LDR of a Q register at EL0"
+    check_elr Lfp, "LDR of a Q register at EL0"
+    check_vector 0x400, "LDR of a Q register at EL0"
     mov64   x0, 0x300000
     msr     CPACR_EL1, x0
     isb
@@ -271,8 +271,8 @@ Lwfe:
 Lwfe_again:
     wfe
     svc     #0
-Lfmov:
-    .inst   0x9e660000                  // fmov x0, d0
+Lfp:
+    ldr     q0, [x0]
     svc     #0
 
 Lsecondary:

@@ -1,8 +1,12 @@
-// WFI sleeps until the timer and no longer; a pending interrupt that PSTATE masks ends it too. WFE, SEV and SEVL.
+// WFI sleeps until the timer and no longer; a pending interrupt that PSTATE masks ends it too. WFE, SEV and SEVL, and a
+// CPU that waits in WFE for another.
 
     .include "lib/kernel.S"
     kernel  "wfi"
     .include "lib/gic.S"
+
+    .equ    STATE,      SHARED          // u64: how far the two CPUs have come
+    .equ    WAKES,      SHARED+0x40
 
     bl      Lgic_init
     mov     x0, #27
@@ -46,4 +50,77 @@ Lsleep:
     wfe
     sev
     wfe
+
+    // Another CPU waits in WFE, for 20 ms, until a store and SEV; then for a store to what its exclusive monitor watches.
+    mov     x1, #1
+    adr     x2, Lsecondary
+    mov     x3, #0
+    psci    PSCI_CPU_ON64
+    check   x0, 0, "CPU_ON"
+    ram     x19, STATE
+    mov     x0, #1
+    bl      Lawait
+    mrs     x21, CNTVCT_EL0
+    add     x21, x21, x20
+Ldelay:
+    isb
+    mrs     x0, CNTVCT_EL0
+    cmp     x0, x21
+    b.lo    Ldelay
+    ldr     x0, [x19]
+    check   x0, 1, "what the other CPU waits for"
+    mov     x0, #2
+    stlr    x0, [x19]
+    dsb     ish
+    sev
+    mov     x0, #3
+    bl      Lawait
+    // It slept: 20 ms of waking for no reason more often than every 20 us is no sleep. (QEMU 7.2 does not sleep in WFE.)
+    unless_vibe Lnot_vibe
+    ram     x1, WAKES
+    ldr     x0, [x1]
+    check   x0, 1000, "ends of WFE in 20 ms", ls
+Lnot_vibe:
+    mov     x0, #4
+    stlr    x0, [x19]
+    mov     x0, #5
+    bl      Lawait
     pass
+
+// Until the word at x19 is x0. Changes x1.
+Lawait:
+    ldar    x1, [x19]
+    cmp     x1, x0
+    b.ne    Lawait
+    ret
+
+Lsecondary:
+    adr     x28, Lstart
+    sub     x28, x28, #IMAGE
+    ram     x19, STATE
+    ram     x20, WAKES
+    mov     x2, #0
+    sevl
+    wfe
+    mov     x0, #1
+    stlr    x0, [x19]
+Lsecondary_event:
+    wfe
+    add     x2, x2, #1
+    str     x2, [x20]
+    ldar    x0, [x19]
+    cmp     x0, #2
+    b.ne    Lsecondary_event
+    mov     x0, #3
+    stlr    x0, [x19]
+Lsecondary_monitor:
+    ldaxr   x0, [x19]
+    cmp     x0, #4
+    b.eq    Lsecondary_end
+    wfe
+    b       Lsecondary_monitor
+Lsecondary_end:
+    mov     x0, #5
+    stlr    x0, [x19]
+    psci    PSCI_CPU_OFF
+    b       .

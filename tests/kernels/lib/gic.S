@@ -1,4 +1,4 @@
-// GICv3 of the boot CPU: Group 1, no Security states (IHI 0069). Included after `kernel`. Changes x0-x3.
+// GICv3: Group 1, no Security states (IHI 0069). Included after `kernel`. Functions change x0-x3.
     .equ    GICD,       0x08000000
     .equ    GICD_CTLR,  0x0
     .equ    GICR,       0x080a0000
@@ -10,12 +10,15 @@
     .equ    GICR_IPRIORITYR, 0x400
     b       Lgic_end
 
-// Distributor on with affinity routing, redistributor awake, CPU interface open, all SGIs and PPIs Group 1 with priority 0xa0, disabled.
+// Distributor on with affinity routing; this CPU's redistributor awake, its CPU interface open, its SGIs and PPIs Group 1 with priority
+// 0xa0, disabled.
 Lgic_init:
     mov64   x1, GICD
     mov     w0, #0x12                   // ARE, EnableGrp1
     str     w0, [x1, #GICD_CTLR]
-    mov64   x1, GICR
+    mov     x3, x30
+    bl      Lgic_redist
+    mov     x30, x3
     str     wzr, [x1, #GICR_WAKER]
 Lgic_wake:
     ldr     w0, [x1, #GICR_WAKER]
@@ -49,9 +52,20 @@ Lgic_priority:
 
 // x0 = INTID, below 32.
 Lgic_enable_ppi:
-    mov64   x1, GICR+GICR_SGI
+    mov     x3, x30
+    bl      Lgic_redist
+    mov64   x2, GICR_SGI
+    add     x1, x1, x2
     mov     w2, #1
     lsl     w2, w2, w0
     str     w2, [x1, #GICR_ISENABLER0]
+    ret     x3
+
+// x1 = this CPU's redistributor. Changes x2.
+Lgic_redist:
+    mrs     x2, TPIDR_EL1
+    ldr     x2, [x2, #CPU_NUMBER]
+    mov64   x1, GICR
+    add     x1, x1, x2, lsl #17
     ret
 Lgic_end:

@@ -111,6 +111,7 @@
     .equ    PSCI_SYSTEM_RESET, 0x84000009
     .equ    PSCI_FEATURES, 0x8400000a
     .equ    SMCCC_VERSION, 0x80000000
+    .equ    SMCCC_ARCH_FEATURES, 0x80000001
 
 // ---- Constants into registers
     .macro mov64 reg, value
