@@ -57,29 +57,34 @@ CFLAGS_ALL := -std=c11 -ffp-contract=off $(OPT) $(WARN) -pthread $(CFLAGS)
 LDFLAGS_ALL := $(OPT) -pthread $(LDFLAGS)
 LIBS := -lm
 
-# Optional libraries: HAVE_X is 1 or absent. Debian's libfdt has no pkg-config file, hence the second try.
+# Optional libraries: HAVE_X is 1 or absent. Not every system has pkg-config, nor every library (Debian's libfdt) a file for it,
+# hence the second try.
 WITH_LIBFDT ?= auto
+WITH_ZLIB ?= auto
+WITH_ZSTD ?= auto
 WITH_CAPSTONE ?= auto
 ifneq ($(filter clean help format format-check,$(MAKECMDGOALS)),)
 WITH_LIBFDT := no
+WITH_ZLIB := no
+WITH_ZSTD := no
 WITH_CAPSTONE := no
 endif
-ifneq ($(WITH_LIBFDT),no)
-ifeq ($(shell pkg-config --exists libfdt 2>/dev/null && echo y),y)
-CPPFLAGS_ALL += -DHAVE_LIBFDT=1 $(shell pkg-config --cflags libfdt)
-LIBS += $(shell pkg-config --libs libfdt)
-else ifeq ($(shell printf '\043include <libfdt.h>\nint main(void) { return fdt_check_header("") != 0; }\n' | \
-	$(CC) -x c -o /dev/null - -lfdt 2>/dev/null && echo y),y)
-CPPFLAGS_ALL += -DHAVE_LIBFDT=1
-LIBS += -lfdt
+# $(call optional,NAME,pkg-config name,header,linker flag)
+define optional
+ifneq ($(WITH_$(1)),no)
+ifeq ($$(shell pkg-config --exists $(2) 2>/dev/null && echo y),y)
+CPPFLAGS_ALL += -DHAVE_$(1)=1 $$(shell pkg-config --cflags $(2) 2>/dev/null)
+LIBS += $$(shell pkg-config --libs $(2) 2>/dev/null)
+else ifeq ($$(shell printf '\043include <$(3)>\nint main(void) { return 0; }\n' | $(CC) -x c -o /dev/null - $(4) 2>/dev/null && echo y),y)
+CPPFLAGS_ALL += -DHAVE_$(1)=1
+LIBS += $(4)
 endif
 endif
-ifneq ($(WITH_CAPSTONE),no)
-ifeq ($(shell pkg-config --exists capstone 2>/dev/null && echo y),y)
-CPPFLAGS_ALL += -DHAVE_CAPSTONE=1 $(shell pkg-config --cflags capstone)
-LIBS += $(shell pkg-config --libs capstone)
-endif
-endif
+endef
+$(eval $(call optional,LIBFDT,libfdt,libfdt.h,-lfdt))
+$(eval $(call optional,ZLIB,zlib,zlib.h,-lz))
+$(eval $(call optional,ZSTD,libzstd,zstd.h,-lzstd))
+$(eval $(call optional,CAPSTONE,capstone,capstone.h,-lcapstone))
 
 # ---- sources ----------------------------------------------------------------------------------------------------------------
 
@@ -268,7 +273,7 @@ help:
 	@echo 'make clean           remove build/ and bin/'
 	@echo ''
 	@echo 'BUILD=release|debug|asan|tsan|fuzz   CC=gcc|clang   WERROR=0|1   LTO=0|1   V=1   O=dir (build out of the tree)'
-	@echo 'WITH_LIBFDT=no, WITH_CAPSTONE=no: leave out an optional library that is there'
+	@echo 'WITH_LIBFDT=no, _ZLIB, _ZSTD, _CAPSTONE: leave out an optional library that is there'
 
 ifeq ($(filter clean help format format-check,$(MAKECMDGOALS)),)
 -include $(LIB_OBJ:.o=.d) $(MAIN_OBJ:.o=.d) $(UNIT_BIN:=.d) $(FUZZ_BIN:=.d)

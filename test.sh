@@ -41,8 +41,12 @@ need_test_tools()
     have pkg-config || pkgs+=(pkg-config)
     cc_has cmocka.h || pkgs+=(libcmocka-dev)
     cc_has libfdt.h || pkgs+=(libfdt-dev)
+    cc_has zlib.h || pkgs+=(zlib1g-dev)
+    cc_has zstd.h || pkgs+=(libzstd-dev)
     cc_has capstone/capstone.h || pkgs+=(libcapstone-dev)
     have man || pkgs+=(man-db)
+    have dtc || pkgs+=(device-tree-compiler)
+    have zstd || pkgs+=(zstd)
     if [ ${#pkgs[@]} -gt 0 ]; then
         # What stays missing makes its stage a loud SKIP or a failure; the others still tell something.
         install_packages "the test run" "${pkgs[@]}" || say "going on without them"
@@ -78,6 +82,21 @@ stage_clang()
 {
     have clang || { echo "SKIP clang: not installed"; echo "0 passed, 0 failed, 1 skipped"; return; }
     make "-j$jobs" CC=clang BUILD=debug prog
+}
+
+# Without the optional libraries everything still builds, and says what it cannot do.
+stage_bare()
+{
+    local o=build/bare without="WITH_LIBFDT=no WITH_ZLIB=no WITH_ZSTD=no WITH_CAPSTONE=no" t
+    # shellcheck disable=SC2086
+    make -s "-j$jobs" O=$o $without prog $o/release/unit/test_fdt $o/release/unit/test_image || return 1
+    python3 tests/run_unit.py $o/release/unit/test_fdt $o/release/unit/test_image || return 1
+    for t in '--dump-dtb /dev/null' '--kernel tests/fuzz/corpus/image/image'; do
+        # shellcheck disable=SC2086
+        $o/release/vibevmm $t 2>&1 | grep 'no libfdt' || return 1
+    done
+    $o/release/vibevmm --kernel tests/fuzz/corpus/image/gzip 2>&1 | grep 'no zlib' || return 1
+    $o/release/vibevmm --binary tests/kernels/alignment.raw --stats=none 2>&1 | grep 'no device tree' || return 1
 }
 
 # Generated headers are all that it needs of the build.
@@ -123,7 +142,7 @@ stage_fuzz()
     make -s "-j$jobs" BUILD=fuzz fuzz-bins >/dev/null && make -s BUILD=fuzz FUZZ_SECONDS=$fuzz_seconds fuzz
 }
 
-stages=(format layers shell build clang unit asan tsan python kernels isa fuzz lint)
+stages=(format layers shell build clang bare unit asan tsan python kernels isa fuzz lint)
 
 # ---- running them ----------------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,5 @@
 """Every bad input there is a message for: one line on stderr that tells what is wrong, nothing on stdout, status 2."""
+import gzip
 import os
 import struct
 import sys
@@ -44,6 +45,39 @@ FILES = {
     "large.elf": vibe.elf([(5, 0x40080000, vibe.POWER_OFF, 1 << 40)], 0x40080000),
     "device.elf": vibe.elf([(5, 0x40080000, vibe.POWER_OFF, 16), (6, 0x9000000, b"data", 4)], 0x40080000),
 }
+
+
+def image(text_offset, image_size, flags):
+    head = struct.pack("<IIQQQQQQ4sI", 0x14000010, 0, text_offset, image_size, flags, 0, 0, 0, b"ARM\x64", 0)
+    return head + vibe.POWER_OFF
+
+
+PACKED = gzip.compress(image(0, 0x10000, 0xA))
+FILES.update({
+    "good.image": image(0, 0x10000, 0xA),
+    "bigend.image": image(0, 0x10000, 0xB),
+    "offset.image": image(1 << 62, 0x10000, 0xA),
+    "odd.image": image(2, 0x10000, 0xA),
+    "large.image": image(0, 1 << 29, 0xA),
+    "endless.image": image(0, 1 << 62, 0xA),
+    "short.gz": PACKED[:-9],
+    "damaged.gz": PACKED[:-8] + bytes(8),
+    "header.gz": b"\x1f\x8b\x08",
+    "bomb.gz": gzip.compress(bytes(64 << 20)),
+    "nothing.gz": gzip.compress(b""),
+    "damaged.zst": b"\x28\xb5\x2f\xfd" + bytes(100),
+    "zboot": b"MZ\0\0zimg" + struct.pack("<II8x32s8x", 64, 1000, b"gzip"),
+    "zboot.xz": b"MZ\0\0zimg" + struct.pack("<II8x32s8x", 64, 4, b"xzkern") + b"\xfd7zX",
+    "efi": b"MZ" + bytes(500),
+    "x86": bytes(0x202) + b"HdrS" + bytes(500),
+    "text": b"This is no kernel at all.\n",
+    "xz": b"\xfd7zXZ\0" + bytes(100),
+    "cpio": b"070701" + b"0" * 100,
+    "header.dtb": struct.pack(">II", 0xD00DFEED, 40),
+    "damaged.dtb": struct.pack(">10I", 0xD00DFEED, 48, 40, 48, 40, 17, 16, 0, 0, 8) + bytes(8),
+    "long.dtb": struct.pack(">10I", 0xD00DFEED, 1 << 30, 40, 48, 40, 17, 16, 0, 0, 8) + bytes(8),
+    "source.dts": b"/dts-v1/; / { model = \"not compiled\"; };",
+})
 _interp = bytearray(FILES["interp.elf"])
 struct.pack_into("<I", _interp, 64 + 56, 3)
 FILES["interp.elf"] = bytes(_interp)
@@ -67,7 +101,6 @@ CASES = [
     ("--kernel %/huge", "--kernel", "larger than"),
     ("--binary %/big --entry 0x7f80000", "do not fit", "--mem"),
     ("--binary %/good.elf", "is an ELF", "--kernel"),
-    ("--kernel %/good.raw", "not an ELF", "--binary"),
     # places
     ("--binary %/big --load %/big@0x20000", "--load", "overlaps", "--binary"),
     (RAW + " --load %/big@0x100000 --load %/good.raw@0x1fffff", "overlaps"),
@@ -118,6 +151,45 @@ CASES = [
     ("--kernel %/far.elf", "--kernel", "not in guest memory"),
     ("--kernel %/large.elf", "--kernel", "do not fit", "--mem"),
     ("--kernel %/device.elf", "--kernel", "not in guest memory"),
+    # Linux kernels
+    ("--kernel %/bigend.image", "bigend.image", "big-endian"),
+    ("--kernel %/offset.image", "damaged Linux kernel", "text offset"),
+    ("--kernel %/odd.image", "damaged Linux kernel", "multiple of 4"),
+    ("--kernel %/large.image", "do not fit", "--mem"),
+    ("--kernel %/endless.image", "damaged Linux kernel"),
+    ("--kernel %/short.gz", "short.gz", "truncated gzip"),
+    ("--kernel %/damaged.gz", "damaged gzip"),
+    ("--kernel %/header.gz", "truncated gzip"),
+    ("--kernel %/bomb.gz --mem 32M", "unpacked it is larger than the 32 MiB"),
+    ("--kernel %/nothing.gz", "unpacked it is empty"),
+    ("--kernel %/damaged.zst", "zstd data"),
+    ("--kernel %/zboot", "zboot", "reaches beyond"),
+    ("--kernel %/zboot.xz", "zboot", "\"xzkern\"", "gzip and zstd"),
+    ("--kernel %/efi", "EFI program", "firmware"),
+    ("--kernel %/x86", "x86", "arm64"),
+    ("--kernel %/text", "text file"),
+    ("--kernel %/xz", "xz -d"),
+    ("--kernel %/cpio", "--initrd"),
+    ("--kernel %/source.dts", "text file"),
+    ("--kernel %/good.image --entry 0x40000000", "--entry and --kernel contradict"),
+    # what goes with them
+    ("--kernel %/good.image --initrd %/missing", "--initrd", "missing", "No such file"),
+    ("--kernel %/good.image --initrd %/empty", "--initrd", "empty"),
+    ("--kernel %/good.image --initrd %", "--initrd", "is a directory"),
+    ("--kernel %/good.image --initrd %/big --mem 1M", "--initrd", "do not fit", "--mem"),
+    ("--kernel %/good.image --initrd %/huge", "--initrd", "larger than"),
+    ("--initrd %/big", "nothing to run"),
+    ("--kernel %/good.image --cmdline " + "x" * 2048, "--cmdline", "2048 bytes", "2047"),
+    ("--kernel %/good.image --dtb %/missing", "--dtb", "missing", "No such file"),
+    ("--kernel %/good.image --dtb %/big", "--dtb", "not a device tree", "dtc"),
+    ("--kernel %/good.image --dtb %/source.dts", "--dtb", "not a device tree", "dtc"),
+    ("--kernel %/good.image --dtb %/header.dtb", "--dtb", "not a device tree"),
+    ("--kernel %/good.image --dtb %/damaged.dtb", "--dtb", "damaged device tree"),
+    ("--kernel %/good.image --dtb %/long.dtb", "--dtb", "2 MiB"),
+    ("--kernel %/good.image --dtb %/huge", "--dtb", "larger than"),
+    (RAW + " --dtb %/big", "--dtb", "not a device tree"),
+    ("--dump-dtb %/none/x", "--dump-dtb", "No such file"),
+    ("--dump-dtb %", "--dump-dtb", "Is a directory"),
     # options
     ("", "nothing to run", "--binary"),
     ("--mem 64M", "nothing to run"),
@@ -197,6 +269,7 @@ class BadInput(unittest.TestCase):
         """The table's files fail for the reason under test, not for another."""
         self.assertEqual(vibe.run("--binary", self.tmp.name + "/good.raw").returncode, 0)
         self.assertEqual(vibe.run("--kernel", self.tmp.name + "/good.elf").returncode, 0)
+        self.assertEqual(vibe.run("--kernel", self.tmp.name + "/good.image").returncode, 0)
 
     def test_control_characters(self):
         """A file name cannot forge a second line or an escape sequence."""

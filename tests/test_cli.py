@@ -49,7 +49,7 @@ class Cli(unittest.TestCase):
         self.assertEqual((p.returncode, p.stderr), (0, b""))
         with open(os.path.join(vibe.ROOT, "VERSION")) as f:
             self.assertIn("vibevmm " + f.read().strip(), p.stdout.decode())
-        for word in (b"build:", b"host:", b"backends:  soft", b"libfdt:", b"capstone:"):
+        for word in (b"build:", b"host:", b"backends:  soft", b"libfdt:", b"zlib:", b"zstd:", b"capstone:"):
             self.assertIn(word, p.stdout)
 
     def test_output_to_a_full_disk(self):

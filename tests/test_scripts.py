@@ -117,6 +117,26 @@ class Scripts(unittest.TestCase):
         self.assertEqual((p.returncode, p.stdout), (1, ""))
         self.assertIn("Unable to locate package", p.stderr)
 
+    def test_libraries_asked_for_once(self):
+        """gcc is there, libfdt is not: installed before the first build, and the build goes on without it where that fails."""
+        for tool in ("make", "python3"):
+            self.script("bin/" + tool, "#!/bin/sh\nexit 0\n")
+        self.script("bin/gcc", "#!/bin/sh\n! grep -q libfdt\n")
+        program = os.path.join(self.tree, "bin", "vibevmm")
+        os.rename(program, program + ".later")
+        self.script("bin/make", '#!/bin/sh\n/bin/mv %s.later %s\n' % (program, program))
+        self.have_apt()
+        self.be(0)
+        p = self.run_it(APT_FAILS="1")
+        self.assertEqual(p.returncode, 7, p.stderr)
+        self.assertRegex(self.apt_calls()[1], r"install .* libfdt-dev zlib1g-dev libzstd-dev")
+        self.assertIn("going on without them", p.stderr)
+        calls = len(self.apt_calls())
+        self.script("bin/make", "#!/bin/sh\nexit 0\n")
+        p = self.run_it(APT_FAILS="1")
+        self.assertEqual((p.returncode, p.stderr), (7, ""))
+        self.assertEqual(len(self.apt_calls()), calls)
+
     def test_build_fails(self):
         self.have_apt()
         self.be(0)

@@ -7,11 +7,13 @@ say() { printf '%s: %s\n' "$me" "$*" >&2; }
 die() { say "$@"; exit 1; }
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# cc_has HEADER: the C compiler that the Makefile will use finds it.
+# cc_has HEADER...: the C compiler that the Makefile will use finds them all.
 cc_has()
 {
-    printf '#include <stddef.h>\n#include <stdarg.h>\n#include <stdint.h>\n#include <setjmp.h>\n#include <%s>\n' "$1" |
-        "${CC:-gcc}" -E -x c - >/dev/null 2>&1
+    {
+        printf '#include <%s>\n' stddef.h stdarg.h stdint.h setjmp.h
+        printf '#include <%s>\n' "$@"
+    } | "${CC:-gcc}" -E -x c - >/dev/null 2>&1
 }
 
 # as_root COMMAND...: runs it as root, by sudo or doas where we are not.
@@ -64,6 +66,9 @@ install_packages()
     rm -f "$log"
 }
 
+# Device trees, compressed kernels, disassembly.
+optional_libs=(pkg-config libfdt-dev zlib1g-dev libzstd-dev libcapstone-dev)
+
 # need_build_tools: what the program itself is built with.
 need_build_tools()
 {
@@ -79,9 +84,12 @@ need_build_tools()
     have make || pkgs+=(make)
     have python3 || pkgs+=(python3)
     have "${CC:-gcc}" && cc_has pthread.h || pkgs+=(libc6-dev)
-    # Nice to have (device trees, disassembly), brought along when a package has to be installed anyway.
     if [ ${#pkgs[@]} -gt 0 ]; then
-        install_packages "the build" "${pkgs[@]}" pkg-config libfdt-dev libcapstone-dev || exit 1
+        install_packages "the build" "${pkgs[@]}" "${optional_libs[@]}" || exit 1
+    elif [ ! -e bin/vibevmm ] && ! cc_has libfdt.h zlib.h zstd.h; then
+        # Asked for once: a build without them works too, and says what it lacks when it is needed.
+        install_packages "running Linux" "${optional_libs[@]}" ||
+            say "going on without them: this build will run raw kernels and ELF files"
     fi
 }
 

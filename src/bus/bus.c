@@ -89,6 +89,13 @@ void bus_reset(struct bus *b)
     }
 }
 
+void bus_fdt_nodes(const struct bus *b, struct fdt_ctx *f)
+{
+    for (unsigned i = 0; i < b->nr_devices; i++)
+        if (b->device[i]->cls->fdt_node)
+            b->device[i]->cls->fdt_node(b->device[i], f);
+}
+
 void bus_destroy(struct bus *b)
 {
     while (b->nr_devices) {

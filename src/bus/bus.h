@@ -86,7 +86,7 @@ struct device_class {
     bool (*write)(struct device *d, uint32_t off, unsigned size, uint64_t val);
     void (*reset)(struct device *d); /* to the state after power-on; no vCPU runs; locked as the handlers are */
     void (*destroy)(struct device *d);
-    int (*fdt_node)(const struct device *d, struct fdt_ctx *f); /* its own device-tree node; null: none */
+    void (*fdt_node)(const struct device *d, struct fdt_ctx *f); /* writes its own device-tree node; null: none */
     const struct snap_field *snap;
     unsigned nr_snap;
 };
@@ -122,6 +122,10 @@ void device_init(struct device *d, const struct device_class *cls, gpa_t base, u
 /* Registers a device; -EEXIST on overlap, -ENOSPC. The bus does not own it, bus_destroy() calls its class's destroy. */
 int bus_add(struct bus *b, struct device *d, struct err *e);
 void bus_reset(struct bus *b);
+
+/* The device-tree nodes of all devices, by rising address. No vCPU runs. */
+void bus_fdt_nodes(const struct bus *b, struct fdt_ctx *f);
+
 void bus_destroy(struct bus *b);
 
 struct device *bus_find(const struct bus *b, gpa_t gpa);

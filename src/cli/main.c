@@ -34,6 +34,7 @@ enum status {
 /* Files that are written at the end, opened before the run: an hour's work should not end at a wrong folder name. */
 struct outputs {
     FILE *stats;
+    FILE *tree;
     FILE *dump[VM_MAX_DUMPS];
 };
 
@@ -63,6 +64,8 @@ static int open_outputs(struct outputs *out, const struct vm_options *v, struct 
     int r = 0;
     if (v->stats_path)
         r = open_output("--stats", v->stats_path, &out->stats, e);
+    if (v->dump_dtb && r == 0)
+        r = open_output("--dump-dtb", v->dump_dtb, &out->tree, e);
     for (unsigned i = 0; i < v->nr_dumps && r == 0; i++)
         r = open_output("--dump-memory", v->dump[i].path, &out->dump[i], e);
     return r;
@@ -72,6 +75,8 @@ static void close_outputs(struct outputs *out)
 {
     if (out->stats)
         fclose(out->stats);
+    if (out->tree)
+        fclose(out->tree);
     for (unsigned i = 0; i < VM_MAX_DUMPS; i++)
         if (out->dump[i])
             fclose(out->dump[i]);
@@ -175,6 +180,16 @@ static void stop_vm(void *opaque, enum io_loop_end end)
     vm_request_stop(opaque, stop_reason(end));
 }
 
+static int write_device_tree(FILE *f, const char *path, const struct vm *vm, struct err *e)
+{
+    size_t len;
+    const void *tree = vm_device_tree(vm, &len);
+
+    if (!restart_output(f) || fwrite(tree, 1, len, f) != len || fflush(f) != 0)
+        return err_set(e, errno ? errno : EIO, "--dump-dtb %s: %s", path, strerror(errno));
+    return 0;
+}
+
 /* From the VM's start to its end. Returns the exit status; a host error is in *e and negative. */
 static int run_vm(struct vm *vm, const struct vm_options *v, struct outputs *out, struct err *e)
 {
@@ -264,7 +279,8 @@ int main(int argc, char **argv)
     if (r < 0)
         goto out;
 
-    r = run_vm(vm, &o.vm, &out, &e);
+    r = o.vm.dump_dtb ? write_device_tree(out.tree, o.vm.dump_dtb, vm, &e)
+                      : run_vm(vm, &o.vm, &out, &e);
     status = r < 0 ? STATUS_FAILED : r;
 out:
     if (r < 0)

@@ -17,6 +17,9 @@ const struct option_desc option_table[NR_OPTIONS] = {
 #include "cli/options.def"
 };
 
+/* --mem may be so large on every host. */
+#define MEM_ALWAYS (UINT64_C(64) << 30)
+
 /* What contradicts, and what is nothing alone. */
 struct pair_rule {
     enum option_id a, b;
@@ -72,7 +75,7 @@ static int check_together(const bool *given, struct err *e)
             return err_set(e, EINVAL, "--%s needs --%s%s", option_table[n->a].name,
                            option_table[n->b].name, n->why);
     }
-    if (!given[OPT_BINARY] && !given[OPT_KERNEL])
+    if (!given[OPT_BINARY] && !given[OPT_KERNEL] && !given[OPT_DUMP_DTB])
         return err_set(e, EINVAL,
                        "nothing to run; give --binary FILE or --kernel FILE (vibevmm --help explains)");
     return 0;
@@ -141,7 +144,8 @@ void options_free(struct options *o)
 
 int options_check_host(const struct vm_options *v, uint64_t host_memory, struct err *e)
 {
-    if (host_memory && v->mem_len > host_memory)
+    /* Guest memory is reserved, not taken: a guest that uses little of much is fine, up to a point. */
+    if (host_memory && v->mem_len > MAX(host_memory, MEM_ALWAYS))
         return err_set(e, ENOMEM,
                        "--mem: %" PRIu64 "M is more than this host has (%" PRIu64 "M); give less",
                        v->mem_len >> 20, host_memory >> 20);

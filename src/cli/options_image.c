@@ -7,6 +7,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+/* COMMAND_LINE_SIZE of Linux for arm64, without the zero at its end. */
+#define CMDLINE_MAX 2047
+
 int set_binary(struct options *o, const char *text, struct err *e)
 {
     return option_parse_file(text, &o->vm.binary, e);
@@ -42,4 +45,28 @@ int set_load(struct options *o, const char *text, struct err *e)
         return -ENOMEM;
     o->vm.nr_loads++;
     return 0;
+}
+
+int set_initrd(struct options *o, const char *text, struct err *e)
+{
+    return option_parse_file(text, &o->vm.initrd, e);
+}
+
+int set_cmdline(struct options *o, const char *text, struct err *e)
+{
+    const size_t len = strlen(text);
+    if (len > CMDLINE_MAX)
+        return err_set(e, E2BIG, "%zu bytes; a kernel takes up to %d", len, CMDLINE_MAX);
+    o->vm.cmdline = text;
+    return 0;
+}
+
+int set_dtb(struct options *o, const char *text, struct err *e)
+{
+    return option_parse_file(text, &o->vm.dtb, e);
+}
+
+int set_dump_dtb(struct options *o, const char *text, struct err *e)
+{
+    return option_parse_file(text, &o->vm.dump_dtb, e);
 }

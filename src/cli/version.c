@@ -7,6 +7,12 @@
 #if HAVE_CAPSTONE
 #include <capstone.h>
 #endif
+#if HAVE_ZLIB
+#include <zlib.h>
+#endif
+#if HAVE_ZSTD
+#include <zstd.h>
+#endif
 
 #ifdef __clang__
 #define COMPILER __VERSION__
@@ -26,7 +32,17 @@ void version_print(FILE *out)
 #if HAVE_LIBFDT
     fprintf(out, "libfdt:    yes\n");
 #else
-    fprintf(out, "libfdt:    no\n");
+    fprintf(out, "libfdt:    no (no device trees, so no Linux)\n");
+#endif
+#if HAVE_ZLIB
+    fprintf(out, "zlib:      yes (%s)\n", zlibVersion());
+#else
+    fprintf(out, "zlib:      no (no gzip-compressed kernels)\n");
+#endif
+#if HAVE_ZSTD
+    fprintf(out, "zstd:      yes (%s)\n", ZSTD_versionString());
+#else
+    fprintf(out, "zstd:      no (no zstd-compressed kernels)\n");
 #endif
 #if HAVE_CAPSTONE
     int major, minor;

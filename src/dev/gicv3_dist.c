@@ -4,6 +4,7 @@
  * Specification: IHI 0069, "Distributor register descriptions". */
 #include "base/log.h"
 #include "dev/gicv3_internal.h"
+#include "load/fdt.h"
 
 static uint64_t read_ctlr(struct device *d, uint32_t off, unsigned size)
 {
@@ -153,6 +154,24 @@ static void dist_reset(struct device *d)
     gic_reset(gic_of_device(d)); /* the redistributors and CPU interfaces too */
 }
 
+/* arm,gic-v3 binding: one node for both windows. */
+static void dist_fdt_node(const struct device *d, struct fdt_ctx *f)
+{
+    const struct device *redist = gic_redist(CONTAINER_OF(d, const struct gic_frame, dev)->g);
+
+    dt_begin_at(f, "intc", d->base);
+    dt_string(f, "compatible", "arm,gic-v3");
+    dt_reg(f, (const struct dt_range[]){{d->base, d->len}, {redist->base, redist->len}}, 2);
+    dt_u32(f, "#redistributor-regions", 1);
+    dt_empty(f, "interrupt-controller");
+    dt_u32(f, "#interrupt-cells", 3);
+    dt_u32(f, "#address-cells", 2);
+    dt_u32(f, "#size-cells", 2);
+    dt_empty(f, "ranges");
+    dt_u32(f, "phandle", DT_PHANDLE_GIC);
+    dt_end(f);
+}
+
 static const struct snap_field dist_snap[] = {
     {"state", offsetof(struct gicv3, s), sizeof(struct gic_state)},
 };
@@ -164,6 +183,7 @@ const struct device_class gic_dist_class = {
     .read = dist_read,
     .write = dist_write,
     .reset = dist_reset,
+    .fdt_node = dist_fdt_node,
     .snap = dist_snap,
     .nr_snap = ARRAY_LEN(dist_snap),
 };

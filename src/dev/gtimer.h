@@ -11,7 +11,10 @@
 
 #define GTIMER_HZ 62500000u
 #define GTIMER_TICK_NS 16u
+#define GTIMER_INTID_HYP                                                                           \
+    26u /* these two belong to exception levels that are not there, but have their place in the device tree */
 #define GTIMER_INTID_VIRT 27u
+#define GTIMER_INTID_SECURE 29u
 #define GTIMER_INTID_PHYS 30u
 
 struct gtimer {

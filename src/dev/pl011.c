@@ -9,6 +9,7 @@
 #include "base/bits.h"
 #include "base/err.h"
 #include "dev/chardev.h"
+#include "load/fdt.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -264,6 +265,20 @@ static void pl011_reset(struct device *d)
     update_irq_locked(u);
 }
 
+/* arm,pl011 and arm,primecell bindings: without the clocks Linux does not probe it. */
+static void pl011_fdt_node(const struct device *d, struct fdt_ctx *f)
+{
+    const struct pl011 *u = CONTAINER_OF(d, const struct pl011, dev);
+
+    dt_begin_at(f, "pl011", d->base);
+    dt_strings(f, "compatible", "arm,pl011\0arm,primecell");
+    dt_reg(f, &(struct dt_range){d->base, d->len}, 1);
+    dt_interrupts(f, &(struct dt_irq){u->irq.intid, DT_LEVEL_HIGH}, 1);
+    dt_cells(f, "clocks", (const uint32_t[]){DT_PHANDLE_CLOCK, DT_PHANDLE_CLOCK}, 2);
+    dt_strings(f, "clock-names", "uartclk\0apb_pclk");
+    dt_end(f);
+}
+
 static void pl011_destroy(struct device *d)
 {
     struct pl011 *u = pl011_of(d);
@@ -289,6 +304,7 @@ static const struct device_class pl011_class = {
     .nr_regs = ARRAY_LEN(pl011_regs),
     .reset = pl011_reset,
     .destroy = pl011_destroy,
+    .fdt_node = pl011_fdt_node,
     .snap = pl011_snap,
     .nr_snap = ARRAY_LEN(pl011_snap),
 };

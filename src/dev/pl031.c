@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/os.h"
+#include "load/fdt.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -201,6 +202,20 @@ static void pl031_reset(struct device *d)
     pthread_cond_signal(&r->changed);
 }
 
+/* arm,pl031 and arm,primecell bindings. */
+static void pl031_fdt_node(const struct device *d, struct fdt_ctx *f)
+{
+    const struct pl031 *r = CONTAINER_OF(d, const struct pl031, dev);
+
+    dt_begin_at(f, "pl031", d->base);
+    dt_strings(f, "compatible", "arm,pl031\0arm,primecell");
+    dt_reg(f, &(struct dt_range){d->base, d->len}, 1);
+    dt_interrupts(f, &(struct dt_irq){r->irq.intid, DT_LEVEL_HIGH}, 1);
+    dt_u32(f, "clocks", DT_PHANDLE_CLOCK);
+    dt_string(f, "clock-names", "apb_pclk");
+    dt_end(f);
+}
+
 static void pl031_destroy(struct device *d)
 {
     struct pl031 *r = pl031_of(d);
@@ -230,6 +245,7 @@ static const struct device_class pl031_class = {
     .nr_regs = ARRAY_LEN(pl031_regs),
     .reset = pl031_reset,
     .destroy = pl031_destroy,
+    .fdt_node = pl031_fdt_node,
     .snap = pl031_snap,
     .nr_snap = ARRAY_LEN(pl031_snap),
 };

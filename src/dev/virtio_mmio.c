@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/os.h"
+#include "load/fdt.h"
 #include "mem/ram.h"
 
 #include <errno.h>
@@ -501,6 +502,21 @@ static void mmio_reset(struct device *d)
         reset_device(m);
 }
 
+/* virtio,mmio binding. An empty slot is not described: a guest would probe each for nothing. */
+static void mmio_fdt_node(const struct device *d, struct fdt_ctx *f)
+{
+    const struct virtio_mmio *m = CONTAINER_OF(d, const struct virtio_mmio, dev);
+
+    if (!m->v)
+        return;
+    dt_begin_at(f, "virtio_mmio", d->base);
+    dt_string(f, "compatible", "virtio,mmio");
+    dt_reg(f, &(struct dt_range){d->base, d->len}, 1);
+    dt_interrupts(f, &(struct dt_irq){m->irq.intid, DT_EDGE_RISING}, 1);
+    dt_empty(f, "dma-coherent");
+    dt_end(f);
+}
+
 static void mmio_destroy(struct device *d)
 {
     struct virtio_mmio *m = mmio_of(d);
@@ -534,7 +550,8 @@ static const struct snap_field mmio_snap[] = {
 #define MMIO_CLASS(regs_)                                                                          \
     {                                                                                              \
         .name = "virtio_mmio", .regs = (regs_), .nr_regs = ARRAY_LEN(regs_), .reset = mmio_reset,  \
-        .destroy = mmio_destroy, .snap = mmio_snap, .nr_snap = ARRAY_LEN(mmio_snap)                \
+        .destroy = mmio_destroy, .fdt_node = mmio_fdt_node, .snap = mmio_snap,                     \
+        .nr_snap = ARRAY_LEN(mmio_snap)                                                            \
     }
 static const struct device_class modern_class = MMIO_CLASS(modern_regs);
 static const struct device_class legacy_class = MMIO_CLASS(legacy_regs);

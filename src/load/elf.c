@@ -82,9 +82,14 @@ static const char *machine_name(unsigned m)
     }
 }
 
+bool elf_has_magic(const uint8_t *buf, size_t len)
+{
+    return len >= 4 && memcmp(buf, "\177ELF", 4) == 0;
+}
+
 static int check_header(const uint8_t *buf, size_t len, struct err *e)
 {
-    if (len < 4 || memcmp(buf, "\177ELF", 4) != 0)
+    if (!elf_has_magic(buf, len))
         return err_set(e, ENOEXEC, "not an ELF file; a raw binary goes with --binary");
     if (len < EHDR_LEN)
         return err_set(e, ENOEXEC, "truncated ELF: the header needs %d bytes, the file has %zu",

@@ -67,6 +67,8 @@ struct elf_image {
     struct elf_segment segment[ELF_MAX_SEGMENTS]; /* sorted by base, not overlapping */
 };
 
+bool elf_has_magic(const uint8_t *buf, size_t len);
+
 /* Parses a 64-bit little-endian AArch64 executable, or position-independent one without interpreter. Pure; buf may hold anything. */
 int elf_parse(const uint8_t *buf, size_t len, struct elf_image *elf, struct err *e);
 

@@ -1,4 +1,4 @@
-/* The board: address map, interrupts, devices, and what lies in memory at power-on.
+/* The board: address map, interrupts, devices.
  *
  *   0x00000000  RAM, up to 128 MiB (vibe)    or two 64 MiB flash banks (virt)
  *   0x08000000  GICv3 distributor            0x080a0000  redistributors, 128 KiB a CPU
@@ -38,48 +38,16 @@
 #define PL031_INTID SPI(2)
 #define VIRTIO_INTID(slot) SPI(16 + (slot))
 #define NR_SPIS 64u
-/* An ELF file holds more than is loaded: symbols, debug information. */
-#define ELF_MAX_LEN(mem_len) ((mem_len)*8)
 
-/* --- Memory and images ---------------------------------------------------------------------------------------------- */
+const gpa_t board_virt_ram = HIGH_RAM_BASE;
 
-/* A raw binary goes to the vibe profile; an ELF to the one that it was linked for. */
-static int choose_machine(struct vm *vm, const struct elf_image *elf)
-{
-    if (vm->opt->machine != VM_MACHINE_AUTO)
-        return (int)vm->opt->machine;
-    return elf && elf->lowest >= HIGH_RAM_BASE ? VM_MACHINE_VIRT : VM_MACHINE_VIBE;
-}
-
-/* Reads and checks the ELF of --kernel; *buf is the caller's to free. */
-static int read_elf(struct vm *vm, struct elf_image *elf, uint8_t **buf, size_t *len, struct err *e)
-{
-    int r = load_file("--kernel", vm->opt->kernel, ELF_MAX_LEN(vm->opt->mem_len), buf, len, e);
-    if (r < 0)
-        return r;
-    r = elf_parse(*buf, *len, elf, e);
-    if (r < 0) {
-        free(*buf);
-        *buf = NULL;
-        return err_prefix(e, "--kernel %s", vm->opt->kernel);
-    }
-    return 0;
-}
+/* --- Memory ---------------------------------------------------------------------------------------------- */
 
 int board_add_memory(struct vm *vm, struct err *e)
 {
     const uint64_t len = vm->opt->mem_len;
-    struct elf_image elf;
     int r;
 
-    if (vm->opt->kernel) {
-        uint8_t *buf;
-        size_t n;
-        if ((r = read_elf(vm, &elf, &buf, &n, e)) < 0)
-            return r;
-        free(buf);
-    }
-    vm->machine = (enum vm_machine)choose_machine(vm, vm->opt->kernel ? &elf : NULL);
     if (vm->machine == VM_MACHINE_VIRT) {
         vm->ram_base = HIGH_RAM_BASE;
         if ((r = ram_add(&vm->ram, 0, FLASH_LEN, RAM_KIND_ROM, e)) ||
@@ -92,45 +60,6 @@ int board_add_memory(struct vm *vm, struct err *e)
         return r;
     return len > VIBE_LOW_RAM ? ram_add(&vm->ram, HIGH_RAM_BASE, len - VIBE_LOW_RAM, RAM_KIND_RAM, e)
                               : 0;
-}
-
-static int load_kernel(struct vm *vm, struct err *e)
-{
-    struct elf_image elf;
-    uint8_t *buf;
-    size_t len;
-    char what[80];
-    int r = read_elf(vm, &elf, &buf, &len, e);
-
-    if (r < 0)
-        return r;
-    snprintf(what, sizeof(what), "--kernel %.60s", vm->opt->kernel);
-    r = elf_load(&elf, buf, &vm->ram, &vm->map, what, e);
-    free(buf);
-    vm->entry = elf.entry;
-    return r;
-}
-
-/* Also after a reset: guest memory keeps what the images do not cover, as RAM does. */
-int board_load_images(struct vm *vm, struct err *e)
-{
-    const struct vm_options *o = vm->opt;
-    uint64_t len;
-    int r;
-
-    vm->map = (struct load_map){0};
-    if (o->kernel) {
-        r = load_kernel(vm, e);
-    } else {
-        vm->entry = o->entry;
-        r = load_binary(&vm->ram, &vm->map, o->binary, o->entry, &len, e);
-    }
-    for (unsigned i = 0; i < o->nr_loads && r >= 0; i++)
-        r = load_blob(&vm->ram, &vm->map, o->load[i].path, o->load[i].at, e);
-    /* A kernel that sets no stack pointer of its own finds one at the top of the first RAM. */
-    const struct ram_region *ram = ram_find(&vm->ram, vm->ram_base);
-    vm->stack = ram->base + ram->len - 16;
-    return r < 0 ? r : 0;
 }
 
 /* --- Devices -------------------------------------------------------------------------------------------------------- */
@@ -190,8 +119,8 @@ int board_create(struct vm *vm, struct err *e)
         return r;
     const struct irq_line uart_irq = {set_spi, b->gic, PL011_INTID},
                           rtc_irq = {set_spi, b->gic, PL031_INTID};
-    if ((r = add(vm, pl011_create(PL011_BASE, uart_irq, on_uart ? b->console : b->other, e), e)) ||
-        (r = add(vm, pl031_create(PL031_BASE, rtc_irq, e), e)))
+    b->uart = pl011_create(PL011_BASE, uart_irq, on_uart ? b->console : b->other, e);
+    if ((r = add(vm, b->uart, e)) || (r = add(vm, pl031_create(PL031_BASE, rtc_irq, e), e)))
         return r;
     return add_virtio(vm, on_uart ? b->other : b->console, e);
 }

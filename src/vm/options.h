@@ -43,10 +43,13 @@ struct vm_dump {
 
 struct vm_options {
     const char *binary; /* raw binary, or null */
-    const char *kernel; /* ELF, or null; exactly one of the two is given */
-    gpa_t entry;        /* of the raw binary: where it is loaded and where it starts */
-    uint64_t mem_len;   /* bytes of guest RAM */
-    unsigned nr_cpus;   /* 1..VM_MAX_CPUS */
+    const char *kernel; /* ELF or Linux Image, or null; exactly one of the two is given unless dump_dtb is */
+    const char *initrd;  /* or null */
+    const char *cmdline; /* of the kernel; or null */
+    const char *dtb;     /* replaces the machine's own device tree; or null */
+    gpa_t entry;         /* of the raw binary: where it is loaded and where it starts */
+    uint64_t mem_len;    /* bytes of guest RAM */
+    unsigned nr_cpus;    /* 1..VM_MAX_CPUS */
     enum vm_machine machine;
     enum vm_accel accel;
     enum vm_console console;
@@ -62,6 +65,7 @@ struct vm_options {
     int log_level;       /* enum log_level */
     enum vm_stats_format stats;
     const char *stats_path; /* JSON goes there; null: stderr */
+    const char *dump_dtb;   /* the device tree goes there, and nothing runs; or null */
     unsigned nr_dumps;
     struct vm_dump dump[VM_MAX_DUMPS];
 };

@@ -232,7 +232,7 @@ static void meet_for_reset_locked(struct vm *vm)
     }
     struct err e = {0};
     board_reset(vm);
-    if (board_load_images(vm, &e)) {
+    if (boot_load(vm, &e)) {
         log_error("reset: %s", e.text);
         atomic_store(&vm->stop, VM_STOP_RESET);
     }
@@ -241,7 +241,7 @@ static void meet_for_reset_locked(struct vm *vm)
         vm->vcpu[i].power = VCPU_OFF;
     vm->vcpu[0].power = VCPU_ON_PENDING;
     vm->vcpu[0].on_entry = vm->entry;
-    vm->vcpu[0].on_context = 0;
+    vm->vcpu[0].on_context = vm->boot_x0;
     vm->nr_parked = 0;
     atomic_store(&vm->resetting, false);
     pthread_cond_broadcast(&vm->changed);

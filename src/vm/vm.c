@@ -55,10 +55,10 @@ int vm_create(struct vm **out, const struct vm_options *opt, struct err *e)
         pthread_mutex_init(&v->lock, NULL);
         os_cond_init(&v->wake);
     }
-    if ((r = choose_backend(vm, e)) || (r = ram_init(&vm->ram, e)) ||
+    if ((r = choose_backend(vm, e)) || (r = ram_init(&vm->ram, e)) || (r = boot_identify(vm, e)) ||
         (r = io_thread_create(&vm->io, "io", e)) ||
         (r = io_pool_create(&vm->pool, NR_POOL_THREADS, vm->io, e)) ||
-        (r = board_add_memory(vm, e)) || (r = board_load_images(vm, e)) || (r = board_create(vm, e)))
+        (r = board_add_memory(vm, e)) || (r = board_create(vm, e)) || (r = boot_load(vm, e)))
         goto fail;
     if (pipe(vm->finished_fd)) {
         r = err_set(e, errno, "pipe: %s", strerror(errno));
@@ -84,6 +84,7 @@ int vm_start(struct vm *vm, struct err *e)
         return r;
     vm->vcpu[0].power = VCPU_ON_PENDING;
     vm->vcpu[0].on_entry = vm->entry;
+    vm->vcpu[0].on_context = vm->boot_x0;
     pthread_mutex_lock(&vm->lock);
     for (unsigned i = 0; i < vm->nr_vcpus && !r; i++) {
         r = pthread_create(&vm->vcpu[i].thread, NULL, vcpu_thread, &vm->vcpu[i]);
@@ -151,6 +152,12 @@ struct chardev *vm_console(struct vm *vm)
 const struct ram *vm_ram(const struct vm *vm)
 {
     return &vm->ram;
+}
+
+const void *vm_device_tree(const struct vm *vm, size_t *len)
+{
+    *len = vm->boot.tree_len;
+    return vm->boot.tree;
 }
 
 const char *vm_stop_reason_name(enum vm_stop_reason reason)
@@ -226,6 +233,7 @@ void vm_destroy(struct vm *vm)
     io_pool_destroy(vm->pool);
     board_destroy(vm);
     io_thread_destroy(vm->io);
+    boot_destroy(vm);
     ram_destroy(&vm->ram);
     for (unsigned i = 0; i < 2; i++)
         if (vm->finished_fd[i] >= 0)

@@ -8,6 +8,8 @@
 #include "dev/gicv3.h"
 #include "dev/gtimer.h"
 #include "hv/hv.h"
+#include "load/fdt.h"
+#include "load/image.h"
 #include "load/load.h"
 #include "mem/ram.h"
 #include "vm/vm.h"
@@ -47,6 +49,25 @@ struct board {
     struct gicv3 *gic;
     struct chardev *console; /* to the terminal */
     struct chardev *other;   /* discards */
+    struct device *uart;     /* the bus owns it */
+};
+
+enum boot_kind {
+    BOOT_NONE,   /* nothing: the machine is built to be looked at */
+    BOOT_BINARY, /* raw */
+    BOOT_ELF,
+    BOOT_LINUX, /* an Image, or code without any header */
+};
+
+/* What boot.c remembers. */
+struct boot {
+    enum boot_kind kind;
+    uint8_t *kernel; /* unpacked; null once it is in guest memory */
+    size_t kernel_len;
+    struct elf_image elf;     /* of BOOT_ELF */
+    struct linux_image image; /* of BOOT_LINUX */
+    uint8_t *tree; /* the device tree as the guest gets it; null in a build without libfdt */
+    size_t tree_len;
 };
 
 struct vm {
@@ -57,6 +78,9 @@ struct vm {
     enum vm_machine machine; /* VIBE or VIRT */
     gpa_t ram_base;          /* of the first RAM region */
     gpa_t entry, stack;
+    uint64_t boot_x0; /* the device tree's address, or 0 */
+    struct boot boot;
+    struct dt_chosen chosen;
     struct ram ram;
     struct load_map map;
     struct bus bus;
@@ -81,9 +105,18 @@ struct vm {
     bool joined;
 };
 
-/* board.c: RAM and devices of the profile; their reset; images into memory. */
+/* boot.c: finds out what is to be run, and vm.machine with it; after memory and devices are there, loads it. */
+int boot_identify(struct vm *vm, struct err *e);
+int boot_load(struct vm *vm, struct err *e);
+void boot_destroy(struct vm *vm);
+
+/* devicetree.c: *blob is malloc'd. */
+int devicetree_create(const struct vm *vm, const struct dt_chosen *c, uint8_t **blob, size_t *len,
+                      struct err *e);
+
+/* board.c: RAM and devices of the profile; their reset. */
+extern const gpa_t board_virt_ram; /* where the virt profile's RAM begins */
 int board_add_memory(struct vm *vm, struct err *e);
-int board_load_images(struct vm *vm, struct err *e);
 int board_create(struct vm *vm, struct err *e);
 void board_reset(struct vm *vm);
 void board_destroy(struct vm *vm);

@@ -263,7 +263,7 @@ static void test_refused(void **state)
         {"--binary a --dump-memory 0xffffffffffffffff:2=f", "reaches beyond the end of the address space"},
         {"--memory 1G", "unknown option --memory; did you mean --mem?"},
         {"--bianry a", "did you mean --binary?"},
-        {"--dump x", "did you mean --dump-memory?"},
+        {"--dump-m x", "did you mean --dump-memory?"},
         {"--keepgoing", "did you mean --keep-going?"},
         {"--time-out 3", "did you mean --timeout?"},
         {"--men=1G", "unknown option --men; did you mean --mem?"},
@@ -305,12 +305,14 @@ static void test_limits(void **state)
 static void test_host_memory(void **state)
 {
     (void)state;
-    struct vm_options v = {.mem_len = UINT64_C(4) << 30};
+    struct vm_options v = {.mem_len = UINT64_C(64) << 30};
     struct err e = {0};
     assert_int_equal(options_check_host(&v, UINT64_C(4) << 30, &e), 0);
+    v.mem_len = UINT64_C(80) << 30;
+    assert_int_equal(options_check_host(&v, UINT64_C(80) << 30, &e), 0);
     assert_int_equal(options_check_host(&v, 0, &e), 0);
-    assert_true(options_check_host(&v, (UINT64_C(4) << 30) - 1, &e) < 0);
-    assert_non_null(strstr(e.text, "--mem: 4096M is more than this host has (4095M)"));
+    assert_true(options_check_host(&v, (UINT64_C(80) << 30) - 1, &e) < 0);
+    assert_non_null(strstr(e.text, "--mem: 81920M is more than this host has (81919M)"));
 }
 
 static void test_help_is_complete(void **state)
