@@ -50,6 +50,7 @@ FUNCTIONS = {
     "lane_index": ("uint8_t", 4),
     "highest": ("uint8_t", 1),
     "lowest": ("uint8_t", 1),
+    "fpimm": ("uint64_t", 2),
 }
 X_REGISTERS = {"xr", "xw", "xs", "x"}
 V_REGISTERS = {"vr", "vw", "v"}

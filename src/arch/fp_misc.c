@@ -85,11 +85,12 @@ static unsigned recip_estimate(unsigned a)
 /* RecipSqrtEstimate(): 128 .. 511, as 0.25 .. 1.0, to 256 .. 511, as 1.0 .. 2.0. */
 static unsigned rsqrt_estimate(unsigned a)
 {
-    unsigned b = 512;
+    unsigned b = 512; /* becomes the largest below 2^14 / sqrt(a) */
 
     a = a < 256 ? a * 2 + 1 : ((a & ~1u) + 1) * 2;
-    while (a * (b + 1) * (b + 1) < 1u << 28)
-        b++;
+    for (unsigned step = 256; step; step /= 2)
+        if (a * (b + step) * (b + step) < 1u << 28)
+            b += step;
     return (b + 1) / 2;
 }
 

@@ -5,6 +5,7 @@
 #ifndef VIBE_ARCH_STATE_H
 #define VIBE_ARCH_STATE_H
 
+#include "arch/fp.h"
 #include "base/bits.h"
 #include "base/types.h"
 
@@ -65,7 +66,12 @@ struct pe_state {
     uint64_t sys[NR_SYSREGS]; /* every register of sysreg.spec that has storage, by its id */
 
     union vreg v[32];
-    uint32_t fpcr, fpsr; /* as the registers of that name */
+    union {
+        struct {
+            uint32_t fpcr, fpsr; /* as the registers of that name */
+        };
+        struct fp_env fp; /* the same two, for arch/fp.h */
+    };
 };
 
 /* How C names a system register's storage: SYS(s, SCTLR_EL1). */

@@ -216,6 +216,20 @@ static inline uint8_t operand_lowest(uint32_t imm5)
     return (uint8_t)__builtin_ctz(imm5 | 0x20);
 }
 
+/* VFPExpandImm() for ftype 0 (single), 1 (double), 3 (half): a sign, an exponent of three bits around zero, four bits of fraction. */
+static inline uint64_t operand_fpimm(uint32_t ftype, uint32_t imm8)
+{
+    const unsigned bits = ftype == 0   ? 32
+                          : ftype == 1 ? 64
+                                       : 16,
+                   frac = ftype == 0   ? 23
+                          : ftype == 1 ? 52
+                                       : 10;
+    const uint64_t exp = (UINT64_C(1) << (bits - frac - 2)) + (imm8 >> 4 & 3) - (imm8 & 0x40 ? 4 : 0);
+
+    return (uint64_t)(imm8 >> 7) << (bits - 1) | exp << frac | (uint64_t)(imm8 & 15) << (frac - 4);
+}
+
 /* --- System --------------------------------------------------------------------------------------------------------- */
 
 static inline uint8_t operand_pstate_field(uint32_t op1, uint32_t op2)

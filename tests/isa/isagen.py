@@ -1,6 +1,7 @@
 """Makes the cases of one row of a64.isa: fields, and registers and memory to fit."""
 
 import a64spec
+import isafp
 import isavec
 from isacase import (AFTER_NONE, AUT, BEFORE_NONE, BEFORE_RO, CODE, CODE_LEN, DATA, M64, MEM_ALIGN, MIDDLE, READS, SP_ALIGN,
                      STORES, UNDEFINED, WINDOW, WRITES, ZVA, Case, group_rng, sext, value)
@@ -705,7 +706,7 @@ def make(r, spec, row, variant, pc, excluded_sysreg):
         return case_pac(r, spec, row, variant, pc)
     if row.kind in ("simd", "fp"):
         f = fields(r, spec, row, variant)
-        return f and isavec.case_simd(r, row, f)
+        return f and (isavec.case_simd if row.kind == "simd" else isafp.case_fp)(r, row, f)
     if row.kind == "trap":
         return case_trap(r, spec, row, variant)
     if n in ("MSR_SR_systemmove", "MRS_RS_systemmove"):

@@ -1,7 +1,6 @@
 /* Floating point against the host's hardware: singles and doubles in all four rounding modes, results and exceptions; half precision
  * against doubles, in which its sums and products are exact, and against a search for the nearest of all 65536 halves. */
-#include "arch/fp.h"
-#include "base/bits.h"
+#include "fp_random.h"
 
 #include <fenv.h>
 #include <math.h>
@@ -14,46 +13,6 @@
 #define CASES 200000
 
 static const int host_mode[4] = {FE_TONEAREST, FE_UPWARD, FE_DOWNWARD, FE_TOWARDZERO};
-
-static uint64_t state_of_rng = 1;
-
-static uint64_t rnd(void)
-{
-    uint64_t x = state_of_rng += 0x9e3779b97f4a7c15;
-
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
-    x = (x ^ x >> 27) * 0x94d049bb133111eb;
-    return x ^ x >> 31;
-}
-
-/* Fractions of few bits, of many, and of runs; exponents at the ends, around one, and anywhere. */
-static uint64_t random_number(enum fp_fmt f)
-{
-    const struct fp_layout l = fp_layout[f];
-    const uint64_t frac_mask = mask64(l.frac), max_exp = 2 * (uint64_t)l.bias + 1;
-    uint64_t frac = rnd() & frac_mask, exp;
-
-    switch (rnd() % 6) {
-    case 0: frac = 0; break;
-    case 1: frac = UINT64_C(1) << rnd() % l.frac; break;
-    case 2: frac = frac_mask << rnd() % l.frac & frac_mask; break;
-    case 3: frac = frac_mask >> rnd() % l.frac; break;
-    default: break;
-    }
-    switch (rnd() % 8) {
-    case 0: exp = 0; break;
-    case 1: exp = max_exp; break;
-    case 2: exp = max_exp - 1 - rnd() % 3; break;
-    case 3: exp = 1 + rnd() % 3; break;
-    case 4: exp = rnd() % (max_exp + 1); break;
-    default: exp = (uint64_t)l.bias + rnd() % (2u * l.frac + 6) - l.frac; break;
-    }
-    if (exp > max_exp)
-        exp = max_exp;
-    if (exp == max_exp && rnd() % 2)
-        frac = 0;
-    return (rnd() & 1) << (l.bits - 1) | exp << l.frac | frac;
-}
 
 static bool is_nan(enum fp_fmt f, uint64_t a)
 {
