@@ -1,0 +1,66 @@
+/* The files of a shared folder that the guest has names for, and the only way to the host's files from these names.
+ *
+ * A node is a place in the folder: a name in a parent node. The host's file there is reached from the folder's descriptor one name at a
+ * time, never through a symbolic link, and a name is never "..", "." or a path. So no node leads out of the folder, whatever the guest or
+ * the host renames meanwhile. Descriptors of directories that were used lately are kept open.
+ *
+ * When a file is renamed through the tree its node moves along, with all below it. A node whose file was removed, or replaced by
+ * the host, is dead: it leads nowhere, unless it is a directory that is still open.
+ *
+ * Threads: one at a time. */
+#ifndef VIBE_DEV_P9_TREE_H
+#define VIBE_DEV_P9_TREE_H
+
+#include "dev/p9/proto.h"
+
+#include <sys/stat.h>
+
+struct err;
+struct p9_node;
+struct p9_tree;
+
+#define P9_MAX_DEPTH 512u          /* of a node that is to be used */
+#define P9_MAX_NODES (512u * 1024) /* some 100 bytes each */
+#define P9_MAX_NAME 255u
+
+/* Null with e set when dir is not a folder that can be read. */
+struct p9_tree *p9_tree_create(const char *dir, struct err *e);
+/* After every node was put. */
+void p9_tree_destroy(struct p9_tree *t);
+
+/* Nodes are counted: who keeps one gets it, and puts it later. The root is there as long as the tree. */
+struct p9_node *p9_tree_root(struct p9_tree *t);
+struct p9_node *p9_node_get(struct p9_node *n);
+void p9_node_put(struct p9_tree *t, struct p9_node *n);
+
+/* What the file was when the node was walked to: S_IFDIR, S_IFREG and so on. */
+mode_t p9_node_type(const struct p9_node *n);
+
+/* The functions below return 0, or a descriptor, or -errno. Descriptors stay the tree's, and open until the second next call. */
+
+/* The node's file for *at() calls: *name in the directory that is returned. The root is "." in itself. */
+int p9_tree_at(struct p9_tree *t, struct p9_node *n, const char **name);
+
+/* The directory that n is. */
+int p9_tree_dir(struct p9_tree *t, struct p9_node *n);
+
+/* One step: *out is the caller's to put. ".." leads to the parent, from the root to the root. */
+int p9_tree_walk(struct p9_tree *t, struct p9_node *dir, const char *name, struct p9_node **out,
+                 struct stat *st);
+
+/* 0, or -errno for what may not be the name of a new or a removed file. */
+int p9_check_name(const char *name);
+
+int p9_tree_rename(struct p9_tree *t, struct p9_node *from, const char *from_name,
+                   struct p9_node *to, const char *to_name);
+int p9_tree_unlink(struct p9_tree *t, struct p9_node *dir, const char *name, bool is_dir);
+
+/* The same for a node: -EBUSY for the root. */
+int p9_node_rename(struct p9_tree *t, struct p9_node *n, struct p9_node *to, const char *to_name);
+int p9_node_unlink(struct p9_tree *t, struct p9_node *n);
+
+/* The file's identity for the guest: one number, of device and inode. */
+struct p9_qid p9_tree_qid(struct p9_tree *t, const struct stat *st);
+uint64_t p9_tree_qid_path(struct p9_tree *t, dev_t dev, ino_t ino);
+
+#endif
