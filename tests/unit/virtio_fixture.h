@@ -202,12 +202,13 @@ static inline void set_desc(struct fixture *f, unsigned n, unsigned i, gpa_t add
     set_desc_at(f, f->q[n].desc, i, addr, len, flags, next);
 }
 
-/* Makes a chain available, without a notification. */
+/* Makes a chain available, without a notification. The device may look at the same time, on a thread of its own. */
 static inline void offer(struct fixture *f, unsigned n, uint16_t head)
 {
     struct driver_queue *q = &f->q[n];
     put(f, q->avail + 4 + 2u * (q->avail_idx % q->size), head, 2);
-    put(f, q->avail + 2, ++q->avail_idx, 2);
+    __atomic_store_n((uint16_t *)ram_ptr(&f->ram, q->avail + 2, 2, true), ++q->avail_idx,
+                     __ATOMIC_RELEASE);
 }
 
 static inline void kick(struct fixture *f, unsigned n)
@@ -217,7 +218,7 @@ static inline void kick(struct fixture *f, unsigned n)
 
 static inline uint16_t used_idx(struct fixture *f, unsigned n)
 {
-    return (uint16_t)get(f, f->q[n].used + 2, 2);
+    return __atomic_load_n((uint16_t *)ram_ptr(&f->ram, f->q[n].used + 2, 2, false), __ATOMIC_ACQUIRE);
 }
 
 static inline uint32_t used_id(struct fixture *f, unsigned n, unsigned i)
