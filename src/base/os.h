@@ -24,6 +24,10 @@ size_t os_page_size(void);
 /* Physical memory of the host, bytes; 0 when unknown. */
 uint64_t os_host_memory(void);
 
+/* Lets the process open as many descriptors as the system grants it: shared folders and networks need some for each file and connection of the
+ * guest's. */
+void os_raise_fd_limit(void);
+
 /* Fills buf with random bytes from the host. */
 void os_random(void *buf, size_t len);
 

@@ -1,8 +1,10 @@
 /* What Linux and macOS share of base/os.h. Any thread. */
 #if defined(__linux__) || defined(__APPLE__)
 
+#include "base/bits.h"
 #include "base/os.h"
 
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -10,6 +12,23 @@ size_t os_page_size(void)
 {
     long size = sysconf(_SC_PAGESIZE);
     return size > 0 ? (size_t)size : 4096;
+}
+
+void os_raise_fd_limit(void)
+{
+    const rlim_t wanted[] = {1024 * 1024, 10240}; /* macOS refuses more than the latter */
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit))
+        return;
+    for (unsigned i = 0; i < ARRAY_LEN(wanted); i++) {
+        const rlim_t n = MIN(wanted[i], limit.rlim_max);
+        if (n <= limit.rlim_cur)
+            return;
+        const struct rlimit more = {n, limit.rlim_max};
+        if (!setrlimit(RLIMIT_NOFILE, &more))
+            return;
+    }
 }
 
 uint64_t os_thread_cpu_ns(void)

@@ -82,6 +82,8 @@ int io_loop_init(struct err *e)
             sigaction(loop_signals[i], &a, NULL);
     /* A reader that goes away is an error of write(), not the end of us. */
     signal(SIGPIPE, SIG_IGN);
+    /* So is a file that may not grow further. */
+    signal(SIGXFSZ, SIG_IGN);
     return 0;
 }
 

@@ -266,6 +266,7 @@ int main(int argc, char **argv)
     if (r < 0)
         goto out;
     terminal_catch_crashes();
+    os_raise_fd_limit();
     r = io_loop_init(&e);
     if (r < 0)
         goto out;

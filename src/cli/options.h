@@ -11,13 +11,13 @@ struct err;
 
 enum options_action { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION };
 
-#define OPTIONS_MAX_OWNED (VM_MAX_LOADS + VM_MAX_DUMPS)
+#define OPTIONS_MAX_OWNED (VM_MAX_LOADS + VM_MAX_DUMPS + VM_MAX_SHARES)
 
 struct options {
     enum options_action action;
     const char *topic; /* of OPTIONS_HELP: null, or one that exists */
     struct vm_options vm;
-    char *owned[OPTIONS_MAX_OWNED]; /* file names cut out of FILE@ADDR and the like */
+    char *owned[OPTIONS_MAX_OWNED]; /* cut out of FILE@ADDR and the like */
     unsigned nr_owned;
 };
 

@@ -74,7 +74,13 @@ struct option_choice {
 int option_parse_choice(const struct option_choice *c, const char *text, int *val, struct err *e);
 
 /* A copy of len bytes that lives as long as o, or null. */
-const char *option_keep(struct options *o, const char *text, size_t len, struct err *e);
+char *option_keep(struct options *o, const char *text, size_t len, struct err *e);
+
+/* The parts of a list as "DIR,tag=T,ro", one a call: cut out of *rest in place, which is null behind the last. A comma that belongs to a
+ * part is written twice. */
+char *option_next_part(char **rest);
+/* The value of a part "NAME=VALUE"; null when it is none of that name. */
+const char *option_value(const char *part, const char *name);
 
 /* ---- options_help.c --------------------------------------------------------------------------------------------------------- */
 

@@ -133,7 +133,7 @@ int option_parse_file(const char *text, const char **path, struct err *e)
     return 0;
 }
 
-const char *option_keep(struct options *o, const char *text, size_t len, struct err *e)
+char *option_keep(struct options *o, const char *text, size_t len, struct err *e)
 {
     BUG_ON(o->nr_owned == OPTIONS_MAX_OWNED);
     char *s = malloc(len + 1);
@@ -145,4 +145,25 @@ const char *option_keep(struct options *o, const char *text, size_t len, struct 
     s[len] = 0;
     o->owned[o->nr_owned++] = s;
     return s;
+}
+
+char *option_next_part(char **rest)
+{
+    char *part = *rest, *from = part, *to = part;
+
+    if (!part)
+        return NULL;
+    for (; *from && (*from != ',' || from[1] == ','); from++) {
+        from += *from == ',';
+        *to++ = *from;
+    }
+    *rest = *from ? from + 1 : NULL;
+    *to = 0;
+    return part;
+}
+
+const char *option_value(const char *part, const char *name)
+{
+    const size_t len = strlen(name);
+    return !strncmp(part, name, len) && part[len] == '=' ? part + len + 1 : NULL;
 }

@@ -13,7 +13,6 @@
 #include "dev/chardev.h"
 #include "dev/pl011.h"
 #include "dev/pl031.h"
-#include "dev/virtio_console.h"
 #include "dev/virtio_mmio.h"
 #include "vm/vm_internal.h"
 
@@ -21,7 +20,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define VIBE_LOW_RAM (UINT64_C(128) << 20)
@@ -74,25 +72,24 @@ static int add(struct vm *vm, struct device *d, struct err *e)
     return d ? bus_add(&vm->bus, d, e) : -ENOMEM;
 }
 
-/* The virtio console in slot 0, the other slots empty. */
-static int add_virtio(struct vm *vm, struct chardev *console, struct err *e)
+int board_add_virtio(struct vm *vm, struct virtio_device *v, struct err *e)
 {
     const enum virtio_layout layout = vm->opt->virtio == VM_VIRTIO_LEGACY ? VIRTIO_LEGACY : VIRTIO_MODERN;
-    struct winsize size;
-    int r = 0;
+    const unsigned slot = vm->board.nr_virtio++;
+    const struct irq_line irq = {set_spi, vm->board.gic, VIRTIO_INTID(slot)};
 
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_col || !size.ws_row)
-        size = (struct winsize){.ws_col = 80, .ws_row = 25};
-    struct virtio_device *v = virtio_console_create(console, size.ws_col, size.ws_row, e);
-    if (!v)
-        return -ENOMEM;
-    for (unsigned i = 0; i < NR_VIRTIO_SLOTS && !r; i++) {
-        const struct irq_line irq = {set_spi, vm->board.gic, VIRTIO_INTID(i)};
-        const gpa_t base = VIRTIO_BASE + i * VIRTIO_MMIO_LEN;
-        r = add(vm, virtio_mmio_create(base, irq, layout, &vm->ram, i ? NULL : v, e), e);
-        if (!i && !r)
-            virtio_console_attach(v);
-    }
+    BUG_ON(slot >= NR_VIRTIO_SLOTS);
+    return add(
+        vm, virtio_mmio_create(VIRTIO_BASE + slot * VIRTIO_MMIO_LEN, irq, layout, &vm->ram, v, e), e);
+}
+
+/* The devices in the order of the slots, the other slots empty. */
+static int fill_virtio_slots(struct vm *vm, struct chardev *console, struct err *e)
+{
+    int r = board_add_virtio_devices(vm, console, e);
+
+    while (!r && vm->board.nr_virtio < NR_VIRTIO_SLOTS)
+        r = board_add_virtio(vm, NULL, e);
     return r;
 }
 
@@ -122,7 +119,7 @@ int board_create(struct vm *vm, struct err *e)
     b->uart = pl011_create(PL011_BASE, uart_irq, on_uart ? b->console : b->other, e);
     if ((r = add(vm, b->uart, e)) || (r = add(vm, pl031_create(PL031_BASE, rtc_irq, e), e)))
         return r;
-    return add_virtio(vm, on_uart ? b->other : b->console, e);
+    return fill_virtio_slots(vm, on_uart ? b->other : b->console, e);
 }
 
 void board_reset(struct vm *vm)

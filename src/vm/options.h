@@ -10,6 +10,7 @@
 #define VM_MAX_CPUS 64
 #define VM_MAX_LOADS 16
 #define VM_MAX_DUMPS 16
+#define VM_MAX_SHARES 8
 #define VM_DEFAULT_ENTRY 0x10000
 #define VM_DEFAULT_MEM (UINT64_C(128) << 20)
 #define VM_MEM_GRANULE                                                                             \
@@ -41,6 +42,12 @@ struct vm_dump {
     const char *path;
 };
 
+/* --share DIR[,tag=TAG][,ro] */
+struct vm_share {
+    const char *path, *tag;
+    bool read_only;
+};
+
 struct vm_options {
     const char *binary; /* raw binary, or null */
     const char *kernel; /* ELF or Linux Image, or null; exactly one of the two is given unless dump_dtb is */
@@ -54,6 +61,8 @@ struct vm_options {
     enum vm_accel accel;
     enum vm_console console;
     enum vm_virtio virtio;
+    unsigned nr_shares;
+    struct vm_share share[VM_MAX_SHARES];
     bool keep_going; /* do not stop a guest that is stuck in a fault */
     unsigned nr_loads;
     struct vm_load load[VM_MAX_LOADS];

@@ -20,6 +20,8 @@
 /* PSCI's view of a vCPU. Written under vm.lock. */
 enum vcpu_power { VCPU_OFF, VCPU_ON_PENDING, VCPU_ON };
 
+struct virtio_device;
+
 struct vcpu {
     struct vm *vm;
     unsigned index;
@@ -50,6 +52,7 @@ struct board {
     struct chardev *console; /* to the terminal */
     struct chardev *other;   /* discards */
     struct device *uart;     /* the bus owns it */
+    unsigned nr_virtio;      /* slots in use */
 };
 
 enum boot_kind {
@@ -118,8 +121,13 @@ int devicetree_create(const struct vm *vm, const struct dt_chosen *c, uint8_t **
 extern const gpa_t board_virt_ram; /* where the virt profile's RAM begins */
 int board_add_memory(struct vm *vm, struct err *e);
 int board_create(struct vm *vm, struct err *e);
+/* Puts v (null: nothing) into the next virtio slot; it is the board's from there on, also when this fails. */
+int board_add_virtio(struct vm *vm, struct virtio_device *v, struct err *e);
 void board_reset(struct vm *vm);
 void board_destroy(struct vm *vm);
+
+/* board_virtio.c */
+int board_add_virtio_devices(struct vm *vm, struct chardev *console, struct err *e);
 
 /* vcpu.c: the thread of a vCPU; waking one. */
 void *vcpu_thread(void *opaque);
