@@ -139,6 +139,7 @@ struct cpu {
         unsigned size;
     } excl;
     bool event_register; /* WFE */
+    bool others_look;    /* there are other CPUs: they must not see half of an atomic access */
 
     _Atomic uint32_t events;    /* enum cpu_event */
     _Atomic uint32_t irq_lines; /* 1 IRQ, 2 FIQ */

@@ -70,7 +70,7 @@ const struct a64_insn *cpu_leave_after(struct cpu *c, const struct a64_insn *ins
 
 enum mem_flags {
     MEM_EL0 = 1, /* check as EL0: LDTR, STTR */
-    MEM_ALIGNED = 2, /* must be naturally aligned whatever the memory type: exclusives, atomics, acquire-release */
+    MEM_ORDERED = 2, /* acquire, release: misaligned only within 16 aligned bytes, or with SCTLR_EL1.nAA */
 };
 
 /* Slow paths: TLB miss, misaligned, page crossing, device, faults. size is 1, 2, 4 or 8. False: c->exc is set. */
@@ -83,13 +83,21 @@ bool mem_store_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint
 bool mem_load_elements(struct cpu *c, gva_t va, unsigned len, unsigned esize, void *out);
 bool mem_store_elements(struct cpu *c, gva_t va, unsigned len, unsigned esize, const void *in);
 
-/* Host pointer for an access of size (up to 16) bytes, aligned to size (else an alignment fault), with the permissions asked for: atomics and
- * exclusives. A device is an unsupported-atomic fault (FSC_UNSUPPORTED_ATOMIC). False: c->exc is set. */
+/* Host pointer for an access of size (up to 16) bytes within 16 aligned ones (else an alignment fault), with the permissions asked for:
+ * atomics and exclusives. A device is an unsupported-atomic fault (FSC_UNSUPPORTED_ATOMIC). False: c->exc is set. */
 bool mem_atomic_ptr(struct cpu *c, gva_t va, unsigned size, bool read, bool write, void **host,
                     gpa_t *pa);
 
-/* Checks that a store of len bytes could be made, before half of it is (pairs over two pages). False: fault. */
-bool mem_probe_store(struct cpu *c, gva_t va, unsigned len, unsigned flags);
+/* LDP, STP of two registers of size bytes each. Neither is read or written when one of them faults. */
+bool mem_load_pair_slow(struct cpu *c, gva_t va, unsigned size, uint64_t val[2]);
+bool mem_store_pair_slow(struct cpu *c, gva_t va, unsigned size, const uint64_t val[2]);
+
+/* Of size bytes at va all lie within 16 aligned ones: FEAT_LSE2 makes the access atomic in Normal memory, and lets it be misaligned
+ * where it otherwise must not. */
+static inline bool mem_within16(gva_t va, unsigned size)
+{
+    return (va & 15) + size <= 16;
+}
 
 static inline struct tlb_entry *tlb_slot(struct cpu *c, gva_t va)
 {

@@ -1,6 +1,7 @@
 /* Loads and stores off the fast path: TLB misses, misaligned and page-crossing accesses, devices, faults.
  *
  * Owner thread only. Specification: DDI 0487, "Alignment support", "Memory types and attributes". */
+#include "base/atomic128.h"
 #include "cpu/cpu_internal.h"
 #include "cpu/interp.h"
 
@@ -8,10 +9,13 @@
 
 #include <string.h>
 
-/* Whether a misaligned access faults whatever the memory type. */
-static bool must_align(const struct cpu *c, unsigned flags)
+/* AArch64.UnalignedAccessFaults(): whether a misaligned access faults whatever the memory type. */
+static bool misaligned_faults(const struct cpu *c, gva_t va, unsigned size, unsigned flags)
 {
-    return (flags & MEM_ALIGNED) || (SYS(&c->st, SCTLR_EL1) & SCTLR_EL1_A);
+    const uint64_t sctlr = SYS(&c->st, SCTLR_EL1);
+
+    return (sctlr & SCTLR_EL1_A) ||
+           ((flags & MEM_ORDERED) && !(sctlr & SCTLR_EL1_nAA) && !mem_within16(va, size));
 }
 
 /* Translates a misaligned access of up to 16 bytes, which may lie on two pages. first is how many bytes are on page one. */
@@ -41,12 +45,16 @@ bool mem_load_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint6
 
     if (va & (size - 1)) {
         uint8_t bytes[8] = {0};
-        if (must_align(c, flags)) {
+        if (misaligned_faults(c, va, size, flags)) {
             mem_set_abort(c, va, false, FSC_ALIGNMENT);
             return false;
         }
         if (!translate_span(c, va, size, flags, false, v, &first))
             return false;
+        if (mem_within16(va, size)) {
+            *val = within16_load(v[0].host, size);
+            return true;
+        }
         memcpy(bytes, v[0].host, first);
         if (first < size)
             memcpy(bytes + first, v[1].host, size - first);
@@ -88,12 +96,16 @@ bool mem_store_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint
 
     if (va & (size - 1)) {
         uint8_t bytes[8];
-        if (must_align(c, flags)) {
+        if (misaligned_faults(c, va, size, flags)) {
             mem_set_abort(c, va, true, FSC_ALIGNMENT);
             return false;
         }
         if (!translate_span(c, va, size, flags, true, v, &first))
             return false;
+        if (mem_within16(va, size)) {
+            within16_store(v[0].host, size, val);
+            return true;
+        }
         for (unsigned i = 0; i < 8; i++)
             bytes[i] = (uint8_t)(val >> (8 * i));
         memcpy(v[0].host, bytes, first);
@@ -119,6 +131,62 @@ bool mem_store_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint
     return true;
 }
 
+/* --- Pairs ---------------------------------------------------------------------------------------------------------- *
+ * FEAT_LSE2: aligned halves that together lie within 16 aligned bytes of RAM are one access. */
+
+/* Checks that a store of len bytes could be made, before half of it is. */
+static bool probe_store(struct cpu *c, gva_t va, unsigned len)
+{
+    struct tlb_view v;
+    const gva_t last = va + len - 1;
+
+    return tlb_translate(c, va, WALK_WRITE, 0, &v) &&
+           ((va ^ last) < TLB_PAGE_SIZE ||
+            tlb_translate(c, last & ~(gva_t)(TLB_PAGE_SIZE - 1), WALK_WRITE, 0, &v));
+}
+
+bool mem_load_pair_slow(struct cpu *c, gva_t va, unsigned size, uint64_t val[2])
+{
+    if (!(va & (size - 1)) && mem_within16(va, 2 * size)) {
+        struct tlb_view v;
+        if (!tlb_translate(c, va, WALK_READ, 0, &v))
+            return false;
+        if (v.host && size == 8) {
+            const struct pair64 both = atomic128_load(v.host);
+            val[0] = both.lo;
+            val[1] = both.hi;
+            return true;
+        }
+        if (v.host) {
+            const uint64_t both = within16_load(v.host, 8);
+            val[0] = (uint32_t)both;
+            val[1] = both >> 32;
+            return true;
+        }
+    }
+    return mem_load_slow(c, va, size, 0, &val[0]) && mem_load_slow(c, va + size, size, 0, &val[1]);
+}
+
+bool mem_store_pair_slow(struct cpu *c, gva_t va, unsigned size, const uint64_t val[2])
+{
+    if (!(va & (size - 1)) && mem_within16(va, 2 * size)) {
+        struct tlb_view v;
+        if (!tlb_translate(c, va, WALK_WRITE, 0, &v))
+            return false;
+        if (v.host && size == 8) {
+            atomic128_store(v.host, (struct pair64){val[0], val[1]});
+            return true;
+        }
+        if (v.host) {
+            within16_store(v.host, 8, (uint32_t)val[0] | val[1] << 32);
+            return true;
+        }
+    }
+    if ((va ^ (va + 2 * size - 1)) >> TLB_PAGE_SHIFT && !probe_store(c, va, 2 * size))
+        return false;
+    return mem_store_slow(c, va, size, 0, val[0]) && mem_store_slow(c, va + size, size, 0, val[1]);
+}
+
 /* --- Accesses by elements ------------------------------------------------------------------------------------------- */
 
 /* Translates all of it: two pages at most. first is how many bytes are on page one. */
@@ -129,7 +197,7 @@ static bool translate_elements(struct cpu *c, gva_t va, unsigned len, unsigned e
     const bool misaligned = va & ((1u << esize) - 1);
 
     *first = MIN(len, room);
-    if (misaligned && must_align(c, 0)) {
+    if (misaligned && misaligned_faults(c, va, 1u << esize, 0)) {
         mem_set_abort(c, va, write, FSC_ALIGNMENT);
         return false;
     }
@@ -203,9 +271,10 @@ bool mem_store_elements(struct cpu *c, gva_t va, unsigned len, unsigned esize, c
 
 bool mem_atomic_ptr(struct cpu *c, gva_t va, unsigned size, bool read, bool write, void **host, gpa_t *pa)
 {
+    const bool misaligned = va & (size - 1);
     struct tlb_view v = {0};
 
-    if (va & (size - 1)) {
+    if (misaligned && (!mem_within16(va, size) || misaligned_faults(c, va, size, 0))) {
         mem_set_abort(c, va, write && !read, FSC_ALIGNMENT);
         return false;
     }
@@ -214,6 +283,10 @@ bool mem_atomic_ptr(struct cpu *c, gva_t va, unsigned size, bool read, bool writ
         return false;
     if (write && !tlb_translate(c, va, WALK_WRITE, 0, &v))
         return false;
+    if (misaligned && v.device) {
+        mem_set_abort(c, va, write && !read, FSC_ALIGNMENT);
+        return false;
+    }
     if (!v.host) {
         mem_set_abort(c, va, write && !read, FSC_UNSUPPORTED_ATOMIC);
         return false;
@@ -221,17 +294,6 @@ bool mem_atomic_ptr(struct cpu *c, gva_t va, unsigned size, bool read, bool writ
     *host = v.host;
     *pa = v.pa;
     return true;
-}
-
-bool mem_probe_store(struct cpu *c, gva_t va, unsigned len, unsigned flags)
-{
-    struct tlb_view v;
-    const gva_t last = va + len - 1;
-
-    if (!tlb_translate(c, va, WALK_WRITE, flags, &v))
-        return false;
-    return (va ^ last) < TLB_PAGE_SIZE ||
-           tlb_translate(c, last & ~(gva_t)(TLB_PAGE_SIZE - 1), WALK_WRITE, flags, &v);
 }
 
 bool sp_misaligned(struct cpu *c)

@@ -429,7 +429,8 @@ static enum cpu_leave run_slices(struct cpu *c)
 
 enum cpu_leave cpu_run(struct cpu *c)
 {
-    if (c->cluster->nr_cpus == 1)
+    c->others_look = c->cluster->nr_cpus > 1;
+    if (!c->others_look)
         return run_slices(c);
     atomic_store(&c->in_guest, true);
     enum cpu_leave leave = run_slices(c);
