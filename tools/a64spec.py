@@ -51,12 +51,19 @@ FUNCTIONS = {
     "highest": ("uint8_t", 1),
     "lowest": ("uint8_t", 1),
     "fpimm": ("uint64_t", 2),
+    "element5": ("uint8_t", 1),
+    "element4": ("uint8_t", 2),
+    "element": ("uint8_t", 4),
+    "vm": ("uint8_t", 3),
+    "shift_right": ("uint8_t", 2),
+    "shift_left": ("uint8_t", 2),
+    "expand": ("uint64_t", 4),
 }
 X_REGISTERS = {"xr", "xw", "xs", "x"}
 V_REGISTERS = {"vr", "vw", "v"}
 REGISTERS = X_REGISTERS | V_REGISTERS
 # Functions whose value is the number of a V register.
-V_FUNCTIONS = set()
+V_FUNCTIONS = {"vm"}
 # Those that may be marked with `!`: what they compute, and the number of values. Each is log2 of the bytes of an element.
 SPECIAL_FUNCTIONS = {
     "lane_size": (lambda scale, size: 3 if scale == 2 and size & 1 else scale, 4),

@@ -230,6 +230,62 @@ static inline uint64_t operand_fpimm(uint32_t ftype, uint32_t imm8)
     return (uint64_t)(imm8 >> 7) << (bits - 1) | exp << frac | (uint64_t)(imm8 & 15) << (frac - 4);
 }
 
+/* The number of an element: by imm5 of DUP and the like, whose lowest 1 gives the size; by imm4 of INS; of Vm in "by element". */
+static inline uint8_t operand_element5(uint32_t imm5)
+{
+    return (uint8_t)(imm5 >> (operand_lowest(imm5) + 1));
+}
+
+static inline uint8_t operand_element4(uint32_t imm5, uint32_t imm4)
+{
+    return (uint8_t)(imm4 >> operand_lowest(imm5));
+}
+
+static inline uint8_t operand_element(uint32_t size, uint32_t H, uint32_t L, uint32_t M)
+{
+    return (uint8_t)((H << 2 | L << 1 | M) >> (size - 1));
+}
+
+/* Vm in "by element": halfwords are of V0 to V15 only, as M is part of the element's number. */
+static inline uint8_t operand_vm(uint32_t size, uint32_t M, uint32_t Rm)
+{
+    return (uint8_t)(size == 1 ? Rm : M << 4 | Rm);
+}
+
+/* Shift by immediate. immh is not 0. */
+static inline uint8_t operand_shift_right(uint32_t immh, uint32_t immb)
+{
+    return (uint8_t)((16u << operand_highest(immh)) - (immh << 3 | immb));
+}
+
+static inline uint8_t operand_shift_left(uint32_t immh, uint32_t immb)
+{
+    return (uint8_t)((immh << 3 | immb) - (8u << operand_highest(immh)));
+}
+
+/* AdvSIMDExpandImm(), not inverted for MVNI and BIC. With cmode 15, op is an ftype. */
+static inline uint64_t operand_expand(uint32_t op, uint32_t cmode, uint32_t abc, uint32_t defgh)
+{
+    const uint64_t imm8 = abc << 5 | defgh, words = UINT64_C(0x0000000100000001);
+    uint64_t bytes = 0;
+
+    if (cmode < 8)
+        return (imm8 << 8 * (cmode >> 1)) * words;
+    if (cmode < 12)
+        return (imm8 << 8 * (cmode >> 1 & 1)) * UINT64_C(0x0001000100010001);
+    if (cmode < 14)
+        return (cmode & 1 ? imm8 << 16 | 0xffff : imm8 << 8 | 0xff) * words;
+    if (cmode == 14 && !op)
+        return imm8 * UINT64_C(0x0101010101010101);
+    if (cmode == 14) {
+        for (unsigned i = 0; i < 8; i++)
+            bytes |= bit(imm8, i) ? UINT64_C(0xff) << 8 * i : 0;
+        return bytes;
+    }
+    const uint64_t v = operand_fpimm(op, (uint32_t)imm8);
+    return op == 0 ? v * words : op == 1 ? v : v * UINT64_C(0x0001000100010001);
+}
+
 /* --- System --------------------------------------------------------------------------------------------------------- */
 
 static inline uint8_t operand_pstate_field(uint32_t op1, uint32_t op2)
