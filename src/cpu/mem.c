@@ -189,15 +189,21 @@ bool mem_store_pair_slow(struct cpu *c, gva_t va, unsigned size, const uint64_t 
 
 /* --- Accesses by elements ------------------------------------------------------------------------------------------- */
 
+/* Elements that are to be accessed each by itself. Those of 16 bytes are two of 8 where these are aligned. */
+static bool one_by_one(gva_t va, unsigned esize)
+{
+    return esize < 4 && (va & ((1u << esize) - 1));
+}
+
 /* Translates all of it: two pages at most. first is how many bytes are on page one. */
 static bool translate_elements(struct cpu *c, gva_t va, unsigned len, unsigned esize, bool write,
                                struct tlb_view view[2], unsigned *first)
 {
     const unsigned room = TLB_PAGE_SIZE - (unsigned)(va & (TLB_PAGE_SIZE - 1));
-    const bool misaligned = va & ((1u << esize) - 1);
+    const bool suspect = va & ((1u << esize) - 1);
 
     *first = MIN(len, room);
-    if (misaligned && misaligned_faults(c, va, 1u << esize, 0)) {
+    if (suspect && misaligned_faults(c, va, 1u << esize, 0)) {
         mem_set_abort(c, va, write, FSC_ALIGNMENT);
         return false;
     }
@@ -205,7 +211,7 @@ static bool translate_elements(struct cpu *c, gva_t va, unsigned len, unsigned e
         const gva_t at = part ? va + *first : va;
         if (!tlb_translate(c, at, write ? WALK_WRITE : WALK_READ, 0, &view[part]))
             return false;
-        if (misaligned && (view[part].device || !view[part].host)) {
+        if (suspect && (view[part].device || !view[part].host)) {
             mem_set_abort(c, at, write, FSC_ALIGNMENT);
             return false;
         }
@@ -238,6 +244,15 @@ bool mem_load_elements(struct cpu *c, gva_t va, unsigned len, unsigned esize, vo
 
     if (!translate_elements(c, va, len, esize, false, v, &first))
         return false;
+    if (one_by_one(va, esize)) {
+        for (unsigned at = 0; at < len; at += 1u << esize) {
+            uint64_t val;
+            if (!mem_load_slow(c, va + at, 1u << esize, 0, &val))
+                return false;
+            memcpy((uint8_t *)out + at, &val, 1u << esize);
+        }
+        return true;
+    }
     for (unsigned part = 0; part < (first < len ? 2u : 1u); part++) {
         const unsigned at = part ? first : 0, n = part ? len - first : first;
         uint8_t *to = (uint8_t *)out + at;
@@ -259,6 +274,15 @@ bool mem_store_elements(struct cpu *c, gva_t va, unsigned len, unsigned esize, c
     if (!translate_elements(c, va, len, esize, true, v, &first))
         return false;
     memcpy(data, in, len);
+    if (one_by_one(va, esize)) {
+        for (unsigned at = 0; at < len; at += 1u << esize) {
+            uint64_t val = 0;
+            memcpy(&val, data + at, 1u << esize);
+            if (!mem_store_slow(c, va + at, 1u << esize, 0, val))
+                return false;
+        }
+        return true;
+    }
     for (unsigned part = 0; part < (first < len ? 2u : 1u); part++) {
         const unsigned at = part ? first : 0, n = part ? len - first : first;
         if (v[part].host)
