@@ -17,7 +17,7 @@ import sys
 import isaspec
 from isablock import BLOCK_KINDS, Block
 from isacase import CASE, MAGIC, Slots, group_rng
-from isagen import case_dc_zva, case_unallocated, case_violated, make
+from isagen import case_dc_zva, case_unallocated, case_violated, make, possible
 
 DC_ZVA = "DC ZVA"  # the variant of the cases for a CPU model with blocks of 64 bytes
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -83,8 +83,9 @@ class Generator:
                 continue
             for variant in variants(row):
                 name = row.variant_name(variant)
-                yield row.name, name, self.cases, lambda r, pc, row=row, v=variant: make(r, spec, row, v, pc, ex.sysreg)
-                if row.has_where:
+                if possible(spec, row, variant, True):
+                    yield row.name, name, self.cases, lambda r, pc, row=row, v=variant: make(r, spec, row, v, pc, ex.sysreg)
+                if row.has_where and possible(spec, row, variant, False):
                     yield (row.name, (name + " violated").strip(), max(4, self.cases // 6),
                            lambda r, pc, row=row, v=variant: case_violated(r, spec, row, v))
         if not only or "UNALLOCATED" in only:

@@ -38,27 +38,31 @@ def registers(r, row):
 _possible = {}
 
 
-def fields(r, spec, row, variant, legal=True):
-    """Random fields for the row; None when there are none such, which is found out once and not by r."""
+def possible(spec, row, variant, legal):
+    """There are words of the variant that are allocated (or not, and no other row's either). Found out once, and not by a group's dice."""
     key = (row.name, legal, *variant.values())
     if key not in _possible:
-        _possible[key] = try_fields(group_rng(0, row.name, str(key)), spec, row, variant, legal, 2000) is not None
-    return try_fields(r, spec, row, variant, legal, 1000) if _possible[key] else None
+        _possible[key] = try_fields(group_rng(0, row.name, str(key)), spec, row, variant, legal, 500) is not None
+    return _possible[key]
+
+
+def fields(r, spec, row, variant, legal=True):
+    """Random fields for the row; None when there are none such."""
+    return try_fields(r, spec, row, variant, legal, 1000) if possible(spec, row, variant, legal) else None
 
 
 def try_fields(r, spec, row, variant, legal, tries):
-    for _ in range(tries):
+    choices = row.choices(variant, legal)
+    if not choices:
+        return None
+    for attempt in range(tries):
         f = registers(r, row)
         for name, (_, width) in row.fields.items():
             if name not in f:
                 f[name] = immediate(r, width)
-        f.update((k, variant[k]) for k in row.split_fields)
-        if not row.has_variant(f, variant):
-            continue
-        if row.kind == "atomic" and row.name.startswith("CASP") and legal:
-            f["Rs"] &= ~1
-            f["Rt"] &= ~1
-        if row.legal(f) != legal or (legal and row.unpredictable(f)):
+        # Edges come often, as long as the first throws are good.
+        f.update(((k, variant[k]) for k in row.split_fields) if attempt < 3 else r.choice(choices))
+        if not row.has_variant(f, variant) or row.legal(f) != legal or (legal and row.unpredictable(f)):
             continue
         found = spec.find(row.encode(f))
         if found is (row if legal else None):

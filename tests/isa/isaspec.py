@@ -1,6 +1,7 @@
 """The rows of src/spec/a64.isa as the test generator needs them: encoding fields to a word, and finding the row of a word.
 The file itself is read by the decoder generator's parser, tools/a64spec.py."""
 
+import itertools
 import os
 import sys
 
@@ -18,8 +19,11 @@ class Row:
         self.name, self.heading, self.kind, self.over = row.name, row.heading, row.kind, row.over
         self.features = row.features
         self.fields = {f.name: (f.lo, f.width) for f in row.field.values()}  # most significant first
-        self.split = [(x.name, x.count) for x in row.special]  # what is marked with !
-        self.split_fields = [x.name for x in row.special if x.name in self.fields]
+        self._special = row.special
+        self.split = [(x.name, x.count) for x in self._special]  # what is marked with !
+        self.split_fields = [x.name for x in self._special if x.name in self.fields]
+        self._split_operands = [x for x in self._special if x.name not in self.fields]
+        self._choices = {}
         self.simd_fp = row.simd_fp
         self.mask, self.value = row.mask, row.value
         self.ignored = ~row.mask & 0xFFFFFFFF
@@ -45,11 +49,28 @@ class Row:
         return [self.variant_name(dict(zip((n for n, _ in self.split), values))) for values in self._row.special_values()]
 
     def special_value(self, name, f):
-        return next(self._row.special_value(x, f) for x in self._row.special if x.name == name)
+        return next(self._row.special_value(x, f) for x in self._special if x.name == name)
 
     def has_variant(self, f, variant):
         """The fields give every special operand the value that the variant wants."""
-        return all(self._row.special_value(x, f) == variant[x.name] for x in self._row.special)
+        return all(self._row.special_value(x, f) == variant[x.name] for x in self._split_operands)
+
+    def choices(self, variant, legal):
+        """All values of the fields on which it hangs whether a word is of the variant and allocated, or not: a list of dicts."""
+        key = (legal, *variant.values())
+        if key not in self._choices:
+            names = set(self._row.where_expr.names if self.has_where else ())
+            for x in self._split_operands:
+                names.update(x.source.args)
+            names = sorted(names - set(self.split_fields))
+            fixed = {k: variant[k] for k in self.split_fields}
+            found = []
+            for values in itertools.product(*[range(1 << self.fields[n][1]) for n in names]):
+                f = dict(zip(names, values), **fixed)
+                if self.has_variant(f, variant) and self.legal(f) == legal:
+                    found.append(f)
+            self._choices[key] = found
+        return self._choices[key]
 
     def legal(self, f):
         return bool(eval(self._where, PREDICATES, f))
