@@ -492,6 +492,8 @@ Lread_write:
     row     "TCR_EL1", 3, 0, 2, 0, 2, ALWAYS|EXACT, 0x019807f7ffffffbf
     row     "CSSELR_EL1", 3, 2, 0, 0, 0, ALWAYS|EXACT, 0xf
     row     "ACTLR_EL1", 3, 0, 1, 0, 1, ALWAYS
+    row     "LORSA_EL1", 3, 0, 10, 4, 0, EXACT
+    row     "LORC_EL1", 3, 0, 10, 4, 3, EXACT
     row     "CNTKCTL_EL1", 3, 0, 14, 1, 0, ALWAYS|EXACT, 0x3ff
     row     "SP_EL0", 3, 0, 4, 1, 0, ALWAYS|EXACT, 0xffffffffffffffff
     row     "SPSel", 3, 0, 4, 2, 0, ALWAYS|EXACT, 1
@@ -535,6 +537,7 @@ Lread_only:
     row     "CLIDR_EL1", 3, 1, 0, 0, 1, ALWAYS|ID
     row     "CCSIDR_EL1", 3, 1, 0, 0, 0, ALWAYS|ID
     row     "DCZID_EL0", 3, 3, 0, 0, 7, ALWAYS|EL0_READ
+    row     "LORID_EL1", 3, 0, 10, 4, 7, 0
     row     "CurrentEL", 3, 0, 4, 2, 2, ALWAYS
     row     "ISR_EL1", 3, 0, 12, 1, 0, ALWAYS
     row     "ICC_RPR_EL1", 3, 0, 12, 11, 3, ALWAYS
@@ -555,7 +558,6 @@ Lnot_there:
     row     "GCR_EL1", 3, 0, 1, 0, 6, 0
     row     "RNDR", 3, 3, 2, 4, 0, 0
     row     "PMCR_EL0", 3, 3, 9, 12, 0, 0
-    row     "LORSA_EL1", 3, 0, 10, 4, 0, 0
     row     "SCXTNUM_EL1", 3, 0, 13, 0, 7, 0
     row     "implementation defined", 3, 0, 15, 0, 0, 0
 Lrows_end:

@@ -155,7 +155,7 @@ static void feature_registers(void **state)
     assert_true(rd("ID_AA64ISAR0_EL1") == 0x0220000000210000);
     assert_true(rd("ID_AA64ISAR1_EL1") == 0x0000011010200102);
     assert_true(rd("ID_AA64MMFR0_EL1") == 0x0000000000100026);
-    assert_true(rd("ID_AA64MMFR1_EL1") == 0x0000000000201002);
+    assert_true(rd("ID_AA64MMFR1_EL1") == 0x0000000000211002);
     assert_true(rd("ID_AA64MMFR2_EL1") == 0x1021001110011011);
     /* All of CRm 1..7 exists and reads as zero where nothing is allocated. */
     for (unsigned crm = 1; crm < 8; crm++)
