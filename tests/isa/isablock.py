@@ -5,6 +5,7 @@ Nothing in a block faults: X20 to X22 and SP hold addresses in the window and ar
 small indices, and nothing else writes these."""
 
 from isacase import M64, MIDDLE, WINDOW, Case, sext, value
+from isafp import FZ
 from isagen import access_len, fields, must_align
 
 BLOCK_KINDS = ("alu", "simd", "fp", "load", "store", "atomic")
@@ -64,6 +65,8 @@ class Block:
         f = fields(self.r, self.spec, row, variant)
         if f is None or any(n in RESERVED for n in self.written(row, f)):
             return False
+        if row.name.startswith("FJCVTZS") and self.case.fpcr & FZ:
+            return False  # as in isafp.py; what comes here can't be told
         self.words.append(row.encode(f))
         return True
 

@@ -3,7 +3,7 @@
 import a64spec
 import isafp
 import isavec
-from isacase import (AFTER_NONE, AUT, BEFORE_NONE, BEFORE_RO, CODE, CODE_LEN, DATA, M64, MEM_ALIGN, MIDDLE, READS, SP_ALIGN,
+from isacase import (AFTER_NONE, AUT, BEFORE_NONE, BEFORE_RO, CODE, CODE_LEN, DATA, FPCR_BITS, FPSR_BITS, M64, MEM_ALIGN, MIDDLE, READS, SP_ALIGN,
                      STORES, UNDEFINED, WINDOW, WRITES, ZVA, Case, group_rng, sext, value)
 
 REGISTER_FIELDS = ("Rd", "Rn", "Rm", "Ra", "Rs", "Rt", "Rt2")
@@ -552,7 +552,10 @@ def case_trap(r, spec, row, variant):
     return c
 
 
-EL0_RW = {"NZCV": (1, 3, 4, 2, 0), "TPIDR_EL0": (1, 3, 13, 0, 2), "DIT": (1, 3, 4, 2, 5), "SSBS": (1, 3, 4, 2, 6)}
+EL0_RW = {"NZCV": (1, 3, 4, 2, 0), "TPIDR_EL0": (1, 3, 13, 0, 2), "DIT": (1, 3, 4, 2, 5), "SSBS": (1, 3, 4, 2, 6),
+          "FPCR": (1, 3, 4, 4, 0), "FPSR": (1, 3, 4, 4, 1)}
+# Not the bits that are there for AArch32 alone (Len, Stride, NZCV): RES0 here.
+WRITTEN = {EL0_RW["FPCR"]: FPCR_BITS, EL0_RW["FPSR"]: FPSR_BITS}
 SYSREG_FIELDS = ("o0", "op1", "CRn", "CRm", "op2")
 
 
@@ -575,9 +578,10 @@ def case_sysreg(r, spec, row, variant, excluded):
     t = 31 if r.random() < 0.1 else r.randrange(31)
     p = r.random()
     if p < 0.5:
-        enc = sysreg_fields(r.choice(list(EL0_RW.values())))
+        enc = r.choice(list(EL0_RW.values()))
         if t != 31:
-            c.x[t] = value(r)
+            c.x[t] = value(r) & WRITTEN.get(enc, M64)
+        enc = sysreg_fields(enc)
         write = by["MSR_SR_systemmove"].encode({**enc, "Rt": t})
         read = by["MRS_RS_systemmove"].encode({**enc, "Rt": r.randrange(32)})
         c.words = [write, read] if row.name.startswith("MSR") or r.random() < 0.5 else [read]
