@@ -81,6 +81,11 @@ class Cli(unittest.TestCase):
         p = vibe.run(*self.guest(vibe.POWER_OFF), "--stats=none")
         self.assertEqual((p.returncode, p.stdout, p.stderr), (0, b"", b""))
 
+    def test_no_reboot_is_0(self):
+        p = vibe.run(*self.guest(vibe.RESET), "--no-reboot", "--stats=json", "--timeout", "20")
+        self.assertEqual((p.returncode, p.stdout), (0, b""))
+        self.assertEqual(json.loads(p.stderr)["result"], "reboot")
+
     def test_timeout_is_3(self):
         start = time.monotonic()
         for code in (vibe.SPIN, vibe.WFI_LOOP):

@@ -15,6 +15,7 @@ def code(*words):
 SYSTEM_OFF = (0x52B08000, 0x72800100, 0xD4000002, 0x14000000)  # mov w0, #0x84000008; hvc #0; b .
 
 POWER_OFF = code(*SYSTEM_OFF)
+RESET = code(0x52B08000, 0x11002400, 0xD4000002, 0x14000000)  # mov w0, #0x84000000; add w0, w0, #9; hvc #0; b .
 WFI_LOOP = code(0xD503207F, 0x17FFFFFF)  # 1: wfi; b 1b
 SPIN = code(0x14000000)  # b .
 UNDEFINED = code(0)  # udf #0: and VBAR_EL1 is 0, where there is no code either

@@ -151,7 +151,8 @@ static int write_stats(FILE *f, const struct vm_options *v, const struct vm_stat
 static int exit_status(const struct vm_outcome *o, const struct io_loop_result *loop)
 {
     switch (o->reason) {
-    case VM_STOP_POWEROFF: return STATUS_OK;
+    case VM_STOP_POWEROFF:
+    case VM_STOP_REBOOT: return STATUS_OK;
     case VM_STOP_GUEST_EXIT: return o->guest_code & 0xff;
     case VM_STOP_QUIT: return STATUS_OK;
     case VM_STOP_TIMEOUT: return STATUS_TIMEOUT;

@@ -13,6 +13,14 @@ int set_timeout(struct options *o, const char *text, struct err *e)
     return option_parse_seconds(text, &o->vm.timeout_ns, e);
 }
 
+int set_no_reboot(struct options *o, const char *text, struct err *e)
+{
+    (void)text;
+    (void)e;
+    o->vm.no_reboot = true;
+    return 0;
+}
+
 int set_keep_going(struct options *o, const char *text, struct err *e)
 {
     (void)text;

@@ -63,6 +63,7 @@ struct vm_options {
     enum vm_virtio virtio;
     unsigned nr_shares;
     struct vm_share share[VM_MAX_SHARES];
+    bool no_reboot; /* a reset that the guest asks for ends the run */
     bool keep_going; /* do not stop a guest that is stuck in a fault */
     unsigned nr_loads;
     struct vm_load load[VM_MAX_LOADS];

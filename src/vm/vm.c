@@ -124,6 +124,10 @@ void vm_request_stop(struct vm *vm, enum vm_stop_reason reason)
 
 void vm_request_reset(struct vm *vm)
 {
+    if (vm->opt->no_reboot) {
+        vm_request_stop(vm, VM_STOP_REBOOT);
+        return;
+    }
     pthread_mutex_lock(&vm->lock);
     atomic_store(&vm->resetting, true);
     kick_all(vm);
@@ -163,9 +167,10 @@ const void *vm_device_tree(const struct vm *vm, size_t *len)
 const char *vm_stop_reason_name(enum vm_stop_reason reason)
 {
     static const char *const name[] = {
-        [VM_STOP_NONE] = "none",       [VM_STOP_POWEROFF] = "poweroff", [VM_STOP_RESET] = "reset",
-        [VM_STOP_GUEST_EXIT] = "exit", [VM_STOP_QUIT] = "quit",         [VM_STOP_SIGNAL] = "signal",
-        [VM_STOP_TIMEOUT] = "timeout", [VM_STOP_STUCK] = "stuck",       [VM_STOP_ERROR] = "error",
+        [VM_STOP_NONE] = "none",     [VM_STOP_POWEROFF] = "poweroff", [VM_STOP_RESET] = "reset",
+        [VM_STOP_REBOOT] = "reboot", [VM_STOP_GUEST_EXIT] = "exit",   [VM_STOP_QUIT] = "quit",
+        [VM_STOP_SIGNAL] = "signal", [VM_STOP_TIMEOUT] = "timeout",   [VM_STOP_STUCK] = "stuck",
+        [VM_STOP_ERROR] = "error",
     };
     return name[reason];
 }

@@ -16,6 +16,7 @@ struct vm;
 enum vm_stop_reason {
     VM_STOP_NONE,
     VM_STOP_POWEROFF,   /* PSCI SYSTEM_OFF, or every vCPU switched itself off */
+    VM_STOP_REBOOT,     /* PSCI SYSTEM_RESET, with no_reboot */
     VM_STOP_RESET,      /* the machine could not be reset */
     VM_STOP_GUEST_EXIT, /* the guest gave a code */
     VM_STOP_QUIT,       /* the user */
