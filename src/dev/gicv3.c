@@ -343,7 +343,8 @@ void gic_reset(struct gicv3 *g)
         reset_irqs(&s->irqs);
         s->irqs.edge = mask64(GIC_NR_SGIS); /* "GICR_ICFGR0": SGIs are always edge-triggered */
         s->gicr_ctlr = s->gicr_statusr = 0;
-        s->gicr_waker = GICR_WAKER_PROCESSOR_SLEEP;
+        /* The guest starts where secure firmware has handed over, and that has woken the redistributors: EDK2, for one, does not. */
+        s->gicr_waker = 0;
         gic_cpuif_reset_locked(g, c);
     }
     rebuild_locked(g);

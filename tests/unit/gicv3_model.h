@@ -72,7 +72,7 @@ static inline void m_reset(struct model *m)
             m->cpu[c].irq[i].line = line[i];
             m->cpu[c].irq[i].edge = i < 16;
         }
-        m->cpu[c].sleep = true;
+        m->cpu[c].sleep = false;
         m->cpu[c].bpr[0] = 2;
         m->cpu[c].bpr[1] = 3;
     }
