@@ -205,6 +205,10 @@ void cluster_send_event(struct cpu_cluster *cl);
 /* Guest code in [pa, pa+len) was changed by the host. */
 void cluster_code_changed(struct cpu_cluster *cl, gpa_t pa, uint64_t len);
 
+/* Where loads of [pa, pa+len) go was changed (ram_hide()), or what they find there. A CPU whose own access brought that about knows it with the next
+ * instruction. */
+void cluster_memory_changed(struct cpu_cluster *cl, gpa_t pa, uint64_t len);
+
 /* State was changed from outside (debugger, reset, PSCI): drops everything that was derived from it. */
 void cpu_state_changed(struct cpu *c);
 

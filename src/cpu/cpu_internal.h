@@ -58,6 +58,9 @@ static inline void cpu_fp_changed(struct cpu *c)
     c->fp_trap = sysreg_fp_traps(&c->st);
 }
 
+/* cpu_ops.mmio, and what it has changed in the translations of this CPU. */
+bool cpu_mmio(struct cpu *c, gpa_t pa, unsigned size, bool write, uint64_t *val);
+
 /* Sends to the other CPUs of the cluster; they are done when this CPU's next DSB is. */
 void cpu_broadcast(struct cpu *c, const struct cpu_inval *inv);
 /* DSB: waits for them. */

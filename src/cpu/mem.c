@@ -67,7 +67,7 @@ bool mem_load_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint6
         return false;
     if (!v[0].host) {
         *val = 0;
-        if (c->ops->mmio(c->opaque, v[0].pa, size, false, val)) {
+        if (cpu_mmio(c, v[0].pa, size, false, val)) {
             *val &= mask64(8 * size);
             return true;
         }
@@ -117,7 +117,7 @@ bool mem_store_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint
         return false;
     if (!v[0].host) {
         val &= mask64(8 * size);
-        if (c->ops->mmio(c->opaque, v[0].pa, size, true, &val))
+        if (cpu_mmio(c, v[0].pa, size, true, &val))
             return true;
         mem_set_abort(c, va, true, FSC_EXTERNAL);
         return false;
@@ -228,7 +228,7 @@ static bool device_elements(struct cpu *c, gva_t va, gpa_t pa, unsigned len, uns
     for (unsigned at = 0; at < len; at += size) {
         uint64_t v = 0;
         memcpy(&v, data + at, write ? size : 0);
-        if (!c->ops->mmio(c->opaque, pa + at, size, write, &v)) {
+        if (!cpu_mmio(c, pa + at, size, write, &v)) {
             mem_set_abort(c, va + at, write, FSC_EXTERNAL);
             return false;
         }

@@ -185,6 +185,22 @@ void cluster_code_changed(struct cpu_cluster *cl, gpa_t pa, uint64_t len)
         inval_send(cl->cpu[i], &(struct cpu_inval){.what = INVAL_ICACHE_PA, .addr = pa, .len = len});
 }
 
+void cluster_memory_changed(struct cpu_cluster *cl, gpa_t pa, uint64_t len)
+{
+    for (unsigned i = 0; i < cl->nr_cpus; i++)
+        inval_send(cl->cpu[i], &(struct cpu_inval){.what = INVAL_TLB_ALL});
+    cluster_code_changed(cl, pa, len);
+}
+
+bool cpu_mmio(struct cpu *c, gpa_t pa, unsigned size, bool write, uint64_t *val)
+{
+    const bool good = c->ops->mmio(c->opaque, pa, size, write, val);
+
+    if (unlikely(atomic_load_explicit(&c->events, memory_order_relaxed) & EVENT_INVAL))
+        inval_drain(c);
+    return good;
+}
+
 /* --- Leaving an instruction ----------------------------------------------------------------------------------------- */
 
 const struct a64_insn *cpu_raise(struct cpu *c, const struct a64_insn *insn, enum esr_ec ec, uint32_t iss)

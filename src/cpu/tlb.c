@@ -115,9 +115,17 @@ void tlb_flush_va(struct cpu *c, gva_t va, uint64_t len)
     }
 }
 
+/* Memory that loads and fetches reach; null where a device answers. */
+static const struct ram_region *find_memory(const struct cpu *c, gpa_t gpa)
+{
+    const struct ram_region *r = ram_find(c->ram, gpa);
+    return r && !atomic_load_explicit(&r->hidden, memory_order_relaxed) ? r : NULL;
+}
+
 static bool walk_load(void *opaque, gpa_t gpa, uint64_t *desc)
 {
-    const uint64_t *p = ram_ptr(opaque, gpa, 8, false);
+    const struct cpu *c = opaque;
+    const uint64_t *p = find_memory(c, gpa) ? ram_ptr(c->ram, gpa, 8, false) : NULL;
     if (!p)
         return false;
     *desc = __atomic_load_n(p, __ATOMIC_ACQUIRE);
@@ -126,7 +134,8 @@ static bool walk_load(void *opaque, gpa_t gpa, uint64_t *desc)
 
 static int walk_cas(void *opaque, gpa_t gpa, uint64_t expected, uint64_t desired)
 {
-    uint64_t *p = ram_ptr(opaque, gpa, 8, true);
+    const struct cpu *c = opaque;
+    uint64_t *p = ram_ptr(c->ram, gpa, 8, true);
     if (!p)
         return -1;
     return __atomic_compare_exchange_n(p, &expected, desired, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
@@ -134,7 +143,7 @@ static int walk_cas(void *opaque, gpa_t gpa, uint64_t expected, uint64_t desired
 
 void tlb_walk(struct cpu *c, const struct walk_request *rq, struct walk_result *res)
 {
-    const struct walk_mem m = {.opaque = c->ram, .load = walk_load, .cas = walk_cas};
+    const struct walk_mem m = {.opaque = c, .load = walk_load, .cas = walk_cas};
     walk_el10(&c->st, &m, rq, res);
 }
 
@@ -195,7 +204,7 @@ bool tlb_translate(struct cpu *c, gva_t va, enum walk_access access, unsigned fl
         return false;
     }
     const gpa_t page = w.pa & ~(gpa_t)(TLB_PAGE_SIZE - 1);
-    const struct ram_region *r = ram_find(c->ram, page);
+    const struct ram_region *r = find_memory(c, page);
 
     note_large(c, va, w.page_len);
     entry_drop(e);
@@ -228,7 +237,7 @@ bool tlb_translate_fetch(struct cpu *c, gva_t va)
     tlb_walk(c, &(struct walk_request){.va = va, .access = WALK_FETCH, .el0 = c->st.el == 0}, &w);
     if (w.ok) {
         page = w.pa & ~(gpa_t)(TLB_PAGE_SIZE - 1);
-        r = ram_find(c->ram, page);
+        r = find_memory(c, page);
     }
     if (!r) {
         c->exc = (struct exception){

@@ -121,6 +121,9 @@ struct hv_backend {
     void (*counters)(const struct hv_vcpu *vcpu, struct hv_counters *c);
     /* Guest code at [gpa, gpa+len) was changed by the host (device, loader, debugger). Any thread. */
     void (*code_changed)(struct hv_vm *vm, gpa_t gpa, uint64_t len);
+    /* [gpa, gpa+len) of memory was hidden or shown (ram_hide()), or changed by the host in the meantime. Called from within an MMIO exit or while no
+     * vCPU runs; holds for that vCPU at once, for the others soon. */
+    void (*memory_changed)(struct hv_vm *vm, gpa_t gpa, uint64_t len);
 };
 
 extern const struct hv_backend hv_soft;

@@ -123,6 +123,17 @@ static bool copy(const struct ram *r, gpa_t gpa, uint8_t *buf, uint64_t len, enu
     return true;
 }
 
+void ram_hide(struct ram *r, gpa_t base, bool hide)
+{
+    for (unsigned i = 0; i < r->nr_regions; i++)
+        if (r->region[i].base == base) {
+            BUG_ON(r->region[i].kind != RAM_KIND_ROM);
+            atomic_store(&r->region[i].hidden, hide);
+            return;
+        }
+    BUG("no memory region begins at %#" PRIx64, base);
+}
+
 bool ram_read(const struct ram *r, gpa_t gpa, void *buf, uint64_t len)
 {
     return copy(r, gpa, buf, len, COPY_OUT, 1u << RAM_KIND_RAM | 1u << RAM_KIND_ROM);

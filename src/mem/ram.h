@@ -8,6 +8,7 @@
 
 #include "base/types.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -26,6 +27,7 @@ struct ram_region {
     uint8_t *host;
     int fd; /* the shared memory object, len bytes */
     enum ram_kind kind;
+    _Atomic bool hidden; /* of a ROM: guest loads go to the bus too */
 };
 
 struct ram {
@@ -51,6 +53,10 @@ void *ram_ptr(const struct ram *r, gpa_t gpa, uint64_t len, bool write);
 /* Copies across adjacent regions (write: of RAM); len 0 is true; false, with nothing copied, when any byte is not memory. Any thread. */
 bool ram_read(const struct ram *r, gpa_t gpa, void *buf, uint64_t len);
 bool ram_write(const struct ram *r, gpa_t gpa, const void *buf, uint64_t len);
+
+/* The ROM region at base answers guest loads, or its device does (flash that was given a command). The bytes stay where they are, for
+ * everybody but the guest's CPUs; those have to be told by hv_backend.memory_changed(). Any thread. */
+void ram_hide(struct ram *r, gpa_t base, bool hide);
 
 /* The host's own store into memory that holds guest code or ROM (loaders, debugger): also writes RAM_KIND_ROM. */
 bool ram_poke(const struct ram *r, gpa_t gpa, const void *buf, uint64_t len);

@@ -222,6 +222,11 @@ static void soft_code_changed(struct hv_vm *vm, gpa_t gpa, uint64_t len)
     cluster_code_changed(&vm->cluster, gpa, len);
 }
 
+static void soft_memory_changed(struct hv_vm *vm, gpa_t gpa, uint64_t len)
+{
+    cluster_memory_changed(&vm->cluster, gpa, len);
+}
+
 struct cpu *hv_soft_cpu(struct hv_vcpu *v)
 {
     return v->cpu;
@@ -243,4 +248,5 @@ const struct hv_backend hv_soft = {
     .set_reg = soft_set_reg,
     .counters = soft_counters,
     .code_changed = soft_code_changed,
+    .memory_changed = soft_memory_changed,
 };
