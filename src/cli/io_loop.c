@@ -32,6 +32,9 @@ static const int loop_signals[] = {SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGCONT};
 
 static int signal_pipe[2] = {-1, -1};
 static atomic_int stop_signal; /* the first that asked us to end */
+static atomic_bool power_key;  /* the next SIGTERM presses it */
+
+#define POWER_KEY 0xff /* in the pipe: no signal's number */
 
 static bool is_stop(int sig)
 {
@@ -41,7 +44,10 @@ static bool is_stop(int sig)
 static void on_signal(int sig)
 {
     int before = errno;
-    if (is_stop(sig)) {
+    uint8_t byte = (uint8_t)sig;
+    if (sig == SIGTERM && atomic_exchange(&power_key, false)) {
+        byte = POWER_KEY;
+    } else if (is_stop(sig)) {
         int none = 0;
         /* The second one: whoever sent it does not want to wait for a clean end. */
         if (!atomic_compare_exchange_strong(&stop_signal, &none, sig)) {
@@ -49,7 +55,6 @@ static void on_signal(int sig)
             _exit(128 + sig);
         }
     }
-    uint8_t byte = (uint8_t)sig;
     ssize_t n = write(signal_pipe[1], &byte, 1); /* full: the loop has enough to wake up for */
     (void)n;
     errno = before;
@@ -127,7 +132,9 @@ static void take_signals(struct loop *l)
     ssize_t n;
     while ((n = read(signal_pipe[0], sigs, sizeof(sigs))) > 0)
         for (ssize_t i = 0; i < n; i++) {
-            if (is_stop(sigs[i]))
+            if (sigs[i] == POWER_KEY)
+                l->cfg->power_key(l->cfg->opaque);
+            else if (is_stop(sigs[i]))
                 request_stop(l, IO_LOOP_SIGNAL, sigs[i]);
             else if (sigs[i] == SIGTSTP)
                 suspend(l);
@@ -247,6 +254,7 @@ void io_loop_run(const struct io_loop_config *cfg, struct io_loop_result *res)
         l.raw = terminal_enter(cfg->input_fd);
     l.room = chardev_input(cfg->console, NULL, 0);
 
+    atomic_store(&power_key, cfg->power_key != NULL);
     sigset_t set;
     signal_set(&set);
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);

@@ -191,6 +191,11 @@ static int write_device_tree(FILE *f, const char *path, const struct vm *vm, str
     return 0;
 }
 
+static void press_power_key(void *opaque)
+{
+    vm_press_power_key(opaque);
+}
+
 /* From the VM's start to its end. Returns the exit status; a host error is in *e and negative. */
 static int run_vm(struct vm *vm, const struct vm_options *v, struct outputs *out, struct err *e)
 {
@@ -206,6 +211,7 @@ static int run_vm(struct vm *vm, const struct vm_options *v, struct outputs *out
             .finished_fd = vm_finished_fd(vm),
             .timeout_ns = v->timeout_ns,
             .stop = stop_vm,
+            .power_key = v->powerkey ? press_power_key : NULL,
             .opaque = vm,
         },
         &loop);

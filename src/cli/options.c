@@ -75,9 +75,10 @@ static int check_together(const bool *given, struct err *e)
             return err_set(e, EINVAL, "--%s needs --%s%s", option_table[n->a].name,
                            option_table[n->b].name, n->why);
     }
-    if (!given[OPT_BINARY] && !given[OPT_KERNEL] && !given[OPT_DUMP_DTB])
-        return err_set(e, EINVAL,
-                       "nothing to run; give --binary FILE or --kernel FILE (vibevmm --help explains)");
+    if (!given[OPT_BINARY] && !given[OPT_KERNEL] && !given[OPT_FIRMWARE] && !given[OPT_DUMP_DTB])
+        return err_set(
+            e, EINVAL,
+            "nothing to run; give --binary, --kernel or --firmware FILE (vibevmm --help explains)");
     return 0;
 }
 

@@ -70,3 +70,13 @@ int set_dump_dtb(struct options *o, const char *text, struct err *e)
 {
     return option_parse_file(text, &o->vm.dump_dtb, e);
 }
+
+int set_firmware(struct options *o, const char *text, struct err *e)
+{
+    return option_parse_file(text, &o->vm.firmware, e);
+}
+
+int set_flash1(struct options *o, const char *text, struct err *e)
+{
+    return option_parse_file(text, &o->vm.flash1, e);
+}

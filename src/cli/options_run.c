@@ -21,6 +21,14 @@ int set_no_reboot(struct options *o, const char *text, struct err *e)
     return 0;
 }
 
+int set_powerkey(struct options *o, const char *text, struct err *e)
+{
+    (void)text;
+    (void)e;
+    o->vm.powerkey = true;
+    return 0;
+}
+
 int set_keep_going(struct options *o, const char *text, struct err *e)
 {
     (void)text;

@@ -4,15 +4,20 @@
  *   0x08000000  GICv3 distributor            0x080a0000  redistributors, 128 KiB a CPU
  *   0x09000000  PL011, the debug console     SPI 1
  *   0x09010000  PL031                        SPI 2
+ *   0x09020000  fw_cfg
+ *   0x09030000  PL061, pin 3 the power key   SPI 7
  *   0x0a000000  32 virtio-mmio transports of 0x200, slot 0 the virtio console   SPI 16 + n
  *   0x40000000  RAM (virt), or what --mem asks beyond 128 MiB (vibe)
  *
  * The addresses stand here and nowhere else. Used while no vCPU runs. */
 #include "base/bits.h"
 #include "base/err.h"
+#include "dev/cfi_flash.h"
 #include "dev/chardev.h"
+#include "dev/fw_cfg.h"
 #include "dev/pl011.h"
 #include "dev/pl031.h"
+#include "dev/pl061.h"
 #include "dev/virtio_mmio.h"
 #include "vm/vm_internal.h"
 
@@ -23,21 +28,25 @@
 #include <unistd.h>
 
 #define VIBE_LOW_RAM (UINT64_C(128) << 20)
-#define FLASH_LEN (UINT64_C(64) << 20)
+#define FLASH_BASE UINT64_C(0)
 #define HIGH_RAM_BASE UINT64_C(0x40000000)
 #define GIC_DIST_BASE UINT64_C(0x08000000)
 #define GIC_REDIST_BASE UINT64_C(0x080a0000)
 #define PL011_BASE UINT64_C(0x09000000)
 #define PL031_BASE UINT64_C(0x09010000)
+#define FW_CFG_BASE UINT64_C(0x09020000)
+#define PL061_BASE UINT64_C(0x09030000)
 #define VIRTIO_BASE UINT64_C(0x0a000000)
 #define NR_VIRTIO_SLOTS 32u
 #define SPI(n) (32u + (n))
 #define PL011_INTID SPI(1)
 #define PL031_INTID SPI(2)
+#define PL061_INTID SPI(7)
 #define VIRTIO_INTID(slot) SPI(16 + (slot))
 #define NR_SPIS 64u
 
 const gpa_t board_virt_ram = HIGH_RAM_BASE;
+const gpa_t board_flash = FLASH_BASE;
 
 /* --- Memory ---------------------------------------------------------------------------------------------- */
 
@@ -48,9 +57,9 @@ int board_add_memory(struct vm *vm, struct err *e)
 
     if (vm->machine == VM_MACHINE_VIRT) {
         vm->ram_base = HIGH_RAM_BASE;
-        if ((r = ram_add(&vm->ram, 0, FLASH_LEN, RAM_KIND_ROM, e)) ||
-            (r = ram_add(&vm->ram, FLASH_LEN, FLASH_LEN, RAM_KIND_ROM, e)))
-            return r;
+        for (unsigned i = 0; i < FLASH_NR_BANKS; i++)
+            if ((r = ram_add(&vm->ram, FLASH_BASE + i * FLASH_BANK_LEN, FLASH_BANK_LEN, RAM_KIND_ROM, e)))
+                return r;
         return ram_add(&vm->ram, HIGH_RAM_BASE, len, RAM_KIND_RAM, e);
     }
     vm->ram_base = 0;
@@ -93,6 +102,33 @@ static int fill_virtio_slots(struct vm *vm, struct chardev *console, struct err 
     return r;
 }
 
+static void memory_changed(void *opaque, gpa_t base, uint64_t len)
+{
+    const struct vm *vm = opaque;
+    if (vm->hv_vm)
+        vm->hv->memory_changed(vm->hv_vm, base, len);
+}
+
+/* Flash, and what firmware asks. */
+static int add_firmware_devices(struct vm *vm, struct err *e)
+{
+    const struct flash_config cfg = {.ram = &vm->ram, .changed = memory_changed, .opaque = vm};
+    struct board *b = &vm->board;
+    int r;
+
+    if (vm->machine == VM_MACHINE_VIRT) {
+        b->flash = flash_create(FLASH_BASE, &cfg, e);
+        if ((r = add(vm, b->flash, e)))
+            return r;
+    }
+    b->fw_cfg = fw_cfg_create(FW_CFG_BASE, &vm->ram, e);
+    if ((r = add(vm, b->fw_cfg, e)) ||
+        (r = fw_cfg_set_u16(b->fw_cfg, FW_CFG_NB_CPUS, (uint16_t)vm->nr_vcpus, e)) ||
+        (r = fw_cfg_set_u16(b->fw_cfg, FW_CFG_MAX_CPUS, (uint16_t)vm->nr_vcpus, e)))
+        return r;
+    return 0;
+}
+
 int board_create(struct vm *vm, struct err *e)
 {
     struct board *b = &vm->board;
@@ -115,9 +151,12 @@ int board_create(struct vm *vm, struct err *e)
     if ((r = add(vm, gic_dist(b->gic), e)) || (r = add(vm, gic_redist(b->gic), e)))
         return r;
     const struct irq_line uart_irq = {set_spi, b->gic, PL011_INTID},
-                          rtc_irq = {set_spi, b->gic, PL031_INTID};
+                          rtc_irq = {set_spi, b->gic, PL031_INTID},
+                          gpio_irq = {set_spi, b->gic, PL061_INTID};
     b->uart = pl011_create(PL011_BASE, uart_irq, on_uart ? b->console : b->other, e);
-    if ((r = add(vm, b->uart, e)) || (r = add(vm, pl031_create(PL031_BASE, rtc_irq, e), e)))
+    b->gpio = pl061_create(PL061_BASE, gpio_irq, vm->io, e);
+    if ((r = add(vm, b->uart, e)) || (r = add(vm, pl031_create(PL031_BASE, rtc_irq, e), e)) ||
+        (r = add(vm, b->gpio, e)) || (r = add_firmware_devices(vm, e)))
         return r;
     return fill_virtio_slots(vm, on_uart ? b->other : b->console, e);
 }

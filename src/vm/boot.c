@@ -5,6 +5,8 @@
 #include "base/bits.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "dev/cfi_flash.h"
+#include "dev/fw_cfg.h"
 #include "load/fdt.h"
 #include "vm/vm_internal.h"
 
@@ -12,6 +14,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* An ELF file holds more than is loaded: symbols, debug information. A compressed one can be larger than what it unpacks to, too. */
 #define FILE_MAX_LEN(mem_len) MAX((mem_len)*8, UINT64_C(1) << 20)
@@ -26,8 +29,7 @@
 
 /* --- What is to be run ---------------------------------------------------------------------------------------------- */
 
-/* Reads --kernel and finds out what it is. */
-static int identify_kernel(struct vm *vm, struct err *e)
+static int read_kernel(struct vm *vm, struct err *e)
 {
     const struct vm_options *o = vm->opt;
     struct boot *b = &vm->boot;
@@ -36,6 +38,18 @@ static int identify_kernel(struct vm *vm, struct err *e)
     if (r < 0)
         return r;
     r = kernel_unpack(&b->kernel, &b->kernel_len, o->mem_len, e);
+    return r < 0 ? err_prefix(e, "--kernel %s", o->kernel) : 0;
+}
+
+/* Reads --kernel and finds out what it is. */
+static int identify_kernel(struct vm *vm, struct err *e)
+{
+    const struct vm_options *o = vm->opt;
+    struct boot *b = &vm->boot;
+    int r = read_kernel(vm, e);
+
+    if (r < 0)
+        return r;
     if (r == 0 && elf_has_magic(b->kernel, b->kernel_len)) {
         b->kind = BOOT_ELF;
         r = elf_parse(b->kernel, b->kernel_len, &b->elf, e);
@@ -53,8 +67,8 @@ int boot_identify(struct vm *vm, struct err *e)
     const struct vm_options *o = vm->opt;
     struct boot *b = &vm->boot;
 
-    b->kind = o->binary ? BOOT_BINARY : BOOT_NONE;
-    if (o->kernel) {
+    b->kind = o->firmware ? BOOT_FIRMWARE : o->binary ? BOOT_BINARY : BOOT_NONE;
+    if (o->kernel && !o->firmware) {
         const int r = identify_kernel(vm, e);
         if (r < 0)
             return r;
@@ -64,6 +78,9 @@ int boot_identify(struct vm *vm, struct err *e)
         vm->machine = b->kind == BOOT_BINARY || (b->kind == BOOT_ELF && b->elf.lowest < board_virt_ram)
                           ? VM_MACHINE_VIBE
                           : VM_MACHINE_VIRT;
+    if (vm->machine == VM_MACHINE_VIBE && (o->firmware || o->flash1))
+        return err_set(e, EINVAL, "%s: the vibe machine has no flash; give --machine virt",
+                       o->firmware ? "--firmware" : "--flash1");
     return 0;
 }
 
@@ -138,6 +155,59 @@ static int load_initrd(struct vm *vm, struct dt_chosen *c, struct err *e)
                     path, (len >> 20) + 1);
     }
     free(buf);
+    return r;
+}
+
+/* --- Firmware ------------------------------------------------------------------------------------------------------- */
+
+/* Kernel, initial RAM disk and command line as QEMU's board gives them to firmware. */
+static int give_to_firmware(struct vm *vm, struct err *e)
+{
+    const struct vm_options *o = vm->opt;
+    struct device *fw = vm->board.fw_cfg;
+    struct boot *b = &vm->boot;
+    uint8_t *buf;
+    size_t len;
+    int r;
+
+    if (o->kernel) {
+        if ((r = read_kernel(vm, e)) ||
+            (r = fw_cfg_set_u32(fw, FW_CFG_KERNEL_SIZE, (uint32_t)b->kernel_len, e)))
+            return r;
+        fw_cfg_set(fw, FW_CFG_KERNEL_DATA, b->kernel, b->kernel_len);
+        b->kernel = NULL;
+    }
+    if (o->initrd) {
+        if ((r = load_file("--initrd", o->initrd, MIN(o->mem_len, UINT32_MAX), &buf, &len, e)))
+            return r;
+        fw_cfg_set(fw, FW_CFG_INITRD_DATA, buf, len);
+        if ((r = fw_cfg_set_u32(fw, FW_CFG_INITRD_SIZE, (uint32_t)len, e)))
+            return r;
+    }
+    if (o->cmdline) {
+        char *text = strdup(o->cmdline);
+        if (!text)
+            return err_set(e, ENOMEM, "out of memory for the command line");
+        len = strlen(text) + 1;
+        fw_cfg_set(fw, FW_CFG_CMDLINE_DATA, text, len);
+        if ((r = fw_cfg_set_u32(fw, FW_CFG_CMDLINE_SIZE, (uint32_t)len, e)))
+            return r;
+    }
+    return 0;
+}
+
+/* Into the flash, once: it keeps what the guest makes of it, also over a reset. */
+int boot_fill_flash(struct vm *vm, struct err *e)
+{
+    const struct vm_options *o = vm->opt;
+    int r = 0;
+
+    if (o->firmware)
+        r = flash_load(vm->board.flash, 0, "--firmware", o->firmware, e);
+    if (r == 0 && o->flash1)
+        r = flash_attach(vm->board.flash, 1, "--flash1", o->flash1, e);
+    if (r == 0 && o->firmware)
+        r = give_to_firmware(vm, e);
     return r;
 }
 
@@ -232,7 +302,9 @@ int boot_load(struct vm *vm, struct err *e)
     vm->chosen = (struct dt_chosen){.bootargs = o->cmdline};
     /* A kernel that sets no stack pointer of its own finds one at the top of the first RAM. */
     vm->stack = ram->base + ram->len - 16;
-    if (o->kernel) {
+    if (o->firmware) {
+        vm->entry = board_flash;
+    } else if (o->kernel) {
         r = load_kernel(vm, e);
     } else if (o->binary) {
         vm->entry = o->entry;
@@ -240,7 +312,7 @@ int boot_load(struct vm *vm, struct err *e)
     }
     for (unsigned i = 0; i < o->nr_loads && r >= 0; i++)
         r = load_blob(&vm->ram, &vm->map, o->load[i].path, o->load[i].at, e);
-    if (r >= 0 && o->initrd)
+    if (r >= 0 && o->initrd && !o->firmware)
         r = load_initrd(vm, &vm->chosen, e);
     if (r >= 0)
         r = load_tree(vm, e);

@@ -51,19 +51,22 @@ struct vm_share {
 struct vm_options {
     const char *binary; /* raw binary, or null */
     const char *kernel; /* ELF or Linux Image, or null; exactly one of the two is given unless dump_dtb is */
-    const char *initrd;  /* or null */
-    const char *cmdline; /* of the kernel; or null */
-    const char *dtb;     /* replaces the machine's own device tree; or null */
-    gpa_t entry;         /* of the raw binary: where it is loaded and where it starts */
-    uint64_t mem_len;    /* bytes of guest RAM */
-    unsigned nr_cpus;    /* 1..VM_MAX_CPUS */
+    const char *initrd;   /* or null */
+    const char *cmdline;  /* of the kernel; or null */
+    const char *firmware; /* goes into flash 0, which it starts in; or null */
+    const char *flash1;   /* the contents of flash 1, written back; or null */
+    const char *dtb;      /* replaces the machine's own device tree; or null */
+    gpa_t entry;          /* of the raw binary: where it is loaded and where it starts */
+    uint64_t mem_len;     /* bytes of guest RAM */
+    unsigned nr_cpus;     /* 1..VM_MAX_CPUS */
     enum vm_machine machine;
     enum vm_accel accel;
     enum vm_console console;
     enum vm_virtio virtio;
     unsigned nr_shares;
     struct vm_share share[VM_MAX_SHARES];
-    bool no_reboot; /* a reset that the guest asks for ends the run */
+    bool powerkey;   /* the first SIGTERM presses it */
+    bool no_reboot;  /* a reset that the guest asks for ends the run */
     bool keep_going; /* do not stop a guest that is stuck in a fault */
     unsigned nr_loads;
     struct vm_load load[VM_MAX_LOADS];

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/os.h"
 #include "dev/chardev.h"
+#include "dev/pl061.h"
 #include "vm/vm_internal.h"
 
 #include <errno.h>
@@ -57,8 +58,8 @@ int vm_create(struct vm **out, const struct vm_options *opt, struct err *e)
     }
     if ((r = choose_backend(vm, e)) || (r = ram_init(&vm->ram, e)) || (r = boot_identify(vm, e)) ||
         (r = io_thread_create(&vm->io, "io", e)) ||
-        (r = io_pool_create(&vm->pool, NR_POOL_THREADS, vm->io, e)) ||
-        (r = board_add_memory(vm, e)) || (r = board_create(vm, e)) || (r = boot_load(vm, e)))
+        (r = io_pool_create(&vm->pool, NR_POOL_THREADS, vm->io, e)) || (r = board_add_memory(vm, e)) ||
+        (r = board_create(vm, e)) || (r = boot_fill_flash(vm, e)) || (r = boot_load(vm, e)))
         goto fail;
     if (pipe(vm->finished_fd)) {
         r = err_set(e, errno, "pipe: %s", strerror(errno));
@@ -132,6 +133,11 @@ void vm_request_reset(struct vm *vm)
     atomic_store(&vm->resetting, true);
     kick_all(vm);
     pthread_mutex_unlock(&vm->lock);
+}
+
+void vm_press_power_key(struct vm *vm)
+{
+    pl061_press_power_key(vm->board.gpio);
 }
 
 int vm_finished_fd(struct vm *vm)

@@ -41,6 +41,9 @@ int vm_start(struct vm *vm, struct err *e);
 /* The first reason counts. Any thread. */
 void vm_request_stop(struct vm *vm, enum vm_stop_reason reason);
 
+/* The guest's power key, for a moment. Any thread. */
+void vm_press_power_key(struct vm *vm);
+
 /* Readable once every vCPU has stopped. */
 int vm_finished_fd(struct vm *vm);
 

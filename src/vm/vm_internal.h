@@ -51,15 +51,18 @@ struct board {
     struct gicv3 *gic;
     struct chardev *console; /* to the terminal */
     struct chardev *other;   /* discards */
-    struct device *uart;     /* the bus owns it */
-    unsigned nr_virtio;      /* slots in use */
+    /* The bus owns these. */
+    struct device *uart, *gpio, *fw_cfg;
+    struct device *flash; /* virt alone */
+    unsigned nr_virtio;   /* slots in use */
 };
 
 enum boot_kind {
     BOOT_NONE,   /* nothing: the machine is built to be looked at */
     BOOT_BINARY, /* raw */
     BOOT_ELF,
-    BOOT_LINUX, /* an Image, or code without any header */
+    BOOT_LINUX,    /* an Image, or code without any header */
+    BOOT_FIRMWARE, /* in flash; what else is given it asks fw_cfg for */
 };
 
 /* What boot.c remembers. */
@@ -110,6 +113,7 @@ struct vm {
 
 /* boot.c: finds out what is to be run, and vm.machine with it; after memory and devices are there, loads it. */
 int boot_identify(struct vm *vm, struct err *e);
+int boot_fill_flash(struct vm *vm, struct err *e);
 int boot_load(struct vm *vm, struct err *e);
 void boot_destroy(struct vm *vm);
 
@@ -119,6 +123,7 @@ int devicetree_create(const struct vm *vm, const struct dt_chosen *c, uint8_t **
 
 /* board.c: RAM and devices of the profile; their reset. */
 extern const gpa_t board_virt_ram; /* where the virt profile's RAM begins */
+extern const gpa_t board_flash;    /* where its flash does, and firmware starts */
 int board_add_memory(struct vm *vm, struct err *e);
 int board_create(struct vm *vm, struct err *e);
 /* Puts v (null: nothing) into the next virtio slot; it is the board's from there on, also when this fails. */

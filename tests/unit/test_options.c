@@ -69,7 +69,7 @@ static void test_every_option(void **state)
         "--binary=a=b --entry 0x20000 --mem 1G --cpus 64 --machine virt --accel soft "
         "--console --log trace --stats=json:out.json --timeout 1.5 --load x@y@0x100 "
         "--load=z@4096 --dump-memory 0x20:16=d=1:2 --dump-memory 0:4K=e "
-        "--keep-going --virtio legacy --no-reboot --initrd i --cmdline c=d --dtb t --dump-dtb u");
+        "--keep-going --virtio legacy --powerkey --flash1 v --no-reboot --initrd i --cmdline c=d --dtb t --dump-dtb u");
     assert_string_equal(o.vm.binary, "a=b");
     assert_int_equal(o.vm.entry, 0x20000);
     assert_int_equal(o.vm.mem_len, 1 << 30);
@@ -93,6 +93,8 @@ static void test_every_option(void **state)
     assert_int_equal(o.vm.dump[1].len, 4096);
     assert_true(o.vm.keep_going);
     assert_true(o.vm.no_reboot);
+    assert_true(o.vm.powerkey);
+    assert_string_equal(o.vm.flash1, "v");
     assert_string_equal(o.vm.initrd, "i");
     assert_string_equal(o.vm.cmdline, "c=d");
     assert_string_equal(o.vm.dtb, "t");
@@ -228,6 +230,7 @@ static void test_refused(void **state)
         {"x.raw", "unexpected argument \"x.raw\""},
         {"--binary a --kernel b", "--binary and --kernel contradict"},
         {"--kernel a --entry 0x10000", "--entry and --kernel contradict"},
+        {"--binary a --firmware b", "--binary and --firmware contradict"},
         {"--entry 0x10000", "--entry needs --binary: it is where that starts"},
         {"--binary", "--binary needs an argument"},
         {"--binary --mem 1G", "--binary needs an argument"},
@@ -329,18 +332,33 @@ static void test_help_is_complete(void **state)
     FILE *f = open_memstream(&text, &len);
     options_print_help(f, "all");
     fclose(f);
-    static const char *const want[] = {"--binary FILE",     "--entry ADDR",
-                                       "--kernel FILE",     "--initrd FILE",
-                                       "--cmdline TEXT",    "--dtb FILE",
-                                       "--dump-dtb FILE",   "--no-reboot",
-                                       "--load FILE@ADDR",  "--mem SIZE",
-                                       "--cpus N",          "--machine vibe|virt",
-                                       "--accel auto|soft", "--virtio modern|legacy",
-                                       "--console",         "--timeout SECONDS",
-                                       "--keep-going",      "--stats[=box|json|none]",
-                                       "--log LEVEL",       "--dump-memory ADDR:LEN=FILE",
-                                       "--help [TOPIC]",    "--version",
-                                       "Ctrl-A x",          "Exit status:"};
+    static const char *const want[] = {"--binary FILE",
+                                       "--entry ADDR",
+                                       "--kernel FILE",
+                                       "--initrd FILE",
+                                       "--cmdline TEXT",
+                                       "--dtb FILE",
+                                       "--dump-dtb FILE",
+                                       "--no-reboot",
+                                       "--powerkey",
+                                       "--firmware FILE",
+                                       "--flash1 FILE",
+                                       "--load FILE@ADDR",
+                                       "--mem SIZE",
+                                       "--cpus N",
+                                       "--machine vibe|virt",
+                                       "--accel auto|soft",
+                                       "--virtio modern|legacy",
+                                       "--console",
+                                       "--timeout SECONDS",
+                                       "--keep-going",
+                                       "--stats[=box|json|none]",
+                                       "--log LEVEL",
+                                       "--dump-memory ADDR:LEN=FILE",
+                                       "--help [TOPIC]",
+                                       "--version",
+                                       "Ctrl-A x",
+                                       "Exit status:"};
     for (size_t i = 0; i < ARRAY_LEN(want); i++)
         if (!strstr(text, want[i]))
             fail_msg("--help all lacks %s", want[i]);
