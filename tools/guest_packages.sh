@@ -44,7 +44,10 @@ real_name()
 fetch()
 {
     local name=$1 real part=$cache/.$1.part debs
-    have apt-get && have dpkg-deb || { say "$name: there is no apt-get here to fetch it with"; return 3; }
+    if ! have apt-get || ! have dpkg-deb; then
+        say "$name: there is no apt-get here to fetch it with"
+        return 3
+    fi
     update_lists || { say "apt-get update failed"; return 1; }
     real=$(real_name "$name")
     rm -rf "$part" && mkdir -p "$part/deb" "$part/root" || return 1
@@ -62,6 +65,11 @@ fetch()
 [ $# -gt 0 ] || die "usage: tools/guest_packages.sh PACKAGE..."
 mkdir -p "$cache" || exit 1
 cache=$(cd "$cache" && pwd) apt=$cache/apt
+# One at a time: two test runs may want the same package.
+if have flock; then
+    exec 9>"$cache/.lock"
+    flock 9
+fi
 for p in "$@"; do
     if [ ! -e "$cache/$p/.package" ]; then
         fetch "$p" || exit $?

@@ -132,7 +132,7 @@ static void take_signals(struct loop *l)
     ssize_t n;
     while ((n = read(signal_pipe[0], sigs, sizeof(sigs))) > 0)
         for (ssize_t i = 0; i < n; i++) {
-            if (sigs[i] == POWER_KEY)
+            if (sigs[i] == POWER_KEY && l->cfg->power_key)
                 l->cfg->power_key(l->cfg->opaque);
             else if (is_stop(sigs[i]))
                 request_stop(l, IO_LOOP_SIGNAL, sigs[i]);

@@ -220,8 +220,9 @@ static const struct device_class fw_cfg_class = {
 
 struct device *fw_cfg_create(gpa_t base, const struct ram *ram, struct err *e)
 {
+    static const uint8_t name[4] = {'Q', 'E', 'M', 'U'};
     struct fw_cfg *f = calloc(1, sizeof(*f));
-    uint8_t *signature = malloc(4), *directory = calloc(1, 4); /* no files */
+    uint8_t *signature = malloc(sizeof(name)), *directory = calloc(1, 4); /* no files */
 
     if (!f || !signature || !directory) {
         err_set(e, ENOMEM, "out of memory for fw_cfg");
@@ -232,8 +233,8 @@ struct device *fw_cfg_create(gpa_t base, const struct ram *ram, struct err *e)
     }
     device_init(&f->dev, &fw_cfg_class, base, 0x18);
     f->ram = ram;
-    memcpy(signature, "QEMU", 4);
-    fw_cfg_set(&f->dev, FW_CFG_SIGNATURE, signature, 4);
+    memcpy(signature, name, sizeof(name));
+    fw_cfg_set(&f->dev, FW_CFG_SIGNATURE, signature, sizeof(name));
     fw_cfg_set(&f->dev, FW_CFG_FILE_DIR, directory, 4);
     if (fw_cfg_set_u32(&f->dev, FW_CFG_ID, ID_TRADITIONAL | ID_DMA, e)) {
         fw_cfg_destroy(&f->dev);
