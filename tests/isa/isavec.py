@@ -32,6 +32,12 @@ def half_register(r, bits):
     return v
 
 
+def extreme_vector(r, bits):
+    """Lanes of nothing but the ends of the range, and about 0: what saturates alone and in pairs."""
+    top = 1 << (bits - 1)
+    return [sum(r.choice((top, top - 1, 2 * top - 1, 0, 1)) << at for at in range(0, 64, bits)) for _ in range(2)]
+
+
 def integer_vector(r, bits):
     """The two halves of a register."""
     p = r.random()
@@ -70,11 +76,12 @@ def registers(r, row, f, c):
     bits = element_bits(row, f) or r.choice((8, 16, 32, 64))
     if r.random() < 0.1:
         bits = r.choice((8, 16, 32, 64))
+    make = extreme_vector if r.random() < 0.12 else integer_vector
     for name in ("Rd", "Rn", "Rm", "Ra", "Rt"):
         if name in f:
             for n in range(4 if name == "Rn" else 1):
                 at = 2 * ((f[name] + n) & 31)
-                c.v[at:at + 2] = integer_vector(r, bits)
+                c.v[at:at + 2] = make(r, bits)
     if "Rm" in f:
         n, m = 2 * f["Rn"], 2 * f["Rm"]
         p = r.random()
