@@ -13,8 +13,8 @@ struct io_pool;
 
 struct io_job {
     void (*run)(struct io_job *j);
-    /* Afterwards, on the I/O thread. Null: the job is its owner's again from the moment that run() starts, and may be submitted anew from
-     * there. */
+    /* Afterwards, on the I/O thread; the job is its owner's again, and may be submitted anew, when it is called. Null: from the moment that
+     * run() is. */
     void (*done)(struct io_job *j);
     struct io_work work; /* the pool's from here */
     struct io_job *next;

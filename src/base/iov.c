@@ -5,11 +5,12 @@
 
 #include <string.h>
 
-unsigned iov_slice(struct iovec *out, const struct iovec *iov, unsigned nr, size_t off, size_t len)
+unsigned iov_slice(struct iovec *out, unsigned room, const struct iovec *iov, unsigned nr,
+                   size_t off, size_t len)
 {
     unsigned n = 0;
 
-    for (unsigned i = 0; i < nr && len; i++) {
+    for (unsigned i = 0; i < nr && len && n < room; i++) {
         if (off >= iov[i].iov_len) {
             off -= iov[i].iov_len;
             continue;
@@ -31,7 +32,7 @@ static size_t copy(const struct iovec *iov, unsigned nr, size_t off, unsigned ch
 
     for (unsigned i = 0; i < nr && done < len; i++) {
         struct iovec part;
-        if (!iov_slice(&part, &iov[i], 1, off, len - done)) {
+        if (!iov_slice(&part, 1, &iov[i], 1, off, len - done)) {
             off -= iov[i].iov_len;
             continue;
         }

@@ -12,9 +12,10 @@ size_t iov_write(const struct iovec *iov, unsigned nr, size_t off, const void *f
 /* Zeroes bytes from off on; the bytes that there were. */
 size_t iov_zero(const struct iovec *iov, unsigned nr, size_t off, size_t len);
 
-/* The part [off, off + len) of the buffers, as an array of its own in out, which has room for nr. Returns its entries: fewer bytes where the
- * buffers end before. */
-unsigned iov_slice(struct iovec *out, const struct iovec *iov, unsigned nr, size_t off, size_t len);
+/* The part [off, off + len) of the buffers, as an array of its own in out. Returns its entries: fewer bytes where the buffers or the room for
+ * entries end before. */
+unsigned iov_slice(struct iovec *out, unsigned room, const struct iovec *iov, unsigned nr,
+                   size_t off, size_t len);
 
 /* Bytes in all. */
 size_t iov_len(const struct iovec *iov, unsigned nr);

@@ -31,6 +31,21 @@ void os_raise_fd_limit(void);
 /* Fills buf with random bytes from the host. */
 void os_random(void *buf, size_t len);
 
+/* Keeps other processes, and other opens of this one, from locking the file: all of them, or (not exclusive) those that write. Ends when
+ * fd is closed. 0; -EAGAIN: another has it; else -errno, where the file system has no locks. */
+int os_file_lock(int fd, bool exclusive);
+
+/* What was written is on stable storage when this returns 0; -errno. */
+int os_file_sync(int fd);
+
+/* [off, off + len) of the file reads as zeros afterwards; os_file_punch() gives its space back to the file system, os_file_zero() keeps it.
+ * The length of the file stays. -EOPNOTSUPP: the file system cannot. */
+int os_file_punch(int fd, uint64_t off, uint64_t len);
+int os_file_zero(int fd, uint64_t off, uint64_t len);
+
+/* Length of a block device in bytes. 0 or -errno. */
+int os_block_device_len(int fd, uint64_t *len);
+
 /* A condition variable whose waits end at an os_now_ns() time (UINT64_MAX: never by themselves). The mutex is held; spurious wake-ups happen. */
 int os_cond_init(pthread_cond_t *cond);
 void os_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline_ns);

@@ -7,8 +7,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/falloc.h>
+#include <linux/fs.h>
 #include <pthread.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <time.h>
@@ -57,6 +60,43 @@ void os_random(void *buf, size_t len)
         p += n;
         len -= (size_t)n;
     }
+}
+
+int os_file_lock(int fd, bool exclusive)
+{
+    /* Locks of the open file and not of the process: a second open of the same file here is refused too. */
+    struct flock l = {.l_type = exclusive ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET};
+    if (!fcntl(fd, F_OFD_SETLK, &l))
+        return 0;
+    return errno == EACCES ? -EAGAIN : -errno;
+}
+
+int os_file_sync(int fd)
+{
+    return fdatasync(fd) ? -errno : 0;
+}
+
+static int allocate(int fd, int mode, uint64_t off, uint64_t len)
+{
+    while (fallocate(fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len))
+        if (errno != EINTR)
+            return errno == ENODEV || errno == ENOSYS ? -EOPNOTSUPP : -errno;
+    return 0;
+}
+
+int os_file_punch(int fd, uint64_t off, uint64_t len)
+{
+    return allocate(fd, FALLOC_FL_PUNCH_HOLE, off, len);
+}
+
+int os_file_zero(int fd, uint64_t off, uint64_t len)
+{
+    return allocate(fd, FALLOC_FL_ZERO_RANGE, off, len);
+}
+
+int os_block_device_len(int fd, uint64_t *len)
+{
+    return ioctl(fd, BLKGETSIZE64, len) ? -errno : 0;
 }
 
 void os_thread_name(const char *name)

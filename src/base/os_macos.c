@@ -15,6 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/disk.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysctl.h>
@@ -64,6 +67,48 @@ uint64_t os_host_memory(void)
 void os_random(void *buf, size_t len)
 {
     arc4random_buf(buf, len);
+}
+
+int os_file_lock(int fd, bool exclusive)
+{
+    if (!flock(fd, (exclusive ? LOCK_EX : LOCK_SH) | LOCK_NB))
+        return 0;
+    return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+}
+
+int os_file_sync(int fd)
+{
+    /* fsync() leaves the data in the drive's cache here. Network file systems know only that. */
+    if (fcntl(fd, F_FULLFSYNC) != -1)
+        return 0;
+    return fsync(fd) ? -errno : 0;
+}
+
+int os_file_punch(int fd, uint64_t off, uint64_t len)
+{
+    /* Whole blocks alone; the caller writes zeros where it is refused. */
+    struct fpunchhole hole = {.fp_offset = (off_t)off, .fp_length = (off_t)len};
+    if (!fcntl(fd, F_PUNCHHOLE, &hole))
+        return 0;
+    return errno == EINVAL || errno == ENOTSUP || errno == ENOTTY ? -EOPNOTSUPP : -errno;
+}
+
+int os_file_zero(int fd, uint64_t off, uint64_t len)
+{
+    (void)fd;
+    (void)off;
+    (void)len;
+    return -EOPNOTSUPP;
+}
+
+int os_block_device_len(int fd, uint64_t *len)
+{
+    uint64_t count;
+    uint32_t size;
+    if (ioctl(fd, DKIOCGETBLOCKCOUNT, &count) || ioctl(fd, DKIOCGETBLOCKSIZE, &size))
+        return -errno;
+    *len = count * size;
+    return 0;
 }
 
 void os_thread_name(const char *name)

@@ -55,8 +55,12 @@ static void test_iov(void **state)
             assert_int_equal(iov_read(iov, 5, off, buf, len), there);
             assert_memory_equal(buf, text + MIN(off, (size_t)6), there);
             assert_int_equal(buf[there], '.');
-            const unsigned n = iov_slice(part, iov, 5, off, len);
+            const unsigned n = iov_slice(part, 5, iov, 5, off, len);
             assert_int_equal(iov_len(part, n), there);
+            if (n > 1) { /* without room for the last */
+                assert_int_equal(iov_slice(part, n - 1, iov, 5, off, len), n - 1);
+                assert_int_equal(iov_slice(part, n, iov, 5, off, len), n);
+            }
             memset(buf, '.', 8);
             assert_int_equal(iov_read(part, n, 0, buf, 8), there);
             assert_memory_equal(buf, text + MIN(off, (size_t)6), there);

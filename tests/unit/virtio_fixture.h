@@ -9,6 +9,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -59,8 +60,8 @@ struct fixture {
     struct bus bus;
     struct device *d;
     enum virtio_layout layout;
-    bool line;
-    unsigned rises;
+    atomic_bool line; /* a device's own threads may set it */
+    atomic_uint rises;
     unsigned nr_queues;
     struct driver_queue q[MAX_QUEUES];
 };

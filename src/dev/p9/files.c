@@ -210,7 +210,7 @@ int p9_do_read(struct p9_server *s, struct p9_call *c)
     const size_t len = MIN((size_t)q->count, c->in_len - at);
     if (bad_range(q->offset, len))
         return -EINVAL;
-    const unsigned nr = iov_slice(part, c->in, c->nr_in, at, len);
+    const unsigned nr = iov_slice(part, P9_MAX_PARTS, c->in, c->nr_in, at, len);
     const ssize_t n = nr ? preadv(f->fd, part, (int)nr, (off_t)q->offset) : 0;
     if (n < 0)
         return -errno;
@@ -231,7 +231,7 @@ int p9_do_write(struct p9_server *s, struct p9_call *c)
         return -EISDIR;
     if (bad_range(q->offset, q->count))
         return -EINVAL;
-    const unsigned nr = iov_slice(part, c->out, c->nr_out, c->q.data_at, q->count);
+    const unsigned nr = iov_slice(part, P9_MAX_PARTS, c->out, c->nr_out, c->q.data_at, q->count);
     const ssize_t n = nr ? pwritev(f->fd, part, (int)nr, (off_t)q->offset) : 0;
     if (n < 0)
         return -errno;

@@ -1,0 +1,350 @@
+/* virtio block device.
+ *
+ * A notification wakes a worker, a job of the pool. It takes a request under the transport's lock, works on it without, and goes on until all
+ * queues are empty; a worker that sees more to do wakes another. So nothing is allocated for a request, and there are as many at once as
+ * workers. Requests may complete in any order; a flush covers those that had completed when it began, as each write has gone to the host by
+ * then.
+ * Threads: under the transport's lock, but for a worker's chain while it is out, and the disk.
+ * Specification: virtio 1.2, "Block Device" (5.2). */
+#include "dev/virtio_blk.h"
+
+#include "base/bits.h"
+#include "base/err.h"
+#include "base/io_pool.h"
+#include "base/log.h"
+#include "dev/disk.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define VIRTIO_ID_BLOCK 2
+#define QUEUE_SIZE 256u
+#define NR_WORKERS 8u
+/* Without a bounce buffer or a split: what a chain has room for beside header and status. */
+#define SEG_MAX (QUEUE_SIZE - 2)
+/* A request that zeroes by writing takes as long as one that writes so much. */
+#define MAX_ZEROES_SECTORS ((64u << 20) / DISK_SECTOR)
+#define MAX_DISCARD_SECTORS ((1u << 30) / DISK_SECTOR)
+#define MAX_RANGES 32u
+
+/* 5.2.3, bit numbers */
+enum {
+    VIRTIO_BLK_F_SEG_MAX = 2,
+    VIRTIO_BLK_F_RO = 5,
+    VIRTIO_BLK_F_BLK_SIZE = 6,
+    VIRTIO_BLK_F_FLUSH = 9,
+    VIRTIO_BLK_F_TOPOLOGY = 10,
+    VIRTIO_BLK_F_MQ = 12,
+    VIRTIO_BLK_F_DISCARD = 13,
+    VIRTIO_BLK_F_WRITE_ZEROES = 14,
+};
+
+/* 5.2.6 */
+enum {
+    VIRTIO_BLK_T_IN = 0,
+    VIRTIO_BLK_T_OUT = 1,
+    VIRTIO_BLK_T_FLUSH = 4,
+    VIRTIO_BLK_T_GET_ID = 8,
+    VIRTIO_BLK_T_DISCARD = 11,
+    VIRTIO_BLK_T_WRITE_ZEROES = 13,
+};
+enum { VIRTIO_BLK_S_OK = 0, VIRTIO_BLK_S_IOERR = 1, VIRTIO_BLK_S_UNSUPP = 2 };
+#define VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP 1u
+
+struct request_head {
+    uint32_t type, reserved;
+    uint64_t sector;
+};
+
+/* struct virtio_blk_discard_write_zeroes */
+struct range {
+    uint64_t sector;
+    uint32_t num_sectors, flags;
+};
+
+/* struct virtio_blk_config */
+struct config {
+    uint64_t capacity;
+    uint32_t size_max, seg_max;
+    uint16_t cylinders;
+    uint8_t heads, sectors;
+    uint32_t blk_size;
+    uint8_t physical_block_exp, alignment_offset;
+    uint16_t min_io_size;
+    uint32_t opt_io_size;
+    uint8_t writeback, unused0;
+    uint16_t num_queues;
+    uint32_t max_discard_sectors, max_discard_seg, discard_sector_alignment;
+    uint32_t max_write_zeroes_sectors, max_write_zeroes_seg;
+    uint8_t write_zeroes_may_unmap, unused1[3];
+};
+_Static_assert(offsetof(struct config, write_zeroes_may_unmap) == 56, "struct virtio_blk_config");
+
+struct virtio_blk;
+
+struct worker {
+    struct io_job job;
+    struct virtio_blk *b;
+    bool busy;
+    unsigned queue; /* where it looks first */
+    bool write_through;
+    struct request_head head;
+    struct vq_chain chain;
+};
+
+struct virtio_blk {
+    struct virtio_device v;
+    struct disk *disk;
+    struct io_pool *pool;
+    struct config config;
+    char serial[VIRTIO_BLK_ID_LEN];
+    struct worker worker[NR_WORKERS];
+};
+
+static struct virtio_blk *blk_of(struct virtio_device *v)
+{
+    return CONTAINER_OF(v, struct virtio_blk, v);
+}
+
+/* --- Requests: a worker's chain, without the lock -------------------------------------------------------------------------- */
+
+static uint8_t status_of(struct virtio_blk *b, int r, const char *what, uint64_t sector)
+{
+    if (!r)
+        return VIRTIO_BLK_S_OK;
+    log_guest(LOG_WARN, "%s: %s at sector %" PRIu64 ": %s", disk_path(b->disk), what, sector,
+              strerror(-r));
+    return VIRTIO_BLK_S_IOERR;
+}
+
+/* 5.2.6.2: beyond the end there is an error. */
+static bool inside(const struct virtio_blk *b, uint64_t sector, uint64_t nr_sectors)
+{
+    return sector <= b->config.capacity && nr_sectors <= b->config.capacity - sector;
+}
+
+static int write_done(const struct worker *w, int r)
+{
+    return r || !w->write_through ? r : disk_flush(w->b->disk);
+}
+
+static uint8_t read_or_write(struct virtio_blk *b, const struct worker *w, bool write)
+{
+    const struct vq_chain *c = &w->chain;
+    const uint64_t sector = w->head.sector;
+    const size_t len = write ? c->out_len - sizeof(w->head) : c->in_len - 1;
+    struct iovec part[VQ_MAX_CHAIN];
+
+    if (len % DISK_SECTOR || !inside(b, sector, len / DISK_SECTOR) || (write && disk_read_only(b->disk)))
+        return VIRTIO_BLK_S_IOERR;
+    if (write) {
+        const unsigned n = iov_slice(part, VQ_MAX_CHAIN, c->iov, c->nr_out, sizeof(w->head), len);
+        return status_of(b, write_done(w, disk_write(b->disk, sector * DISK_SECTOR, part, n)),
+                         "write", sector);
+    }
+    const unsigned n = iov_slice(part, VQ_MAX_CHAIN, c->iov + c->nr_out, c->nr_in, 0, len);
+    return status_of(b, disk_read(b->disk, sector * DISK_SECTOR, part, n), "read", sector);
+}
+
+static uint8_t check_range(const struct virtio_blk *b, const struct range *r, bool zeroes)
+{
+    if (r->flags & ~(zeroes ? VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP : 0))
+        return VIRTIO_BLK_S_UNSUPP;
+    return inside(b, r->sector, r->num_sectors) &&
+                   r->num_sectors <= (zeroes ? MAX_ZEROES_SECTORS : MAX_DISCARD_SECTORS)
+               ? VIRTIO_BLK_S_OK
+               : VIRTIO_BLK_S_IOERR;
+}
+
+static uint8_t discard_or_zero(struct virtio_blk *b, const struct worker *w, bool zeroes)
+{
+    const size_t len = w->chain.out_len - sizeof(w->head);
+    const unsigned n = (unsigned)(len / sizeof(struct range));
+    struct range range[MAX_RANGES];
+    uint8_t status = VIRTIO_BLK_S_OK;
+
+    if (!n || len % sizeof(range[0]) || n > MAX_RANGES || disk_read_only(b->disk))
+        return VIRTIO_BLK_S_IOERR;
+    vq_chain_read(&w->chain, sizeof(w->head), range, len);
+    /* All are looked at before anything is changed. */
+    for (unsigned i = 0; i < n && status == VIRTIO_BLK_S_OK; i++)
+        status = check_range(b, &range[i], zeroes);
+    for (unsigned i = 0; i < n && status == VIRTIO_BLK_S_OK; i++) {
+        const uint64_t off = range[i].sector * DISK_SECTOR,
+                       bytes = (uint64_t)range[i].num_sectors * DISK_SECTOR;
+        const int r = !bytes   ? 0
+                      : zeroes ? write_done(w, disk_zero(b->disk, off, bytes, range[i].flags))
+                               : disk_discard(b->disk, off, bytes);
+        status = status_of(b, r, zeroes ? "write zeroes" : "discard", range[i].sector);
+    }
+    return status;
+}
+
+static uint8_t get_id(const struct virtio_blk *b, const struct vq_chain *c)
+{
+    vq_chain_write(c, 0, b->serial, MIN((size_t)c->in_len - 1, sizeof(b->serial)));
+    return VIRTIO_BLK_S_OK;
+}
+
+static uint8_t serve(struct virtio_blk *b, struct worker *w)
+{
+    switch (w->head.type) {
+    case VIRTIO_BLK_T_IN: return read_or_write(b, w, false);
+    case VIRTIO_BLK_T_OUT: return read_or_write(b, w, true);
+    case VIRTIO_BLK_T_FLUSH: return status_of(b, disk_flush(b->disk), "flush", 0);
+    case VIRTIO_BLK_T_GET_ID: return get_id(b, &w->chain);
+    case VIRTIO_BLK_T_DISCARD: return discard_or_zero(b, w, false);
+    case VIRTIO_BLK_T_WRITE_ZEROES: return discard_or_zero(b, w, true);
+    default: return VIRTIO_BLK_S_UNSUPP;
+    }
+}
+
+/* --- Workers --------------------------------------------------------------------------------------------------------------- */
+
+static void call_worker(struct virtio_blk *b, unsigned queue)
+{
+    for (unsigned i = 0; i < NR_WORKERS; i++) {
+        struct worker *w = &b->worker[i];
+        if (w->busy)
+            continue;
+        w->busy = true;
+        w->queue = queue;
+        io_submit(b->pool, &w->job);
+        return;
+    }
+    /* Each of them looks at all queues before it rests. */
+}
+
+/* The next request of any queue. */
+static bool take_request(struct worker *w)
+{
+    struct virtio_device *v = &w->b->v;
+
+    for (unsigned i = 0; i < v->nr_queues; i++) {
+        const unsigned q = (w->queue + i) % v->nr_queues;
+        if (!virtio_pop(v, q, &w->chain))
+            continue;
+        if (vq_chain_read(&w->chain, 0, &w->head, sizeof(w->head)) < sizeof(w->head) || !w->chain.in_len) {
+            virtio_needs_reset(v, "a request without header or status");
+            return false;
+        }
+        w->queue = q;
+        /* A driver that did not accept FLUSH can't ask for one: what it writes is safe when the write completes (5.2.6.2). */
+        w->write_through =
+            !virtio_has_feature(v, VIRTIO_BLK_F_FLUSH) && !disk_writes_through(w->b->disk);
+        return true;
+    }
+    return false;
+}
+
+static void work(struct io_job *j)
+{
+    struct worker *w = CONTAINER_OF(j, struct worker, job);
+    struct virtio_device *v = &w->b->v;
+    struct vq_chain *c = &w->chain;
+
+    virtio_lock(v);
+    while (take_request(w)) {
+        if (virtio_more(v, w->queue))
+            call_worker(w->b, w->queue);
+        virtio_release(v, c);
+        const uint8_t status = serve(w->b, w);
+        vq_chain_write(c, c->in_len - 1, &status, 1);
+        if (!virtio_retake(v, c))
+            continue;
+        virtio_push(v, w->queue, c->head, c->in_len);
+        virtio_used(v, w->queue);
+    }
+    w->busy = false;
+    virtio_unlock(v);
+}
+
+static void blk_notify(struct virtio_device *v, unsigned q)
+{
+    call_worker(blk_of(v), q);
+}
+
+/* --- The device ------------------------------------------------------------------------------------------------------------ */
+
+static uint32_t config_read(struct virtio_device *v, uint32_t off, unsigned size)
+{
+    uint32_t val = 0;
+
+    memcpy(&val, (const uint8_t *)&blk_of(v)->config + off, size);
+    return val;
+}
+
+static void blk_destroy(struct virtio_device *v)
+{
+    struct virtio_blk *b = blk_of(v);
+
+    disk_close(b->disk);
+    free(b);
+}
+
+static const struct virtio_device_ops blk_ops = {
+    .name = "virtio_blk",
+    .device_id = VIRTIO_ID_BLOCK,
+    .queue_max = QUEUE_SIZE,
+    .config_len = sizeof(struct config),
+    .notify = blk_notify,
+    .config_read = config_read,
+    .destroy = blk_destroy,
+};
+
+static uint64_t features(const struct disk *disk, unsigned nr_queues)
+{
+    uint64_t f =
+        BIT64(VIRTIO_BLK_F_SEG_MAX) | BIT64(VIRTIO_BLK_F_BLK_SIZE) | BIT64(VIRTIO_BLK_F_TOPOLOGY);
+
+    if (nr_queues > 1)
+        f |= BIT64(VIRTIO_BLK_F_MQ);
+    if (disk_read_only(disk))
+        return f | BIT64(VIRTIO_BLK_F_RO);
+    if (!disk_writes_through(disk))
+        f |= BIT64(VIRTIO_BLK_F_FLUSH);
+    return f | BIT64(VIRTIO_BLK_F_DISCARD) | BIT64(VIRTIO_BLK_F_WRITE_ZEROES);
+}
+
+struct virtio_device *virtio_blk_create(struct disk *disk, const char *serial, unsigned nr_queues,
+                                        struct io_pool *pool, struct err *e)
+{
+    const size_t serial_len = serial ? strlen(serial) : 0;
+    struct virtio_blk *b = calloc(1, sizeof(*b));
+
+    BUG_ON(!nr_queues || nr_queues > VIRTIO_BLK_MAX_QUEUES || serial_len > VIRTIO_BLK_ID_LEN);
+    if (!b)
+        err_set(e, ENOMEM, "out of memory for a disk");
+    if (!b || io_pool_start(pool, e)) {
+        disk_close(disk);
+        free(b);
+        return NULL;
+    }
+    b->v.ops = &blk_ops;
+    b->v.features = features(disk, nr_queues);
+    b->v.nr_queues = nr_queues;
+    b->disk = disk;
+    b->pool = pool;
+    b->config = (struct config){
+        .capacity = disk_len(disk) / DISK_SECTOR,
+        .seg_max = SEG_MAX,
+        .blk_size = DISK_SECTOR,
+        .physical_block_exp = 3, /* 4 KiB: what hosts, and overlays, read and write at once */
+        .min_io_size = 8,
+        .num_queues = (uint16_t)nr_queues,
+        .max_discard_sectors = MAX_DISCARD_SECTORS,
+        .max_discard_seg = MAX_RANGES,
+        .discard_sector_alignment = 8,
+        .max_write_zeroes_sectors = MAX_ZEROES_SECTORS,
+        .max_write_zeroes_seg = MAX_RANGES,
+        .write_zeroes_may_unmap = 1,
+    };
+    memcpy(b->serial, serial ? serial : "", serial_len);
+    for (unsigned i = 0; i < NR_WORKERS; i++) {
+        b->worker[i].job.run = work;
+        b->worker[i].b = b;
+    }
+    return &b->v;
+}

@@ -1,0 +1,18 @@
+/* virtio block device (virtio 1.2, "Block Device"). */
+#ifndef VIBE_DEV_VIRTIO_BLK_H
+#define VIBE_DEV_VIRTIO_BLK_H
+
+#include "dev/virtio_mmio.h"
+
+struct disk;
+struct io_pool;
+
+#define VIRTIO_BLK_ID_LEN 20u
+#define VIRTIO_BLK_MAX_QUEUES VIRTIO_MAX_QUEUES
+
+/* For virtio_mmio_create(). disk: the device's from here on, also when this fails. serial: up to VIRTIO_BLK_ID_LEN bytes, or null;
+ * nr_queues: 1..VIRTIO_BLK_MAX_QUEUES. Requests are served by threads of the pool, which ends before the device does. Null with e set. */
+struct virtio_device *virtio_blk_create(struct disk *disk, const char *serial, unsigned nr_queues,
+                                        struct io_pool *pool, struct err *e);
+
+#endif
