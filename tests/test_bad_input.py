@@ -2,8 +2,10 @@
 import gzip
 import os
 import struct
+import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 import vibe
@@ -21,6 +23,8 @@ FILES = {
     "good.raw": vibe.POWER_OFF,
     "empty": b"",
     "big": b"x" * (1 << 20),
+    "odd.img": b"x" * 1000,
+    "disk.qcow2": b"QFI\xfb" + bytes(508),
     "good.elf": GOOD,
     "header.elf": GOOD[:50],
     "table.elf": GOOD[:100],
@@ -250,6 +254,30 @@ CASES = [
     (RAW + " --share % --share %", "--share", "tag \"share\" already", ",tag="),
     (RAW + 9 * " --share %", "--share", "already"),
     (RAW + "".join(" --share %%,tag=%d" % i for i in range(9)), "--share", "more than 8 times"),
+    (RAW + " --disk %/missing", "--disk", "missing", "No such file"),
+    (RAW + " --disk %", "--disk", "is a directory"),
+    (RAW + " --disk /dev/null", "--disk /dev/null", "neither a file nor a block device"),
+    (RAW + " --disk %/empty", "--disk", "is empty", "truncate"),
+    (RAW + " --disk %/odd.img", "--disk", "1000 bytes, is not a multiple of 512", "truncate -s %512", ",ro", ",overlay="),
+    (RAW + " --disk %/disk.qcow2", "--disk", "qcow2", "qemu-img convert -O raw"),
+    (RAW + " --disk %/big,overlay=%/good.raw", "--disk", "overlay", "good.raw", "no overlay of vibevmm"),
+    (RAW + " --disk %/big,overlay=%/none/o", "overlay", "none/o", "No such file"),
+    (RAW + " --disk %/big,overlay=%", "overlay", "Is a directory"),
+    (RAW + " --disk %/big,overlay=%/big", "overlay", "in use"),
+    (RAW + " --disk %/big,overlay=", "--disk", "overlay", "file name is empty"),
+    (RAW + " --disk %/big,ro,overlay=%/o", "--disk", "ro and overlay= contradict"),
+    (RAW + " --disk %/big --disk %/big", "--disk", "in use", "twice in this one", ",ro"),
+    (RAW + " --disk %/big,ro --disk %/big", "--disk", "in use"),
+    (RAW + " --disk %/big,ro --disk %/big,overlay=%/o --disk %/big,overlay=%/o", "overlay", "in use", "give each its own"),
+    (RAW + " --disk %/big,rw", "--disk", "\"rw\"", "ro, overlay=FILE"),
+    (RAW + " --disk %/big,sync=always", "--disk", "sync", "none, flush, full"),
+    (RAW + " --disk %/big,serial=" + 21 * "x", "--disk", "1 to 20 characters"),
+    (RAW + " --disk %/big,serial=", "--disk", "1 to 20 characters"),
+    (RAW + " --disk %/big,queues=0", "--disk", "queues", "1 to 16"),
+    (RAW + " --disk %/big,queues=17", "--disk", "queues", "1 to 16"),
+    (RAW + " --disk %/big,queues=2x", "--disk", "queues", "1 to 16"),
+    (RAW + " --disk ,ro", "--disk", "file name is empty"),
+    (RAW + 17 * " --disk %/big,ro", "--disk", "more than 16 times"),
     ("--help machin", "no topic", "machine?"),
     ("--help nonsense", "no topic", "--help"),
 ]
@@ -290,6 +318,42 @@ class BadInput(unittest.TestCase):
             with self.subTest(words):
                 args = [w.replace("%", self.tmp.name) for w in words.split()]
                 self.check(args, parts)
+
+    def test_nothing_half_done(self):
+        """No overlay is left behind by a command line that fails later; and none by a guest that writes nothing."""
+        path = os.path.join(self.tmp.name, "half")
+        disk = self.tmp.name + "/big,overlay=" + path
+        self.check(["--binary", self.tmp.name + "/good.raw", "--disk", disk, "--disk", self.tmp.name + "/missing"], ["No such file"])
+        self.assertFalse(os.path.exists(path))
+        self.assertEqual(vibe.run("--binary", self.tmp.name + "/good.raw", "--disk", disk).returncode, 0)
+        self.assertFalse(os.path.exists(path))
+
+    def test_disk_without_rights(self):
+        if os.geteuid() == 0:
+            return  # root writes every file
+        path = os.path.join(self.tmp.name, "readable")
+        with open(path, "wb") as f:
+            f.write(bytes(512))
+        os.chmod(path, 0o444)
+        self.check(["--binary", self.tmp.name + "/good.raw", "--disk", path], ["--disk", "cannot be written", ",ro", ",overlay="])
+        self.assertEqual(vibe.run("--binary", self.tmp.name + "/good.raw", "--disk", path + ",ro").returncode, 0)
+
+    def test_disk_of_another_vm(self):
+        guest = os.path.join(self.tmp.name, "waits")
+        with open(guest, "wb") as f:
+            f.write(vibe.WFI_LOOP)
+        other = subprocess.Popen([vibe.PROGRAM, "--binary", guest, "--console", "--timeout", "60", "--disk", self.tmp.name + "/big"],
+                                 stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(other.wait)
+        self.addCleanup(other.kill)
+        args = ["--binary", self.tmp.name + "/good.raw", "--disk", self.tmp.name + "/big,ro"]
+        end = time.monotonic() + vibe.LIMIT_S
+        while vibe.run(*args).returncode == 0:  # it has not come so far
+            self.assertLess(time.monotonic(), end)
+        self.check(args, ["--disk", "big", "in use by another VM"])
+        other.kill()
+        other.wait()
+        self.assertEqual(vibe.run(*args).returncode, 0)
 
     def test_good_ones_are_good(self):
         """The table's files fail for the reason under test, not for another."""

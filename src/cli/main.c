@@ -244,7 +244,8 @@ static int print_and_check(const struct options *o)
         options_print_help(stdout, o->topic);
     else
         version_print(stdout);
-    if (fflush(stdout) != 0) {
+    /* ferror() too: what did not fit into the buffer was written, or was not, before. */
+    if (fflush(stdout) != 0 || ferror(stdout)) {
         fprintf(stderr, "vibevmm: standard output: %s\n", strerror(errno));
         return STATUS_FAILED;
     }

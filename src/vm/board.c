@@ -6,7 +6,7 @@
  *   0x09010000  PL031                        SPI 2
  *   0x09020000  fw_cfg
  *   0x09030000  PL061, pin 3 the power key   SPI 7
- *   0x0a000000  32 virtio-mmio transports of 0x200, slot 0 the virtio console   SPI 16 + n
+ *   0x0a000000  32 virtio-mmio transports of 0x200; board_virtio.c has what is in which   SPI 16 + n
  *   0x40000000  RAM (virt), or what --mem asks beyond 128 MiB (vibe)
  *
  * The addresses stand here and nowhere else. Used while no vCPU runs. */
@@ -81,24 +81,25 @@ static int add(struct vm *vm, struct device *d, struct err *e)
     return d ? bus_add(&vm->bus, d, e) : -ENOMEM;
 }
 
-int board_add_virtio(struct vm *vm, struct virtio_device *v, struct err *e)
+int board_add_virtio(struct vm *vm, unsigned slot, struct virtio_device *v, struct err *e)
 {
     const enum virtio_layout layout = vm->opt->virtio == VM_VIRTIO_LEGACY ? VIRTIO_LEGACY : VIRTIO_MODERN;
-    const unsigned slot = vm->board.nr_virtio++;
     const struct irq_line irq = {set_spi, vm->board.gic, VIRTIO_INTID(slot)};
 
-    BUG_ON(slot >= NR_VIRTIO_SLOTS);
+    BUG_ON(slot >= NR_VIRTIO_SLOTS || bit(vm->board.virtio_slots, slot));
+    vm->board.virtio_slots |= 1u << slot;
     return add(
         vm, virtio_mmio_create(VIRTIO_BASE + slot * VIRTIO_MMIO_LEN, irq, layout, &vm->ram, v, e), e);
 }
 
-/* The devices in the order of the slots, the other slots empty. */
+/* The devices in their slots, the other slots empty. */
 static int fill_virtio_slots(struct vm *vm, struct chardev *console, struct err *e)
 {
     int r = board_add_virtio_devices(vm, console, e);
 
-    while (!r && vm->board.nr_virtio < NR_VIRTIO_SLOTS)
-        r = board_add_virtio(vm, NULL, e);
+    for (unsigned slot = 0; !r && slot < NR_VIRTIO_SLOTS; slot++)
+        if (!bit(vm->board.virtio_slots, slot))
+            r = board_add_virtio(vm, slot, NULL, e);
     return r;
 }
 

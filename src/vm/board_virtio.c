@@ -1,12 +1,22 @@
-/* The board's virtio devices, in the order of their slots: the console first, then what the options ask for. Used while no vCPU runs. */
+/* The board's virtio devices. Used while no vCPU runs. */
 #include "base/err.h"
 #include "dev/virtio_9p.h"
+#include "dev/virtio_blk.h"
 #include "dev/virtio_console.h"
 #include "vm/vm_internal.h"
 
 #include <errno.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+
+/* Which slot, and so which address and interrupt, each has: always the same, whatever others there are. docs/guests.md shows them to the guest's
+ * author. */
+enum {
+    SLOT_CONSOLE = 0,
+    SLOT_SHARE = 8, /* up to 15 */
+    SLOT_DISK = 16, /* up to 31 */
+};
+_Static_assert(SLOT_SHARE + VM_MAX_SHARES <= SLOT_DISK && SLOT_DISK + VM_MAX_DISKS <= 32, "slots");
 
 static int add_console(struct vm *vm, struct chardev *console, struct err *e)
 {
@@ -15,7 +25,7 @@ static int add_console(struct vm *vm, struct chardev *console, struct err *e)
     if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_col || !size.ws_row)
         size = (struct winsize){.ws_col = 80, .ws_row = 25};
     struct virtio_device *v = virtio_console_create(console, size.ws_col, size.ws_row, e);
-    const int r = v ? board_add_virtio(vm, v, e) : -ENOMEM;
+    const int r = v ? board_add_virtio(vm, SLOT_CONSOLE, v, e) : -ENOMEM;
     if (!r)
         virtio_console_attach(v);
     return r;
@@ -28,7 +38,23 @@ static int add_shares(struct vm *vm, struct err *e)
         struct virtio_device *v = virtio_9p_create(s->path, s->tag, s->read_only, vm->pool, e);
         if (!v)
             return err_prefix(e, "--share");
-        const int r = board_add_virtio(vm, v, e);
+        const int r = board_add_virtio(vm, SLOT_SHARE + i, v, e);
+        if (r)
+            return r;
+    }
+    return 0;
+}
+
+static int add_disks(struct vm *vm, struct err *e)
+{
+    for (unsigned i = 0; i < vm->opt->nr_disks; i++) {
+        const struct vm_disk *o = &vm->opt->disk[i];
+        struct disk *disk;
+        int r = disk_open(&disk, &o->config, e);
+        if (r)
+            return err_prefix(e, "--disk %s", o->config.path);
+        struct virtio_device *v = virtio_blk_create(disk, o->serial, o->nr_queues, vm->pool, e);
+        r = v ? board_add_virtio(vm, SLOT_DISK + i, v, e) : -e->code;
         if (r)
             return r;
     }
@@ -41,5 +67,5 @@ int board_add_virtio_devices(struct vm *vm, struct chardev *console, struct err 
 
     if ((r = add_console(vm, console, e)) || (r = add_shares(vm, e)))
         return r;
-    return 0;
+    return add_disks(vm, e);
 }

@@ -4,6 +4,7 @@
 #define VIBE_VM_OPTIONS_H
 
 #include "base/types.h"
+#include "dev/disk.h"
 
 #include <stdbool.h>
 
@@ -11,6 +12,7 @@
 #define VM_MAX_LOADS 16
 #define VM_MAX_DUMPS 16
 #define VM_MAX_SHARES 8
+#define VM_MAX_DISKS 16
 #define VM_DEFAULT_ENTRY 0x10000
 #define VM_DEFAULT_MEM (UINT64_C(128) << 20)
 #define VM_MEM_GRANULE                                                                             \
@@ -48,6 +50,13 @@ struct vm_share {
     bool read_only;
 };
 
+/* --disk FILE[,ro][,overlay=FILE][,sync=...][,serial=TEXT][,queues=N] */
+struct vm_disk {
+    struct disk_config config;
+    const char *serial; /* or null */
+    unsigned nr_queues;
+};
+
 struct vm_options {
     const char *binary; /* raw binary, or null */
     const char *kernel; /* ELF or Linux Image, or null; exactly one of the two is given unless dump_dtb is */
@@ -63,6 +72,8 @@ struct vm_options {
     enum vm_accel accel;
     enum vm_console console;
     enum vm_virtio virtio;
+    unsigned nr_disks;
+    struct vm_disk disk[VM_MAX_DISKS];
     unsigned nr_shares;
     struct vm_share share[VM_MAX_SHARES];
     bool powerkey;   /* the first SIGTERM presses it */

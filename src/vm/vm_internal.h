@@ -53,8 +53,8 @@ struct board {
     struct chardev *other;   /* discards */
     /* The bus owns these. */
     struct device *uart, *gpio, *fw_cfg;
-    struct device *flash; /* virt alone */
-    unsigned nr_virtio;   /* slots in use */
+    struct device *flash;  /* virt alone */
+    uint32_t virtio_slots; /* a bit for each in use */
 };
 
 enum boot_kind {
@@ -126,8 +126,8 @@ extern const gpa_t board_virt_ram; /* where the virt profile's RAM begins */
 extern const gpa_t board_flash;    /* where its flash does, and firmware starts */
 int board_add_memory(struct vm *vm, struct err *e);
 int board_create(struct vm *vm, struct err *e);
-/* Puts v (null: nothing) into the next virtio slot; it is the board's from there on, also when this fails. */
-int board_add_virtio(struct vm *vm, struct virtio_device *v, struct err *e);
+/* Puts v (null: nothing) into a virtio slot; it is the board's from there on, also when this fails. */
+int board_add_virtio(struct vm *vm, unsigned slot, struct virtio_device *v, struct err *e);
 void board_reset(struct vm *vm);
 void board_destroy(struct vm *vm);
 

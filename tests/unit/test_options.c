@@ -103,6 +103,28 @@ static void test_every_option(void **state)
     options_free(&o);
 }
 
+static void test_disks(void **state)
+{
+    (void)state;
+    struct options o = parse_good("--kernel k --disk a --disk b,,c,ro,serial=x,,y "
+                                  "--disk=d,overlay=e,sync=full,queues=16 --disk f,sync=none");
+    const struct vm_disk *d = o.vm.disk;
+    assert_int_equal(o.vm.nr_disks, 4);
+    assert_string_equal(d[0].config.path, "a");
+    assert_int_equal(d[0].config.sync, DISK_SYNC_FLUSH);
+    assert_null(d[0].config.overlay);
+    assert_null(d[0].serial);
+    assert_int_equal(d[0].nr_queues, 1);
+    assert_string_equal(d[1].config.path, "b,c");
+    assert_true(d[1].config.read_only);
+    assert_string_equal(d[1].serial, "x,y");
+    assert_string_equal(d[2].config.overlay, "e");
+    assert_int_equal(d[2].config.sync, DISK_SYNC_FULL);
+    assert_int_equal(d[2].nr_queues, 16);
+    assert_int_equal(d[3].config.sync, DISK_SYNC_NONE);
+    options_free(&o);
+}
+
 static void test_choices(void **state)
 {
     (void)state;
@@ -374,11 +396,17 @@ static void test_help_is_complete(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),    cmocka_unit_test(test_every_option),
-        cmocka_unit_test(test_choices),     cmocka_unit_test(test_actions),
-        cmocka_unit_test(test_sizes),       cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_refused),     cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_host_memory), cmocka_unit_test(test_help_is_complete),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_every_option),
+        cmocka_unit_test(test_disks),
+        cmocka_unit_test(test_choices),
+        cmocka_unit_test(test_actions),
+        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_host_memory),
+        cmocka_unit_test(test_help_is_complete),
     };
     return cmocka_run_group_tests_name("options", tests, NULL, NULL);
 }
