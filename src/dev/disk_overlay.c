@@ -299,7 +299,7 @@ static int create(struct overlay *o, uint64_t base_mtime_ns, struct err *e)
 static int check_header(const struct overlay *o, const struct header *h, uint64_t base_mtime_ns,
                         struct err *e)
 {
-    if (memcmp(h->magic, OVERLAY_MAGIC, sizeof(h->magic)))
+    if (memcmp(h->magic, OVERLAY_MAGIC, sizeof(h->magic)) != 0)
         return err_set(e, EINVAL,
                        "is no overlay of vibevmm; give a file that is one, or that is not there yet");
     if (h->version != VERSION)
