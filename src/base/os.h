@@ -50,7 +50,20 @@ int os_block_device_len(int fd, uint64_t *len);
 int os_cond_init(pthread_cond_t *cond);
 void os_cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline_ns);
 
+/* In a loop that waits for another thread: leaves the core's resources to others for some tens of cycles. */
+static inline void os_cpu_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield" ::: "memory");
+#endif
+}
+
 /* Names the calling thread, at most 15 bytes. */
 void os_thread_name(const char *name);
+
+/* The calling thread's waits end when they are due, not when it saves the host a wake-up. */
+void os_thread_exact_timers(void);
 
 #endif

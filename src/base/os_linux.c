@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
@@ -106,6 +107,11 @@ void os_thread_name(const char *name)
     memcpy(buf, name, n);
     buf[n] = 0;
     pthread_setname_np(pthread_self(), buf);
+}
+
+void os_thread_exact_timers(void)
+{
+    prctl(PR_SET_TIMERSLACK, 1); /* ns; by default 50,000 */
 }
 
 int os_cond_init(pthread_cond_t *cond)

@@ -120,6 +120,11 @@ void os_thread_name(const char *name)
     pthread_setname_np(buf);
 }
 
+/* Waits of foreground threads are not put off: timer coalescing follows from the quality of service, whose default is that. */
+void os_thread_exact_timers(void)
+{
+}
+
 int os_cond_init(pthread_cond_t *cond)
 {
     return -pthread_cond_init(cond, NULL);

@@ -1,7 +1,7 @@
 /* The software CPU: one processing element, and the cluster of those that share memory.
  *
  * Threads: a cpu belongs to one thread, which alone calls cpu_*; any thread may call cpu_kick(), cpu_set_irq(),
- * cpu_send_event() and cluster_*. It reaches devices only through struct cpu_ops.
+ * and cluster_*. It reaches devices only through struct cpu_ops.
  * The life of an instruction: ARCHITECTURE.md. */
 #ifndef VIBE_CPU_CPU_H
 #define VIBE_CPU_CPU_H
@@ -34,7 +34,8 @@ enum cpu_leave {
     CPU_LEAVE_EXCEPTION, /* internal: c->exc is to be taken */
     CPU_LEAVE_RESYNC,    /* internal: context changed, go on from st.pc */
     CPU_LEAVE_WFI,
-    CPU_LEAVE_WFE,
+    CPU_LEAVE_WFE, /* see cpu_wait_event() */
+    CPU_LEAVE_SEV, /* CPUs that wait in WFE are to be woken */
     CPU_LEAVE_HVC, /* imm in c->leave_imm; PC past the instruction, also for SMC */
     CPU_LEAVE_SMC,
     CPU_LEAVE_KICK,
@@ -135,11 +136,17 @@ struct cpu {
     /* Exclusive monitor: the value seen, for compare-and-swap; size 0 is open. */
     struct {
         gpa_t pa;
+        void *host;
         uint64_t lo, hi;
         unsigned size;
     } excl;
     bool event_register; /* WFE */
-    bool others_look;    /* there are other CPUs: they must not see half of an atomic access */
+    bool waiting;        /* in WFE: as the cluster's bit says */
+    struct {
+        gpa_t pa;
+        uint64_t val, ns;
+    } nap;            /* the last one in a WFE with the monitor armed: at what, how long */
+    bool others_look; /* there are other CPUs: they must not see half of an atomic access */
 
     _Atomic uint32_t events;    /* enum cpu_event */
     _Atomic uint32_t irq_lines; /* 1 IRQ, 2 FIQ */
@@ -183,6 +190,7 @@ struct cpu {
 
 struct cpu_cluster {
     unsigned nr_cpus;
+    _Atomic uint64_t waiting; /* CPUs in WFE, by index */
     struct cpu *cpu[CPU_MAX];
 };
 
@@ -199,8 +207,12 @@ void cpu_kick(struct cpu *c);
 void cpu_set_irq(struct cpu *c, bool irq, bool fiq);
 void cpu_set_deadline(struct cpu *c, uint64_t deadline_ns);
 
-/* SEV: sets the event register of every CPU; cpu_wait's caller wakes sleepers. */
-void cluster_send_event(struct cpu_cluster *cl);
+/* SEV: sets the event register of every CPU. Returns whether one waits in WFE, and has to be woken. */
+bool cluster_send_event(struct cpu_cluster *cl);
+
+/* After CPU_LEAVE_WFE: until when (os_now_ns()) the CPU may sleep without missing an event that nobody reports; 0 if there is one already.
+ * The wait is over with the next cpu_run(). */
+uint64_t cpu_wait_event(struct cpu *c);
 
 /* Guest code in [pa, pa+len) was changed by the host. */
 void cluster_code_changed(struct cpu_cluster *cl, gpa_t pa, uint64_t len);

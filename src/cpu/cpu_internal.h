@@ -50,6 +50,12 @@ struct code_page *icache_page(struct cpu *c, gpa_t pa, const void *host);
 void icache_flush_all(struct cpu *c);
 void icache_flush_pa(struct cpu *c, gpa_t pa, uint64_t len);
 
+/* --- event.c -------------------------------------------------------------------------------------------------------- */
+
+/* WFE with an empty event register: whether it need not wait, found by looking for a moment. */
+bool cpu_event_soon(struct cpu *c);
+void cpu_wait_over(struct cpu *c);
+
 /* --- run.c ---------------------------------------------------------------------------------------------------------- */
 
 /* EL or CPACR_EL1 changed. */

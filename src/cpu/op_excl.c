@@ -79,9 +79,11 @@ static inline uint64_t cas_seq(void *p, unsigned size, enum place place, uint64_
 
 /* --- Exclusives ----------------------------------------------------------------------------------------------------- */
 
-static inline void monitor_set(struct cpu *c, gpa_t pa, unsigned bytes, uint64_t lo, uint64_t hi)
+static inline void monitor_set(struct cpu *c, gpa_t pa, void *host, unsigned bytes, uint64_t lo,
+                               uint64_t hi)
 {
     c->excl.pa = pa;
+    c->excl.host = host;
     c->excl.lo = lo;
     c->excl.hi = hi;
     c->excl.size = bytes;
@@ -105,7 +107,7 @@ OP(LDXR_ldstexclr)
     if (unlikely(place == PLACE_NONE))
         return cpu_mem_fault(c, insn);
     const uint64_t v = load_seq(host, size, place);
-    monitor_set(c, pa, 1u << size, v, 0);
+    monitor_set(c, pa, host, 1u << size, v, 0);
     c->st.x[a->t] = v;
     return insn + 1;
 }
@@ -137,7 +139,7 @@ OP(LDXP_ldstexclp)
         return cpu_mem_fault(c, insn);
     const uint64_t lo = load_seq(host, 3, place);
     const uint64_t hi = sf ? load_seq((char *)host + 8, 3, PLACE_ALIGNED) : 0;
-    monitor_set(c, pa, bytes, lo, hi);
+    monitor_set(c, pa, host, bytes, lo, hi);
     c->st.x[a->t] = sf ? lo : (uint32_t)lo;
     c->st.x[a->t2] = sf ? hi : lo >> 32;
     return insn + 1;

@@ -129,14 +129,15 @@ OP(WFE_HI_hints)
         return insn + 1;
     if (unlikely(c->st.el == 0) && !(SYS(&c->st, SCTLR_EL1) & SCTLR_EL1_nTWE))
         return trap_wfx(c, insn, 1);
+    if (cpu_event_soon(c))
+        return insn + 1;
     return cpu_leave_after(c, insn, CPU_LEAVE_WFE);
 }
 
 OP(SEV_HI_hints)
 {
     (void)a;
-    cluster_send_event(c->cluster);
-    return insn + 1;
+    return cluster_send_event(c->cluster) ? cpu_leave_after(c, insn, CPU_LEAVE_SEV) : insn + 1;
 }
 
 OP(SEVL_HI_hints)

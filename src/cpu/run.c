@@ -97,12 +97,6 @@ void cpu_set_deadline(struct cpu *c, uint64_t deadline_ns)
     c->deadline_ns = deadline_ns;
 }
 
-void cluster_send_event(struct cpu_cluster *cl)
-{
-    for (unsigned i = 0; i < cl->nr_cpus; i++)
-        __atomic_store_n(&cl->cpu[i]->event_register, true, __ATOMIC_SEQ_CST);
-}
-
 /* --- Invalidation across the cluster -------------------------------------------------------------------------------- */
 
 static void inval_send(struct cpu *to, const struct cpu_inval *inv)
@@ -445,6 +439,8 @@ static enum cpu_leave run_slices(struct cpu *c)
 
 enum cpu_leave cpu_run(struct cpu *c)
 {
+    if (c->waiting)
+        cpu_wait_over(c);
     c->others_look = c->cluster->nr_cpus > 1;
     if (!c->others_look)
         return run_slices(c);

@@ -36,6 +36,9 @@ struct hv_exit {
     enum hv_exit_reason reason;
     union {
         struct {
+            uint64_t until_ns; /* os_now_ns() at which the backend wants to look for events that nobody reports */
+        } wfe;
+        struct {
             gpa_t gpa;
             unsigned size; /* bytes: 1, 2, 4, 8 */
             uint64_t data; /* a store's value; the handler fills in a load's, zero-extended */

@@ -15,8 +15,8 @@
 #define TIMED_FIRST 4096u
 #define TIMED_EXITS 1024u
 
-/* A WFE waits for an event, but not all of them reach us (a store that clears an exclusive monitor): look again after this. */
-#define WFE_NAP_NS 50000u
+/* A host that wakes a thread later than this is busy with something else, and waking earlier would not help. */
+#define LATE_MAX_NS 30000u
 
 /* --- Sleeping and waking -------------------------------------------------------------------------------------------- */
 
@@ -49,18 +49,42 @@ static bool must_wake(struct vcpu *v)
            atomic_load(&v->vm->resetting);
 }
 
-void vcpu_sleep(struct vcpu *v, uint64_t deadline_ns)
+static bool may_sleep(struct vcpu *v)
+{
+    return !must_wake(v) && !atomic_load(&v->event);
+}
+
+/* A thread that waits for a time runs some microseconds after it: how many, from how late it was this time. */
+static void learn_lateness(struct vcpu *v, uint64_t late_ns)
+{
+    const int64_t error = (int64_t)MIN(late_ns, LATE_MAX_NS) - (int64_t)v->late_ns;
+    v->late_ns = (uint64_t)((int64_t)v->late_ns + error / 8);
+}
+
+/* Until there is something to look at, or the deadline. To be in time for it the thread is woken early_ns before, and stays awake for
+ * the rest. */
+static void sleep_until(struct vcpu *v, uint64_t deadline_ns, uint64_t early_ns)
 {
     const uint64_t start = os_now_ns();
+    const uint64_t alarm_ns =
+        deadline_ns == UINT64_MAX ? UINT64_MAX : deadline_ns - MIN(early_ns, deadline_ns);
+    uint64_t now = start;
 
     pthread_mutex_lock(&v->lock);
-    atomic_store(&v->event, false);
     atomic_store(&v->sleeping, true);
-    while (!must_wake(v) && !atomic_load(&v->event) && os_now_ns() < deadline_ns)
-        os_cond_wait_until(&v->wake, &v->lock, deadline_ns);
+    while (may_sleep(v) && now < alarm_ns) {
+        os_cond_wait_until(&v->wake, &v->lock, alarm_ns);
+        now = os_now_ns();
+        if (now >= alarm_ns)
+            learn_lateness(v, now - alarm_ns);
+    }
     atomic_store(&v->sleeping, false);
     pthread_mutex_unlock(&v->lock);
-    v->asleep_ns += os_now_ns() - start;
+    while (now < deadline_ns && may_sleep(v))
+        now = os_now_ns();
+    /* Not before the sleep: an event may come between the guest's instruction and here. */
+    atomic_store(&v->event, false);
+    v->asleep_ns += now - start;
 }
 
 /* --- Timers --------------------------------------------------------------------------------------------------------- */
@@ -94,7 +118,7 @@ static enum hv_action exit_wfi(struct vcpu *v, struct hv_exit *exit)
     if (!gic_can_wake(v->vm->board.gic, v->index))
         return HV_CONTINUE;
     while (!must_wake(v)) {
-        vcpu_sleep(v, gtimer_deadline(&v->timer));
+        sleep_until(v, gtimer_deadline(&v->timer), v->late_ns);
         timer_due(v);
     }
     return HV_CONTINUE;
@@ -102,8 +126,17 @@ static enum hv_action exit_wfi(struct vcpu *v, struct hv_exit *exit)
 
 static enum hv_action exit_wfe(struct vcpu *v, struct hv_exit *exit)
 {
+    sleep_until(v, MIN(exit->u.wfe.until_ns, gtimer_deadline(&v->timer)), 0);
+    return HV_CONTINUE;
+}
+
+/* The events themselves have been sent: each CPU has one in its register. */
+static enum hv_action exit_sev(struct vcpu *v, struct hv_exit *exit)
+{
     (void)exit;
-    vcpu_sleep(v, MIN(os_now_ns() + WFE_NAP_NS, gtimer_deadline(&v->timer)));
+    for (unsigned i = 0; i < v->vm->nr_vcpus; i++)
+        if (i != v->index)
+            vcpu_wake(&v->vm->vcpu[i]);
     return HV_CONTINUE;
 }
 
@@ -167,10 +200,10 @@ static enum hv_action exit_error(struct vcpu *v, struct hv_exit *exit)
 }
 
 static enum hv_action (*const exit_handler[HV_NR_EXITS])(struct vcpu *, struct hv_exit *) = {
-    [HV_EXIT_WFI] = exit_wfi,         [HV_EXIT_WFE] = exit_wfe,     [HV_EXIT_MMIO_READ] = exit_mmio,
-    [HV_EXIT_MMIO_WRITE] = exit_mmio, [HV_EXIT_HVC] = exit_call,    [HV_EXIT_SMC] = exit_call,
-    [HV_EXIT_SYSREG] = exit_sysreg,   [HV_EXIT_DEBUG] = exit_none,  [HV_EXIT_CANCEL] = exit_none,
-    [HV_EXIT_STUCK] = exit_stuck,     [HV_EXIT_ERROR] = exit_error,
+    [HV_EXIT_WFI] = exit_wfi,        [HV_EXIT_WFE] = exit_wfe,         [HV_EXIT_SEV] = exit_sev,
+    [HV_EXIT_MMIO_READ] = exit_mmio, [HV_EXIT_MMIO_WRITE] = exit_mmio, [HV_EXIT_HVC] = exit_call,
+    [HV_EXIT_SMC] = exit_call,       [HV_EXIT_SYSREG] = exit_sysreg,   [HV_EXIT_DEBUG] = exit_none,
+    [HV_EXIT_CANCEL] = exit_none,    [HV_EXIT_STUCK] = exit_stuck,     [HV_EXIT_ERROR] = exit_error,
 };
 
 enum hv_action vcpu_handle_exit(void *opaque, struct hv_exit *exit)
@@ -284,6 +317,7 @@ void *vcpu_thread(void *opaque)
 
     snprintf(name, sizeof(name), "vcpu%u", v->index);
     os_thread_name(name);
+    os_thread_exact_timers();
     gtimer_init(&v->timer, vm->base_ns, timer_set_ppi, v);
 
     pthread_mutex_lock(&vm->lock);

@@ -44,6 +44,7 @@ struct vcpu {
     uint64_t exits[HV_NR_EXITS];
     uint64_t nr_handled;
     uint64_t first_ns, last_ns, exit_ns, asleep_ns;
+    uint64_t late_ns; /* how late the host usually wakes its thread; not the guest's state */
 };
 
 /* The machine's devices, by board.c. */
@@ -141,9 +142,6 @@ void vcpu_set_irq(void *opaque, unsigned cpu, bool irq, bool fiq);
 
 /* The exit handler: counts and does what the exit asks for. Also for tests with made-up exits. vCPU's thread. */
 hv_exit_fn vcpu_handle_exit;
-
-/* Sleeps until an interrupt, an event, a stop, or deadline_ns. vCPU's thread. */
-void vcpu_sleep(struct vcpu *v, uint64_t deadline_ns);
 
 /* psci.c: an HVC or SMC. vCPU's thread. */
 enum hv_action psci_call(struct vcpu *v);

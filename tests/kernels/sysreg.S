@@ -157,7 +157,7 @@ Lel0_by_end\@:
     el0_by  CNTKCTL_EL1, 0x100, ISS_CNTV_CVAL, "CNTV_CVAL_EL0", msr CNTV_CVAL_EL0, x0
     el0_by  SCTLR_EL1, 1<<15, ISS_CTR, "CTR_EL0", mrs x0, CTR_EL0
     el0_by  SCTLR_EL1, 1<<9, ISS_DAIF, "DAIF", mrs x0, DAIF
-    // WFI and WFE. (Allowed they may end at once or when they like: nothing is waited for.)
+    // WFI and WFE.
     mov64   x0, SCTLR_OFF&~(1<<16|1<<18)
     msr     SCTLR_EL1, x0
     isb
@@ -173,7 +173,7 @@ Lno_wfe_trap:
     mov64   x0, SCTLR_OFF|1<<18
     msr     SCTLR_EL1, x0
     isb
-    run_el0 Lwfe
+    run_el0 Lwfe_once
     check_exception EC_SVC, 0, "WFE at EL0 allowed"
     // Floating point, by CPACR_EL1.FPEN: for both levels 0, for EL0 alone 1. Also its registers.
     msr     CPACR_EL1, xzr
@@ -269,6 +269,9 @@ Lwfi:
 Lwfe:
     wfe                                 // the return to EL0 was an event
 Lwfe_again:
+    wfe
+    svc     #0
+Lwfe_once:
     wfe
     svc     #0
 Lfp:

@@ -1,4 +1,4 @@
-// WFI sleeps until the timer and no longer; a pending interrupt that PSTATE masks ends it too. WFE, SEV and SEVL, and a
+// WFI sleeps until the timer and no longer; a pending interrupt that PSTATE masks ends it too. WFE, SEV and SEVL, the event stream, and a
 // CPU that waits in WFE for another.
 
     .include "lib/kernel.S"
@@ -50,6 +50,18 @@ Lsleep:
     wfe
     sev
     wfe
+
+    // The event stream ends it, with nothing else to: an event each 2^11 ticks.
+    mov     x0, #10<<4|4                // EVNTI, EVNTEN
+    msr     CNTKCTL_EL1, x0
+    isb
+    mov     x22, #100
+Lstream:
+    wfe
+    subs    x22, x22, #1
+    b.ne    Lstream
+    msr     CNTKCTL_EL1, xzr
+    isb
 
     // Another CPU waits in WFE, for 20 ms, until a store and SEV; then for a store to what its exclusive monitor watches.
     mov     x1, #1

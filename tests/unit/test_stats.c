@@ -167,7 +167,7 @@ static void test_json(void **state)
         "\"accel\": \"soft\",",
         "\"result\": \"a \\\"quoted\\\\\\u000a\"",
         "\"first_byte_ns\": null,",
-        "\"exits\": {\"total\": 7, \"hlt\": 4, \"wfe\": 0,",
+        "\"exits\": {\"total\": 7, \"hlt\": 4, \"wfe\": 0, \"sev\": 0,",
         "\"hvc\": 3,",
         "\"exits_per_second\": 4.667",
         "{\"name\": \"pl011@9000000\", \"reads\": 1, \"writes\": 2, \"bad\": 3, \"broken\": 4}",

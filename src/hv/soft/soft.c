@@ -123,7 +123,11 @@ static void soft_run(struct hv_vcpu *v, struct hv_exit *exit)
 {
     switch (cpu_run(v->cpu)) {
     case CPU_LEAVE_WFI: exit->reason = HV_EXIT_WFI; return;
-    case CPU_LEAVE_WFE: exit->reason = HV_EXIT_WFE; return;
+    case CPU_LEAVE_WFE:
+        exit->reason = HV_EXIT_WFE;
+        exit->u.wfe.until_ns = cpu_wait_event(v->cpu);
+        return;
+    case CPU_LEAVE_SEV: exit->reason = HV_EXIT_SEV; return;
     case CPU_LEAVE_HVC:
         exit->reason = HV_EXIT_HVC;
         exit->u.call.imm = v->cpu->leave_imm;
