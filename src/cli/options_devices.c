@@ -19,3 +19,11 @@ int set_console(struct options *o, const char *text, struct err *e)
     o->vm.console = VM_CONSOLE_VIRTIO;
     return 0;
 }
+
+int set_no_rng(struct options *o, const char *text, struct err *e)
+{
+    (void)text;
+    (void)e;
+    o->vm.no_rng = true;
+    return 0;
+}

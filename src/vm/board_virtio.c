@@ -3,6 +3,7 @@
 #include "dev/virtio_9p.h"
 #include "dev/virtio_blk.h"
 #include "dev/virtio_console.h"
+#include "dev/virtio_rng.h"
 #include "vm/vm_internal.h"
 
 #include <errno.h>
@@ -13,6 +14,7 @@
  * author. */
 enum {
     SLOT_CONSOLE = 0,
+    SLOT_RNG = 1,
     SLOT_SHARE = 8, /* up to 15 */
     SLOT_DISK = 16, /* up to 31 */
 };
@@ -45,6 +47,14 @@ static int add_shares(struct vm *vm, struct err *e)
     return 0;
 }
 
+static int add_rng(struct vm *vm, struct err *e)
+{
+    if (vm->opt->no_rng)
+        return 0;
+    struct virtio_device *v = virtio_rng_create(vm->io, e);
+    return v ? board_add_virtio(vm, SLOT_RNG, v, e) : -ENOMEM;
+}
+
 static int add_disks(struct vm *vm, struct err *e)
 {
     for (unsigned i = 0; i < vm->opt->nr_disks; i++) {
@@ -65,7 +75,7 @@ int board_add_virtio_devices(struct vm *vm, struct chardev *console, struct err 
 {
     int r;
 
-    if ((r = add_console(vm, console, e)) || (r = add_shares(vm, e)))
+    if ((r = add_console(vm, console, e)) || (r = add_rng(vm, e)) || (r = add_shares(vm, e)))
         return r;
     return add_disks(vm, e);
 }

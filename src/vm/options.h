@@ -72,6 +72,7 @@ struct vm_options {
     enum vm_accel accel;
     enum vm_console console;
     enum vm_virtio virtio;
+    bool no_rng;
     unsigned nr_disks;
     struct vm_disk disk[VM_MAX_DISKS];
     unsigned nr_shares;
