@@ -1,8 +1,10 @@
 """The program on a terminal: raw while it runs, its keys, and the terminal as it was whatever ends the program."""
+import fcntl
 import os
 import pty
 import select
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
@@ -34,6 +36,21 @@ while True:
         break
 os.read(0, 1)
 """
+
+
+# Prints columns and rows of the virtio console, a character each, whenever they change; by the emergency write.
+WATCH_SIZE = vibe.code(
+    0xD2A14001,  # mov  x1, #0x0a000000
+    0x52800002,  # mov  w2, #0
+    0xB9410020,  # 1: ldr w0, [x1, #0x100]   cols and rows
+    0x6B02001F,  # cmp  w0, w2
+    0x54FFFFC0,  # b.eq 1b
+    0x2A0003E2,  # mov  w2, w0
+    0x39042020,  # strb w0, [x1, #0x108]     emerg_wr
+    0x53107C03,  # lsr  w3, w0, #16
+    0x39042023,  # strb w3, [x1, #0x108]
+    0x17FFFFF9,  # b    1b
+)
 
 
 class Session:
@@ -185,6 +202,32 @@ class Terminal(unittest.TestCase):
             s = self.start()
             os.kill(s.pid, sig)
             self.check_end(s, "exit %d" % (128 + sig))
+
+    def resize(self, s, columns, rows):
+        fcntl.ioctl(s.slave, termios.TIOCSWINSZ, struct.pack("<4H", rows, columns, 0, 0))
+
+    def test_size(self):
+        """The virtio console knows the terminal's size, from the start and when it changes."""
+        s = self.start(WATCH_SIZE, "--console")
+        s.expect(b"P\x19")  # a terminal without a size counts as 80 by 25
+        self.resize(s, 100, 50)
+        s.expect(b"d2")
+        self.resize(s, 101, 51)
+        s.expect(b"e3")
+        self.resize(s, 0, 0)  # no size at all: it stays
+        self.resize(s, 102, 52)
+        s.expect(b"f4")
+        self.assertEqual(s.output.replace(b"\r", b""), b"P\x19d2e3f4")
+        s.type(b"\x01x")
+        self.check_end(s, "exit 0")
+
+    def test_size_is_not_for_the_uart(self):
+        s = self.start(WATCH_SIZE)
+        self.resize(s, 100, 50)
+        time.sleep(0.1)
+        s.type(b"\x01x")
+        self.check_end(s, "exit 0")
+        self.assertNotIn(b"d2", s.output)
 
     def test_crashes(self):
         for sig in (signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL, signal.SIGQUIT):

@@ -28,7 +28,7 @@ static const char help_text[] =
     "\nvibevmm keys:  Ctrl-A x quit   Ctrl-A c send Ctrl-C   Ctrl-A z suspend   "
     "Ctrl-A Ctrl-A send Ctrl-A   Ctrl-C stop\n";
 
-static const int loop_signals[] = {SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGCONT};
+static const int loop_signals[] = {SIGINT, SIGTERM, SIGHUP, SIGTSTP, SIGCONT, SIGWINCH};
 
 static int signal_pipe[2] = {-1, -1};
 static atomic_int stop_signal; /* the first that asked us to end */
@@ -140,6 +140,8 @@ static void take_signals(struct loop *l)
                 suspend(l);
             else if (sigs[i] == SIGCONT)
                 l->raw = terminal_enter(l->cfg->input_fd);
+            if (sigs[i] == SIGWINCH || sigs[i] == SIGCONT)
+                l->cfg->resized(l->cfg->opaque);
         }
 }
 

@@ -24,6 +24,7 @@ struct io_loop_config {
     /* Asks the VM to stop; called once at most, with the reason that came first. */
     void (*stop)(void *opaque, enum io_loop_end why);
     void (*power_key)(void *opaque); /* what the first SIGTERM does instead of stopping; null: it stops */
+    void (*resized)(void *opaque); /* the terminal may have another size now */
     void *opaque;
 };
 

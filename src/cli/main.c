@@ -196,9 +196,17 @@ static void press_power_key(void *opaque)
     vm_press_power_key(opaque);
 }
 
+static void tell_terminal_size(void *opaque)
+{
+    unsigned columns, rows;
+    if (terminal_size(STDOUT_FILENO, &columns, &rows) || terminal_size(STDIN_FILENO, &columns, &rows))
+        vm_set_terminal_size(opaque, columns, rows);
+}
+
 /* From the VM's start to its end. Returns the exit status; a host error is in *e and negative. */
 static int run_vm(struct vm *vm, const struct vm_options *v, struct outputs *out, struct err *e)
 {
+    tell_terminal_size(vm);
     int r = vm_start(vm, e);
     if (r < 0)
         return r;
@@ -212,6 +220,7 @@ static int run_vm(struct vm *vm, const struct vm_options *v, struct outputs *out
             .timeout_ns = v->timeout_ns,
             .stop = stop_vm,
             .power_key = v->powerkey ? press_power_key : NULL,
+            .resized = tell_terminal_size,
             .opaque = vm,
         },
         &loop);

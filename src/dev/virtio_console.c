@@ -134,9 +134,11 @@ void virtio_console_set_size(struct virtio_device *v, uint16_t cols, uint16_t ro
     struct config *config = &console_of(v)->config;
 
     virtio_lock(v);
-    config->cols = cols;
-    config->rows = rows;
-    virtio_config_changed(v);
+    if (config->cols != cols || config->rows != rows) {
+        config->cols = cols;
+        config->rows = rows;
+        virtio_config_changed(v);
+    }
     virtio_unlock(v);
 }
 

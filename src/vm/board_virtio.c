@@ -7,8 +7,6 @@
 #include "vm/vm_internal.h"
 
 #include <errno.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 /* Which slot, and so which address and interrupt, each has: always the same, whatever others there are. docs/guests.md shows them to the guest's
  * author. */
@@ -22,14 +20,11 @@ _Static_assert(SLOT_SHARE + VM_MAX_SHARES <= SLOT_DISK && SLOT_DISK + VM_MAX_DIS
 
 static int add_console(struct vm *vm, struct chardev *console, struct err *e)
 {
-    struct winsize size;
-
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) || !size.ws_col || !size.ws_row)
-        size = (struct winsize){.ws_col = 80, .ws_row = 25};
-    struct virtio_device *v = virtio_console_create(console, size.ws_col, size.ws_row, e);
+    struct virtio_device *v = virtio_console_create(console, 80, 25, e);
     const int r = v ? board_add_virtio(vm, SLOT_CONSOLE, v, e) : -ENOMEM;
     if (!r)
         virtio_console_attach(v);
+    vm->board.virtio_console = v;
     return r;
 }
 

@@ -5,6 +5,7 @@
 #include "base/os.h"
 #include "dev/chardev.h"
 #include "dev/pl061.h"
+#include "dev/virtio_console.h"
 #include "vm/vm_internal.h"
 
 #include <errno.h>
@@ -138,6 +139,13 @@ void vm_request_reset(struct vm *vm)
 void vm_press_power_key(struct vm *vm)
 {
     pl061_press_power_key(vm->board.gpio);
+}
+
+void vm_set_terminal_size(struct vm *vm, unsigned columns, unsigned rows)
+{
+    if (vm->opt->console == VM_CONSOLE_VIRTIO)
+        virtio_console_set_size(vm->board.virtio_console, (uint16_t)MIN(columns, UINT16_MAX),
+                                (uint16_t)MIN(rows, UINT16_MAX));
 }
 
 int vm_finished_fd(struct vm *vm)

@@ -44,6 +44,9 @@ void vm_request_stop(struct vm *vm, enum vm_stop_reason reason);
 /* The guest's power key, for a moment. Any thread. */
 void vm_press_power_key(struct vm *vm);
 
+/* What the guest may know of the terminal, where the virtio console is attached to it; until then 80 by 25. Any thread. */
+void vm_set_terminal_size(struct vm *vm, unsigned columns, unsigned rows);
+
 /* Readable once every vCPU has stopped. */
 int vm_finished_fd(struct vm *vm);
 

@@ -54,7 +54,8 @@ struct board {
     struct chardev *other;   /* discards */
     /* The bus owns these. */
     struct device *uart, *gpio, *fw_cfg;
-    struct device *flash;  /* virt alone */
+    struct device *flash; /* virt alone */
+    struct virtio_device *virtio_console;
     uint32_t virtio_slots; /* a bit for each in use */
 };
 

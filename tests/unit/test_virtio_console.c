@@ -66,6 +66,10 @@ static void test_config(void **state)
         assert_true(m.f.line);
         assert_int_equal(rd(&m.f, INTERRUPT_STATUS), 2);
         assert_int_equal(rd_n(&m.f, 0x100, 4), 25 << 16 | 80);
+        /* The same again says nothing. */
+        wr(&m.f, INTERRUPT_ACK, 2);
+        virtio_console_set_size(m.v, 80, 25);
+        assert_false(m.f.line);
         teardown(&m);
     }
 }
