@@ -192,6 +192,16 @@ void virtio_push(struct virtio_device *v, unsigned q, uint16_t head, uint32_t wr
     vq_push(&v->transport->queue[q], v->transport->ram, head, written);
 }
 
+void virtio_push_all(struct virtio_device *v, unsigned q, const struct vq_done *done, unsigned nr)
+{
+    vq_push_all(&v->transport->queue[q], v->transport->ram, done, nr);
+}
+
+void virtio_unpop(struct virtio_device *v, unsigned q, unsigned nr)
+{
+    vq_unpop(&v->transport->queue[q], nr);
+}
+
 void virtio_used(struct virtio_device *v, unsigned q)
 {
     struct virtio_mmio *m = v->transport;

@@ -77,6 +77,9 @@ void virtio_unlock(struct virtio_device *v);
 /* The next chain of queue q; false when there is none that the device may use now. */
 bool virtio_pop(struct virtio_device *v, unsigned q, struct vq_chain *chain);
 void virtio_push(struct virtio_device *v, unsigned q, uint16_t head, uint32_t written);
+/* As vq_push_all() and vq_unpop(). */
+void virtio_push_all(struct virtio_device *v, unsigned q, const struct vq_done *done, unsigned nr);
+void virtio_unpop(struct virtio_device *v, unsigned q, unsigned nr);
 /* Whether there is another chain, which the driver otherwise notifies of: to be asked after virtio_pop() by who works on several at once. */
 bool virtio_more(struct virtio_device *v, unsigned q);
 /* After pushing: interrupts the driver if it wants that. */

@@ -157,15 +157,29 @@ enum vq_result vq_pop(struct virtqueue *q, const struct ram *ram, struct vq_chai
     return VQ_CHAIN;
 }
 
-void vq_push(struct virtqueue *q, const struct ram *ram, uint16_t head, uint32_t written)
+void vq_push_all(struct virtqueue *q, const struct ram *ram, const struct vq_done *done, unsigned nr)
 {
     if (!q->ready || q->broken)
         return;
-    const struct used_elem elem = {head, written};
-    memcpy(ram_ptr(ram, q->used + RING_ENTRIES + sizeof(elem) * (uint64_t)(q->used_idx % q->size),
-                   sizeof(elem), true),
-           &elem, sizeof(elem));
-    store(ram, q->used, RING_IDX, ++q->used_idx);
+    for (unsigned i = 0; i < nr; i++) {
+        const struct used_elem elem = {done[i].head, done[i].written};
+        const uint64_t at = (uint16_t)(q->used_idx + i) % q->size;
+        memcpy(ram_ptr(ram, q->used + RING_ENTRIES + sizeof(elem) * at, sizeof(elem), true), &elem,
+               sizeof(elem));
+    }
+    q->used_idx = (uint16_t)(q->used_idx + nr);
+    store(ram, q->used, RING_IDX, q->used_idx);
+}
+
+void vq_push(struct virtqueue *q, const struct ram *ram, uint16_t head, uint32_t written)
+{
+    vq_push_all(q, ram, &(struct vq_done){head, written}, 1);
+}
+
+void vq_unpop(struct virtqueue *q, unsigned nr)
+{
+    if (q->ready)
+        q->last_avail = (uint16_t)(q->last_avail - nr);
 }
 
 bool vq_wants_interrupt(struct virtqueue *q, const struct ram *ram)

@@ -68,6 +68,16 @@ bool vq_more(struct virtqueue *q, const struct ram *ram);
 /* Returns a chain to the driver, the first `written` bytes of its writable buffers filled. */
 void vq_push(struct virtqueue *q, const struct ram *ram, uint16_t head, uint32_t written);
 
+/* The same for several chains, which the driver sees returned all at once. */
+struct vq_done {
+    uint16_t head;
+    uint32_t written;
+};
+void vq_push_all(struct virtqueue *q, const struct ram *ram, const struct vq_done *done, unsigned nr);
+
+/* The last nr chains were not taken: they come again, as the driver has them then. Only before anything else is done with them. */
+void vq_unpop(struct virtqueue *q, unsigned nr);
+
 /* Whether the driver wants to be interrupted for what was pushed since the last call. */
 bool vq_wants_interrupt(struct virtqueue *q, const struct ram *ram);
 
