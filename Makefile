@@ -63,11 +63,13 @@ WITH_LIBFDT ?= auto
 WITH_ZLIB ?= auto
 WITH_ZSTD ?= auto
 WITH_CAPSTONE ?= auto
+WITH_LIBSLIRP ?= auto
 ifneq ($(filter clean help format format-check,$(MAKECMDGOALS)),)
 WITH_LIBFDT := no
 WITH_ZLIB := no
 WITH_ZSTD := no
 WITH_CAPSTONE := no
+WITH_LIBSLIRP := no
 endif
 # $(call optional,NAME,pkg-config name,header,linker flag)
 define optional
@@ -85,6 +87,7 @@ $(eval $(call optional,LIBFDT,libfdt,libfdt.h,-lfdt))
 $(eval $(call optional,ZLIB,zlib,zlib.h,-lz))
 $(eval $(call optional,ZSTD,libzstd,zstd.h,-lzstd))
 $(eval $(call optional,CAPSTONE,capstone,capstone.h,-lcapstone))
+$(eval $(call optional,LIBSLIRP,slirp,slirp/libslirp.h,-lslirp))
 
 # ---- sources ----------------------------------------------------------------------------------------------------------------
 
@@ -94,7 +97,7 @@ SRC := $(filter-out %_linux.c,$(ALL_SRC))
 else
 SRC := $(filter-out %_macos.c,$(ALL_SRC))
 endif
-UNIT_SRC := $(sort $(wildcard tests/unit/test_*.c))
+UNIT_SRC := $(filter-out $(if $(filter Darwin,$(OS)),%_linux.c,%_macos.c),$(sort $(wildcard tests/unit/test_*.c)))
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 
 # Generators write several files each into $(GEN), and the list of their C files into a makefile of their own, which make
@@ -217,7 +220,7 @@ unit: $(UNIT_BIN)
 	$(Q)$(PYTHON) tests/run_unit.py $(UNIT_BIN)
 
 # Under the thread sanitizer (clang): the unit tests with threads of their own.
-TSAN_UNIT := io_thread virtio virtio_console virtio_9p p9_escape disk virtio_blk virtio_rng
+TSAN_UNIT := io_thread virtio virtio_console virtio_9p p9_escape disk virtio_blk virtio_rng virtio_net net_user
 ifeq ($(BUILD),tsan)
 tsan: $(TSAN_UNIT:%=$(OUT)/unit/test_%)
 	$(Q)TSAN_OPTIONS=halt_on_error=1 $(PYTHON) tests/run_unit.py $^
@@ -273,7 +276,7 @@ help:
 	@echo 'make clean           remove build/ and bin/'
 	@echo ''
 	@echo 'BUILD=release|debug|asan|tsan|fuzz   CC=gcc|clang   WERROR=0|1   LTO=0|1   V=1   O=dir (build out of the tree)'
-	@echo 'WITH_LIBFDT=no, _ZLIB, _ZSTD, _CAPSTONE: leave out an optional library that is there'
+	@echo 'WITH_LIBFDT=no, _ZLIB, _ZSTD, _CAPSTONE, _LIBSLIRP: leave out an optional library that is there'
 
 ifeq ($(filter clean help format format-check,$(MAKECMDGOALS)),)
 -include $(LIB_OBJ:.o=.d) $(MAIN_OBJ:.o=.d) $(UNIT_BIN:=.d) $(FUZZ_BIN:=.d)

@@ -44,6 +44,7 @@ need_test_tools()
     cc_has zlib.h || pkgs+=(zlib1g-dev)
     cc_has zstd.h || pkgs+=(libzstd-dev)
     cc_has capstone/capstone.h || pkgs+=(libcapstone-dev)
+    cc_has slirp/libslirp.h || pkgs+=(libslirp-dev)
     have man || pkgs+=(man-db)
     have dtc || pkgs+=(device-tree-compiler)
     have zstd || pkgs+=(zstd)
@@ -87,15 +88,16 @@ stage_clang()
 # Without the optional libraries everything still builds, and says what it cannot do.
 stage_bare()
 {
-    local o=build/bare without="WITH_LIBFDT=no WITH_ZLIB=no WITH_ZSTD=no WITH_CAPSTONE=no" t
+    local o=build/bare without="WITH_LIBFDT=no WITH_ZLIB=no WITH_ZSTD=no WITH_CAPSTONE=no WITH_LIBSLIRP=no" t
     # shellcheck disable=SC2086
-    make -s "-j$jobs" O=$o $without prog $o/release/unit/test_fdt $o/release/unit/test_image || return 1
-    python3 tests/run_unit.py $o/release/unit/test_fdt $o/release/unit/test_image || return 1
+    make -s "-j$jobs" O=$o $without prog $o/release/unit/test_fdt $o/release/unit/test_image $o/release/unit/test_net_user || return 1
+    python3 tests/run_unit.py $o/release/unit/test_fdt $o/release/unit/test_image $o/release/unit/test_net_user || return 1
     for t in '--dump-dtb /dev/null' '--kernel tests/fuzz/corpus/image/image'; do
         # shellcheck disable=SC2086
         $o/release/vibevmm $t 2>&1 | grep 'no libfdt' || return 1
     done
     $o/release/vibevmm --kernel tests/fuzz/corpus/image/gzip 2>&1 | grep 'no zlib' || return 1
+    $o/release/vibevmm --binary tests/kernels/alignment.raw --net user 2>&1 | grep 'no user-mode networking' || return 1
     $o/release/vibevmm --binary tests/kernels/alignment.raw --stats=none 2>&1 | grep 'no device tree' || return 1
 }
 

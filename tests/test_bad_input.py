@@ -1,6 +1,7 @@
 """Every bad input there is a message for: one line on stderr that tells what is wrong, nothing on stdout, status 2."""
 import gzip
 import os
+import socket
 import struct
 import subprocess
 import sys
@@ -278,6 +279,27 @@ CASES = [
     (RAW + " --disk %/big,queues=2x", "--disk", "queues", "1 to 16"),
     (RAW + " --disk ,ro", "--disk", "file name is empty"),
     (RAW + 17 * " --disk %/big,ro", "--disk", "more than 16 times"),
+    (RAW + " --net wifi", "--net", "\"wifi\"", "user", "tap=IF"),
+    (RAW + " --net user,mac=1:2:3", "--net", "mac=1:2:3", "52:54:00:12:34:56"),
+    (RAW + " --net user,mac=52:54:00:12:34:5g", "--net", "mac="),
+    (RAW + " --net user,mac=52:54:00:12:34:56:78", "--net", "mac="),
+    (RAW + " --net user,mac=01:00:5e:00:00:01", "--net", "group", "even"),
+    (RAW + " --net user,mac=00:00:00:00:00:00", "--net", "mac=00:00"),
+    (RAW + " --net user,up", "--net", "\"up\"", "hostfwd="),
+    (RAW + " --net user,hostfwd=8080", "--net", "hostfwd=8080", "tcp:127.0.0.1:8080-:80"),
+    (RAW + " --net user,hostfwd=icmp::1-:2", "--net", "hostfwd=icmp"),
+    (RAW + " --net user,hostfwd=tcp:::80-:80", "--net", "hostfwd="),
+    (RAW + " --net user,hostfwd=tcp:localhost:80-:80", "--net", "hostfwd="),
+    (RAW + " --net user,hostfwd=tcp::0-:80", "--net", "1 to 65535"),
+    (RAW + " --net user,hostfwd=tcp::65536-:80", "--net", "1 to 65535"),
+    (RAW + " --net user,hostfwd=tcp::80", "--net", "hostfwd="),
+    (RAW + " --net user,hostfwd=tcp::80-:80x", "--net", "hostfwd="),
+    (RAW + " --net user,hostfwd=tcp:192.0.2.1:8080-:80", "--net user", "192.0.2.1", "Cannot assign"),
+    (RAW + " --net user" + "".join(",hostfwd=tcp::%d-:80" % (20000 + i) for i in range(17)), "--net", "more than 16 times"),
+    (RAW + " --net tap=", "--net", "1 to 15 characters"),
+    (RAW + " --net tap=sixteencharacter", "--net", "1 to 15 characters"),
+    (RAW + " --net tap=vt0,hostfwd=tcp::1-:1", "--net", "hostfwd", "mac=MAC"),
+    (RAW + 5 * " --net user", "--net", "more than 4 times"),
     ("--help machin", "no topic", "machine?"),
     ("--help nonsense", "no topic", "--help"),
 ]
@@ -285,6 +307,8 @@ if sys.platform.startswith("linux"):
     # Opens, and then can't be read: also for root.
     CASES.append(("--binary /proc/self/mem", "--binary /proc/self/mem", "Input/output error"))
     CASES.append((RAW + " --load /dev/zero@0x100000", "--load /dev/zero", "larger than"))
+    CASES.append((RAW + " --net tap=none0", "--net tap=none0", "no interface none0", "ip tuntap add dev none0"))
+    CASES.append((RAW + " --net tap=lo", "--net tap=lo"))
 
 
 class BadInput(unittest.TestCase):
@@ -368,6 +392,17 @@ class BadInput(unittest.TestCase):
     def test_long_argument(self):
         self.check(["--binary", "x" * 100000], ["--binary"])
         self.check(["--" + "x" * 100000], ["unknown option"])
+
+    def test_ports_in_use(self):
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            s.listen(1)
+            port = s.getsockname()[1]
+            self.check(["--binary", self.tmp.name + "/good.raw", "--net", "user,hostfwd=tcp::%d-:80" % port],
+                       ["--net user", "TCP port %d of 127.0.0.1" % port, "in use", "choose another port"])
+        twice = ",hostfwd=udp::%d-:80" % port
+        self.check(["--binary", self.tmp.name + "/good.raw", "--net", "user" + twice + twice],
+                   ["--net user", "UDP port %d" % port, "in use"])
 
     def test_unreadable(self):
         if os.geteuid() == 0:

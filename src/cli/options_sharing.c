@@ -1,10 +1,13 @@
-/* What the guest shares with the host: folders. Before any thread starts. */
+/* What the guest shares with the host: folders, networks. Before any thread starts. */
 #include "cli/options_internal.h"
 
 #include "base/err.h"
 #include "dev/virtio_9p.h"
 
+#include <arpa/inet.h>
+#include <ctype.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 static int check_tag(const struct vm_options *v, const char *tag, struct err *e)
@@ -46,5 +49,118 @@ int set_share(struct options *o, const char *text, struct err *e)
     const int r = check_tag(&o->vm, s->tag, e);
     if (!r)
         o->vm.nr_shares++;
+    return r;
+}
+
+/* --- Networks -------------------------------------------------------------------------------------------------------- */
+
+/* Six bytes, each of one or two hexadecimal digits, with colons between. */
+static bool scan_mac(const char *p, uint8_t mac[NET_MAC_LEN])
+{
+    for (unsigned i = 0; i < NET_MAC_LEN; i++) {
+        char *end;
+        if (!isxdigit((unsigned char)*p))
+            return false;
+        const unsigned long n = strtoul(p, &end, 16);
+        if (end - p > 2 || *end != (i + 1 < NET_MAC_LEN ? ':' : 0))
+            return false;
+        mac[i] = (uint8_t)n;
+        p = end + 1;
+    }
+    return true;
+}
+
+static int parse_mac(const char *text, uint8_t mac[NET_MAC_LEN], struct err *e)
+{
+    static const uint8_t none[NET_MAC_LEN];
+
+    if (!scan_mac(text, mac))
+        return err_set(e, EINVAL, "mac=%.80s: write it like mac=52:54:00:12:34:56", text);
+    if (!memcmp(mac, none, NET_MAC_LEN))
+        return err_set(e, EINVAL, "mac=%s is no address", text);
+    if (mac[0] & 1)
+        return err_set(e, EINVAL, "mac=%s is an address of a group: the first byte must be even", text);
+    return 0;
+}
+
+/* "ADDR:PORT" at *p, up to the character end, behind which *p is then. An empty ADDR leaves *addr as it is. */
+static bool scan_endpoint(const char **p, char end, uint32_t *addr, uint16_t *port)
+{
+    char text[INET_ADDRSTRLEN];
+    struct in_addr in;
+    uint64_t n;
+    const size_t len = strcspn(*p, ":");
+
+    if (len >= sizeof(text) || (*p)[len] != ':')
+        return false;
+    memcpy(text, *p, len);
+    text[len] = 0;
+    if (len && inet_pton(AF_INET, text, &in) != 1)
+        return false;
+    if (len)
+        *addr = ntohl(in.s_addr);
+    *p += len + 1;
+    if (option_scan_number(p, &n) < 0 || n < 1 || n > UINT16_MAX || **p != end)
+        return false;
+    *port = (uint16_t)n;
+    *p += end != 0;
+    return true;
+}
+
+static int add_forward(struct vm_net *n, const char *text, struct err *e)
+{
+    struct net_forward *f = &n->forward[n->nr_forwards];
+    const char *p = text + 4;
+
+    if (n->nr_forwards == VM_MAX_FORWARDS)
+        return err_set(e, E2BIG, "hostfwd= is given more than %d times", VM_MAX_FORWARDS);
+    *f = (struct net_forward){.udp = !strncmp(text, "udp:", 4), .host = INADDR_LOOPBACK};
+    if ((!f->udp && strncmp(text, "tcp:", 4) != 0) || !scan_endpoint(&p, '-', &f->host, &f->host_port) ||
+        !scan_endpoint(&p, 0, &f->guest, &f->guest_port))
+        return err_set(e, EINVAL,
+                       "hostfwd=%.80s: write it like hostfwd=tcp:127.0.0.1:8080-:80 (ports are 1 to 65535)",
+                       text);
+    n->nr_forwards++;
+    return 0;
+}
+
+#define MAX_INTERFACE 15u
+
+static int set_network(struct vm_net *n, const char *text, struct err *e)
+{
+    n->tap = option_value(text, "tap");
+    if (!n->tap && strcmp(text, "user") != 0)
+        return err_set(e, EINVAL, "\"%.80s\" is neither user nor tap=IF", text);
+    if (n->tap && (!*n->tap || strlen(n->tap) > MAX_INTERFACE))
+        return err_set(e, EINVAL, "tap=%.80s: an interface's name has 1 to %u characters", n->tap,
+                       MAX_INTERFACE);
+    return 0;
+}
+
+int set_net(struct options *o, const char *text, struct err *e)
+{
+    struct vm_net *n = &o->vm.net[o->vm.nr_nets];
+    const char *part, *value;
+
+    if (o->vm.nr_nets == VM_MAX_NETS)
+        return err_set(e, E2BIG, "given more than %d times", VM_MAX_NETS);
+    char *rest = option_keep(o, text, strlen(text), e);
+    if (!rest)
+        return -ENOMEM;
+    *n = (struct vm_net){0};
+    int r = set_network(n, option_next_part(&rest), e);
+    while (!r && (part = option_next_part(&rest))) {
+        if ((value = option_value(part, "mac"))) {
+            r = parse_mac(value, n->mac, e);
+            n->mac_given = true;
+        } else if ((value = option_value(part, "hostfwd")) && !n->tap) {
+            r = add_forward(n, value, e);
+        } else {
+            r = err_set(e, EINVAL, "\"%.80s\" is not %s", part,
+                        n->tap ? "mac=MAC" : "hostfwd=... or mac=MAC");
+        }
+    }
+    if (!r)
+        o->vm.nr_nets++;
     return r;
 }

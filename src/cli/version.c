@@ -2,6 +2,8 @@
  * nothing else; HAVE_X tells which optional libraries were found. */
 #include "cli/version.h"
 
+#include "dev/net/user.h"
+
 #include <sys/utsname.h>
 
 #if HAVE_CAPSTONE
@@ -44,6 +46,10 @@ void version_print(FILE *out)
 #else
     fprintf(out, "zstd:      no (no zstd-compressed kernels)\n");
 #endif
+    if (net_user_version())
+        fprintf(out, "libslirp:  yes (%s)\n", net_user_version());
+    else
+        fprintf(out, "libslirp:  no (no user-mode networking)\n");
 #if HAVE_CAPSTONE
     int major, minor;
     cs_version(&major, &minor);

@@ -1,22 +1,29 @@
 /* The board's virtio devices. Used while no vCPU runs. */
 #include "base/err.h"
+#include "base/os.h"
+#include "dev/net/tap.h"
 #include "dev/virtio_9p.h"
 #include "dev/virtio_blk.h"
 #include "dev/virtio_console.h"
+#include "dev/virtio_net.h"
 #include "dev/virtio_rng.h"
 #include "vm/vm_internal.h"
 
 #include <errno.h>
+#include <string.h>
 
 /* Which slot, and so which address and interrupt, each has: always the same, whatever others there are. docs/guests.md shows them to the guest's
  * author. */
 enum {
     SLOT_CONSOLE = 0,
     SLOT_RNG = 1,
+    SLOT_NET = 4,   /* up to 7 */
     SLOT_SHARE = 8, /* up to 15 */
     SLOT_DISK = 16, /* up to 31 */
 };
-_Static_assert(SLOT_SHARE + VM_MAX_SHARES <= SLOT_DISK && SLOT_DISK + VM_MAX_DISKS <= 32, "slots");
+_Static_assert(SLOT_NET + VM_MAX_NETS <= SLOT_SHARE && SLOT_SHARE + VM_MAX_SHARES <= SLOT_DISK &&
+                   SLOT_DISK + VM_MAX_DISKS <= 32,
+               "slots");
 
 static int add_console(struct vm *vm, struct chardev *console, struct err *e)
 {
@@ -66,11 +73,42 @@ static int add_disks(struct vm *vm, struct err *e)
     return 0;
 }
 
+/* Addresses that nobody was given ("locally administered"). On a network of its own a card may have the same one in each run. */
+static void choose_mac(const struct vm_net *n, unsigned index, uint8_t mac[NET_MAC_LEN])
+{
+    const uint8_t own[NET_MAC_LEN] = {0x02, 'v', 'i', 'b', 'e', (uint8_t)(index + 1)};
+
+    memcpy(mac, n->mac_given ? n->mac : own, NET_MAC_LEN);
+    if (n->mac_given || !n->tap)
+        return;
+    os_random(mac, NET_MAC_LEN);
+    mac[0] = (uint8_t)((mac[0] & 0xfc) | 2);
+}
+
+static int add_nets(struct vm *vm, struct err *e)
+{
+    for (unsigned i = 0; i < vm->opt->nr_nets; i++) {
+        const struct vm_net *n = &vm->opt->net[i];
+        uint8_t mac[NET_MAC_LEN];
+        struct net_backend *b = n->tap ? net_tap_create(n->tap, vm->io, e)
+                                       : net_user_create(n->forward, n->nr_forwards, vm->io, e);
+        if (!b)
+            return n->tap ? err_prefix(e, "--net tap=%s", n->tap) : err_prefix(e, "--net user");
+        choose_mac(n, i, mac);
+        struct virtio_device *v = virtio_net_create(b, mac, vm->io, e);
+        const int r = v ? board_add_virtio(vm, SLOT_NET + i, v, e) : -ENOMEM;
+        if (r)
+            return r;
+    }
+    return 0;
+}
+
 int board_add_virtio_devices(struct vm *vm, struct chardev *console, struct err *e)
 {
     int r;
 
-    if ((r = add_console(vm, console, e)) || (r = add_rng(vm, e)) || (r = add_shares(vm, e)))
+    if ((r = add_console(vm, console, e)) || (r = add_rng(vm, e)) || (r = add_nets(vm, e)) ||
+        (r = add_shares(vm, e)))
         return r;
     return add_disks(vm, e);
 }

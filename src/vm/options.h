@@ -5,6 +5,8 @@
 
 #include "base/types.h"
 #include "dev/disk.h"
+#include "dev/net/filter.h"
+#include "dev/net/user.h"
 
 #include <stdbool.h>
 
@@ -13,6 +15,8 @@
 #define VM_MAX_DUMPS 16
 #define VM_MAX_SHARES 8
 #define VM_MAX_DISKS 16
+#define VM_MAX_NETS 4
+#define VM_MAX_FORWARDS 16 /* of each */
 #define VM_DEFAULT_ENTRY 0x10000
 #define VM_DEFAULT_MEM (UINT64_C(128) << 20)
 #define VM_MEM_GRANULE                                                                             \
@@ -57,6 +61,15 @@ struct vm_disk {
     unsigned nr_queues;
 };
 
+/* --net user[,hostfwd=...][,mac=MAC] or --net tap=IF[,mac=MAC] */
+struct vm_net {
+    const char *tap; /* the interface; null: user-mode networking */
+    bool mac_given;
+    uint8_t mac[NET_MAC_LEN];
+    unsigned nr_forwards;
+    struct net_forward forward[VM_MAX_FORWARDS];
+};
+
 struct vm_options {
     const char *binary; /* raw binary, or null */
     const char *kernel; /* ELF or Linux Image, or null; exactly one of the two is given unless dump_dtb is */
@@ -77,8 +90,10 @@ struct vm_options {
     struct vm_disk disk[VM_MAX_DISKS];
     unsigned nr_shares;
     struct vm_share share[VM_MAX_SHARES];
-    bool powerkey;   /* the first SIGTERM presses it */
-    bool no_reboot;  /* a reset that the guest asks for ends the run */
+    bool powerkey;  /* the first SIGTERM presses it */
+    bool no_reboot; /* a reset that the guest asks for ends the run */
+    unsigned nr_nets;
+    struct vm_net net[VM_MAX_NETS];
     bool keep_going; /* do not stop a guest that is stuck in a fault */
     unsigned nr_loads;
     struct vm_load load[VM_MAX_LOADS];
