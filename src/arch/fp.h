@@ -40,10 +40,15 @@ static inline enum fp_rounding fp_rounding(const struct fp_env *e)
 }
 
 struct fp_layout {
-    uint8_t bits, frac;
+    uint8_t bits, frac; /* of all, of the fraction */
     int16_t bias;
 };
-extern const struct fp_layout fp_layout[NR_FP_FMT];
+static const struct fp_layout fp_layout[NR_FP_FMT] = {
+    [FMT_H] = {16, 10, 15},
+    [FMT_S] = {32, 23, 127},
+    [FMT_D] = {64, 52, 1023},
+    [FMT_BF16] = {16, 7, 127},
+};
 
 /* FPInfinity(), FPDefaultNaN(), the sign bit. */
 static inline uint64_t fp_sign_bit(enum fp_fmt f)

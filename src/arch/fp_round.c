@@ -3,13 +3,6 @@
  * Pure but for the struct fp_env. Specification: arch/fp.h. */
 #include "arch/fp_internal.h"
 
-const struct fp_layout fp_layout[NR_FP_FMT] = {
-    [FMT_H] = {16, 10, 15},
-    [FMT_S] = {32, 23, 127},
-    [FMT_D] = {64, 52, 1023},
-    [FMT_BF16] = {16, 7, 127},
-};
-
 static uint32_t flush_bit(enum fp_fmt f)
 {
     return f == FMT_H ? FPCR_FZ16 : FPCR_FZ;

@@ -196,6 +196,32 @@ static inline uint64_t fpu_muladd(enum fp_fmt f, uint64_t addend, uint64_t a, ui
     return fp_muladd(f, addend, a, b, e);
 }
 
+/* 2 - a * b, and (3 - a * b) / 2, the halving of which is that of one factor: exact, as it leaves b normal. */
+static inline uint64_t fpu_recip_step(enum fp_fmt f, uint64_t a, uint64_t b, struct fp_env *e)
+{
+    if (FPU_HAS(f) && likely(FPU_HAS_FMA && fpu_rounds(e))) {
+        const uint64_t r = f == FMT_D ? fpu_of_double(fma(-fpu_as_double(a), fpu_as_double(b), 2.0))
+                                      : fpu_of_float(fmaf(-fpu_as_float(a), fpu_as_float(b), 2.0f));
+        if (likely(fpu_normal(f, r) && fpu_takes(f, a, e) && fpu_takes(f, b, e)))
+            return r;
+    }
+    return fp_recip_step(f, a, b, e);
+}
+
+static inline uint64_t fpu_rsqrt_step(enum fp_fmt f, uint64_t a, uint64_t b, struct fp_env *e)
+{
+    if (FPU_HAS(f) && likely(FPU_HAS_FMA && fpu_rounds(e))) {
+        const uint64_t half = f == FMT_D ? fpu_of_double(fpu_as_double(b) * 0.5)
+                                         : fpu_of_float(fpu_as_float(b) * 0.5f);
+        const uint64_t r = f == FMT_D
+                               ? fpu_of_double(fma(-fpu_as_double(a), fpu_as_double(half), 1.5))
+                               : fpu_of_float(fmaf(-fpu_as_float(a), fpu_as_float(half), 1.5f));
+        if (likely(fpu_normal(f, r) && fpu_normal(f, half) && fpu_takes(f, a, e)))
+            return r;
+    }
+    return fp_rsqrt_step(f, a, b, e);
+}
+
 /* --- Comparing and choosing ------------------------------------------------------------------------------------------------- */
 
 /* Numbers, and infinities, in the order of their values. */

@@ -3,31 +3,12 @@
  * Threads: the CPU's own. Rows and operands: spec/a64_fp.isa.
  * Specification: DDI 0487, "A64 Advanced SIMD and Floating-point Instruction Descriptions". */
 #include "cpu/alu.h"
-#include "cpu/fp_fast.h"
-#include "cpu/interp.h"
-
-/* --- Registers and formats -------------------------------------------------------------------------------------------- */
-
-static inline enum fp_fmt fmt_of(unsigned ftype)
-{
-    return ftype == 0 ? FMT_S : ftype == 1 ? FMT_D : FMT_H;
-}
-
-static inline uint64_t scalar_get(const struct cpu *c, enum fp_fmt f, unsigned n)
-{
-    return f == FMT_D ? c->st.v[n].d[0] : f == FMT_S ? c->st.v[n].s[0] : c->st.v[n].h[0];
-}
-
-/* The rest of the register becomes zero. */
-static inline void scalar_set(struct cpu *c, unsigned n, uint64_t a)
-{
-    c->st.v[n] = (union vreg){.d = {a, 0}};
-}
+#include "cpu/fp_lanes.h"
 
 #define F fmt_of(ftype)
-#define SN scalar_get(c, F, a->n)
-#define SM scalar_get(c, F, a->m)
-#define SA scalar_get(c, F, a->a)
+#define SN lane_get(&c->st.v[a->n], F, 0)
+#define SM lane_get(&c->st.v[a->m], F, 0)
+#define SA lane_get(&c->st.v[a->a], F, 0)
 #define ENV (&c->st.fp)
 
 /* A row that computes Vd by one expression. */
@@ -53,7 +34,7 @@ ROW(FABS_floatdp1, SN & ~fp_sign_bit(F))
 ROW(FNEG_floatdp1, SN ^ fp_sign_bit(F))
 ROW(FSQRT_floatdp1, fpu_sqrt(F, SN, ENV))
 ROW(FCVT_floatdp1, fpu_convert(F, fmt_of(opc), SN, fp_rounding(ENV), ENV))
-ROW(BFCVT_BS_floatdp1, fp_convert(FMT_S, FMT_BF16, scalar_get(c, FMT_S, a->n), fp_rounding(ENV), ENV))
+ROW(BFCVT_BS_floatdp1, fp_convert(FMT_S, FMT_BF16, c->st.v[a->n].s[0], fp_rounding(ENV), ENV))
 
 ROW(FRINTN_floatdp1, fpu_round_int(F, SN, ROUND_TIEEVEN, false, ENV))
 ROW(FRINTP_floatdp1, fpu_round_int(F, SN, ROUND_POSINF, false, ENV))

@@ -5,7 +5,7 @@ import math
 import struct
 
 from isacase import M64, Case, value
-from isavec import half_register
+from isavec import half_register, integer_vector
 
 FZ = 1 << 24
 
@@ -80,12 +80,19 @@ def number(r, fmt):
     return sign | min(max(exp, 0), top - 1) << fbits | fraction(r, fbits)
 
 
+def splat(a, fmt):
+    return sum(a << at for at in range(0, 64, bits_of(fmt)))
+
+
 def half_of_numbers(r, fmt):
     """64 bits of numbers."""
     v = 0
     for at in range(0, 64, bits_of(fmt)):
         v |= number(r, fmt) << at
     return v
+
+
+BY_SIZE = {1: H, 2: S, 3: D}  # log2 of the bytes
 
 
 def formats(row, f):
@@ -97,17 +104,15 @@ def formats(row, f):
         return (H, H, S)
     if "ftype" in f:
         return ({0: S, 1: D, 3: H}[f["ftype"]],)
-    if "f16" in name or name.endswith("_H"):
+    if "fp16" in name or name.endswith("_H"):
         return (H,)
-    if name.startswith(("FCVTL", "FCVTN_", "FCVTXN")):
-        return ((S, D) if f.get("sz", 1) else (H, S)) if name.startswith("FCVTL") else ((D,) if f.get("sz", 1) else (S,))
+    if name.startswith("FCVTXN"):
+        return (D,)
     if "sz" in f:
-        return (D if f["sz"] else S,)
+        return (BY_SIZE[2 + f["sz"] - name.startswith("FCVTL")],)
     if "size" in row.operands:
-        return ({1: H, 2: S, 3: D}.get(row.special_value("size", f), S),)
-    if "size" in f:
-        return ({1: H, 2: S, 3: D}.get(f["size"], S),)
-    return (S, D, H)
+        return (BY_SIZE[row.special_value("size", f)],)
+    return (BY_SIZE[f["size"]] if "size" in f else S,)
 
 
 def lanes(v, fmt):
@@ -147,11 +152,17 @@ def registers(r, row, f, c):
         if name in f:
             fmt = r.choice(known) if r.random() < 0.93 else r.choice((H, S, D, BF16))
             at = 2 * f[name]
-            c.v[at] = half_of_numbers(r, fmt)
-            c.v[at + 1] = half_of_numbers(r, fmt) if r.random() < 0.9 else c.v[at]
+            integers = row.name.startswith(("SCVTF", "UCVTF")) and r.random() < 0.8
+            if integers:
+                c.v[at:at + 2] = integer_vector(r, bits_of(fmt))
+            elif name == "Rm" and "elem" in row.name and r.random() < 0.4:
+                c.v[at] = c.v[at + 1] = splat(number(r, fmt), fmt)  # whatever the index
+            else:
+                c.v[at] = half_of_numbers(r, fmt)
+                c.v[at + 1] = half_of_numbers(r, fmt) if r.random() < 0.9 else c.v[at]
     if "Rm" in f:
         fmt = known[0]
-        n, m = 2 * f["Rn"], 2 * f["Rm"]
+        n, m = 2 * f["Rn"], 2 * (f["Rm"] | f.get("M", 0) << 4 if row.operands["m"][0] == "vm" and row.operands["m"][1][0] != 1 else f["Rm"])
         a = 2 * f["Ra"] if "Ra" in f else 2 * f["Rd"] if "Rd" in f else None
         p = r.random()
         for i in range(2):
@@ -169,5 +180,7 @@ def case_fp(r, row, f):
             c.x[f[name]] = value(r) if r.random() < 0.7 else half_register(r, r.choice((8, 16, 32, 64))) & M64
     if row.name.startswith("FJCVTZS") and c.fpcr & FZ and 0 < c.v[2 * f["Rn"]] & M64 >> 1 < 1 << 52:
         return None  # flushed, and so not exact: FPToFixedJS() clears Z, qemu 7.2 sets it
+    if row.name == "FCVTZS_asisdshf" and row.special_value("size", f) == 1:
+        c.v[2 * f["Rn"]] &= ~0x8000  # qemu 7.2 extends the sign of the result to 32 bits
     c.words = [row.encode(f)]
     return c

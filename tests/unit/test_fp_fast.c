@@ -26,11 +26,14 @@ enum op {
     TO_INT,
     FROM_INT,
     RINT,
-    NR_OPS
+    RSTEP,
+    SSTEP,
+    NR_OPS,
 };
 static const char *const name[NR_OPS] = {
-    "add", "sub", "mul",   "mulx",  "div",     "sqrt",     "muladd",     "compare",
-    "max", "min", "maxnm", "minnm", "convert", "to_fixed", "from_fixed", "round_int"};
+    "add",     "sub",      "mul",        "mulx",      "div",        "sqrt",
+    "muladd",  "compare",  "max",        "min",       "maxnm",      "minnm",
+    "convert", "to_fixed", "from_fixed", "round_int", "recip_step", "rsqrt_step"};
 
 /* The operation PREFIX_NAME, for formats that are constants. */
 #define APPLY(PREFIX)                                                                              \
@@ -57,6 +60,8 @@ static const char *const name[NR_OPS] = {
         case TO_INT:                                                                               \
             return PREFIX##_to_fixed(f, v[0], how >> 5 & 1, flag, r, 16u << (how >> 6) % 3, e);    \
         case FROM_INT: return PREFIX##_from_fixed(f, v[2], how >> 5 & 1, flag, e);                 \
+        case RSTEP: return PREFIX##_recip_step(f, v[0], v[1], e);                                  \
+        case SSTEP: return PREFIX##_rsqrt_step(f, v[0], v[1], e);                                  \
         default: return PREFIX##_round_int(f, v[0], r, flag, e);                                   \
         }                                                                                          \
     }
