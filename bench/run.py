@@ -18,11 +18,14 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-LOOPS = {"sieve": 60, "crc": 250, "sha256": 15, "sort": 12, "hash": 12, "bytecode": 25}
+LOOPS = {"sieve": 60, "crc": 250, "sha256": 15, "sort": 12, "hash": 12, "bytecode": 25, "nbody": 4, "matmul": 12}
+FP_LOOPS = ("nbody", "matmul")
 EXITS = (("wfi", "WFI exits", 3000000), ("mmio", "MMIO exits", 2000000), ("hvc", "HVC exits", 2000000), ("svc", "SVC + ERET", 1000000))
 QEMU = ["qemu-system-aarch64", "-M", "virt,gic-version=3", "-cpu", "max", "-m", "128M", "-display", "none", "-nodefaults", "-serial", "stdio"]
+NO_FP = "-mgeneral-regs-only"
+FP_FLAGS = ["-ffp-contract=off", "-fno-math-errno"]
 CROSS = "aarch64-linux-gnu-gcc"
-GUEST_FLAGS = ["-O2", "-ffreestanding", "-nostdlib", "-static", "-mgeneral-regs-only", "-mcpu=cortex-a53", "-fno-pic", "-fno-stack-protector",
+GUEST_FLAGS = ["-O2", "-ffreestanding", "-nostdlib", "-static", "-mcpu=cortex-a53", "-fno-pic", "-fno-stack-protector", *FP_FLAGS,
                "-Wl,--build-id=none", "-Wl,-z,noexecstack,--no-warn-rwx-segments", "-I" + HERE]
 
 
@@ -37,12 +40,13 @@ def build(out, quick):
         item = what[name] = {"rounds": rounds, "guest": os.path.join(out, name + ".elf")}
         source = [os.path.join(HERE, "loops", name + ".c")] if name in LOOPS else []
         define = ["-DROUNDS=%du" % rounds] + ([] if source else ["-DBENCH_" + name.upper()])
+        define += [] if name in FP_LOOPS else [NO_FP]
         subprocess.run([CROSS] + GUEST_FLAGS + define + guest + source + link + ["-o", item["guest"]], check=True)
         if source:
             item["native"] = os.path.join(out, name)
-            subprocess.run(["gcc", "-O2", "-I" + HERE, os.path.join(HERE, "native.c")] + source + ["-o", item["native"]], check=True)
+            subprocess.run(["gcc", "-O2", *FP_FLAGS, "-I" + HERE, os.path.join(HERE, "native.c")] + source + ["-o", item["native"]], check=True)
     what["latency"] = {"guest": os.path.join(out, "latency.elf")}
-    subprocess.run([CROSS] + GUEST_FLAGS + [start, os.path.join(HERE, "guest", "latency.c")] + link + ["-o", what["latency"]["guest"]], check=True)
+    subprocess.run([CROSS] + GUEST_FLAGS + [NO_FP, start, os.path.join(HERE, "guest", "latency.c")] + link + ["-o", what["latency"]["guest"]], check=True)
     return what
 
 

@@ -7,6 +7,8 @@ _start:
     mov     sp, x0
     adr     x0, vectors
     msr     VBAR_EL1, x0
+    mov     x0, #0x300000               // FPEN
+    msr     CPACR_EL1, x0
     // Level 1 blocks of 1 GiB, T0SZ 25: [0, 1G) Device-nGnRnE, [1G, 2G) normal write-back.
     adrp    x0, table
     mov     x1, #0x405

@@ -1,4 +1,4 @@
-/* The six integer loops: the same source natively, on vibevmm and on the peer. Freestanding, no library, no floating point. */
+/* The loops: the same source natively, on vibevmm and on the peer. Freestanding, no library; floating point in nbody.c and matmul.c. */
 #ifndef BENCH_LOOPS_H
 #define BENCH_LOOPS_H
 
