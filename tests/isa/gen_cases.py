@@ -27,7 +27,7 @@ class Exclusions:
     """exclusions.txt."""
 
     def __init__(self, path=os.path.join(HERE, "exclusions.txt")):
-        self.rows, self.undefined, self.words, self.sysregs = {}, {}, [], []
+        self.rows, self.undefined, self.blocks, self.words, self.sysregs = {}, {}, {}, [], []
         with open(path, encoding="utf-8") as f:
             for number, line in enumerate(f, 1):
                 line = line.strip()
@@ -41,6 +41,8 @@ class Exclusions:
                     self.rows[args[0]] = reason.strip()
                 elif kind == "UNDEFINED" and len(args) == 1:
                     self.undefined[args[0]] = reason.strip()
+                elif kind == "BLOCK" and len(args) == 1:
+                    self.blocks[args[0]] = reason.strip()
                 elif kind == "WORD" and len(args) == 1 and re.fullmatch("[01x]{32}", args[0]):
                     bits = args[0]
                     self.words.append((int(re.sub("[01]", "1", bits).replace("x", "0"), 2), int(bits.replace("x", "0"), 2)))
@@ -87,11 +89,12 @@ class Generator:
                     yield row.name, name, self.cases, lambda r, pc, row=row, v=variant: make(r, spec, row, v, pc, ex.sysreg)
                 if row.has_where and possible(spec, row, variant, False):
                     yield (row.name, (name + " violated").strip(), max(4, self.cases // 6),
-                           lambda r, pc, row=row, v=variant: case_violated(r, spec, row, v))
+                           lambda r, pc, row=row, v=variant: case_violated(r, spec, row, v, ex.word))
         if not only or "UNALLOCATED" in only:
             yield "UNALLOCATED", "", 50 * self.cases, lambda r, pc: case_unallocated(r, spec, ex.word)
         if not only or "BLOCK" in only:
-            rows = [(row, v) for row in spec.rows for v in variants(row) if row.name not in ex.rows and row.kind in BLOCK_KINDS]
+            rows = [(row, v) for row in spec.rows for v in variants(row)
+                    if row.name not in ex.rows and row.name not in ex.blocks and row.kind in BLOCK_KINDS]
             yield "BLOCK", "", 20 * self.cases, lambda r, pc: Block(r, spec, rows).make()
 
     def group(self, row, variant, count, one):

@@ -126,7 +126,7 @@ def judge_coverage(total, only, wanted):
             n = total.variants.get((row.name, variant), 0)
             if n < wanted:
                 faults.append("%s %s: %d cases instead of %d" % (row.name, variant, n, wanted))
-    for name in list(ex.rows) + list(ex.undefined):
+    for name in list(ex.rows) + list(ex.undefined) + list(ex.blocks):
         if name not in spec.by_name:
             faults.append("%s: in exclusions.txt, but no row of a64.isa" % name)
     return faults

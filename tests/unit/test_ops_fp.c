@@ -3,6 +3,7 @@
  * itself is the business of test_fp.c. */
 #include "ops_machine.h"
 
+#include "gen/a64_rows.h"
 #include "gen/sysreg_fields.h"
 
 static int setup_fp(void **state)
@@ -230,6 +231,37 @@ static void to_general_registers(void **state)
     }
 }
 
+/* Half precision, one register: which of the 32 opcodes are allocated for scalar, U and a, where the other implementation aborts; and what
+ * else it allocates, though the Arm ARM does not. */
+static void unallocated(void **state)
+{
+    static const uint32_t opcodes[2][2][2] = {
+        /* a 0: FRINTN, M, A, X; FCVTNS, MS, AS; SCVTF ...; 1: FCMxx, FABS, FNEG, FRINTP, Z, I, FCVTPS, ZS, FRECPE, FRSQRTE, FSQRT, FRECPX */
+        {{0x3f000000, 0x2f00f000}, {0x3f000000, 0xae00b000}},
+        {{0x3c000000, 0xac007000}, {0x3c000000, 0x2c003000}},
+    };
+    static const uint32_t others[] = {
+        0x2f03fc20,                                     /* fmov v0.4h, #0.75 with op set */
+        0x0e70c820, 0x0ef0c820, 0x0e70f820, 0x4ef0f820, /* fmaxnmv h0, v1.4h ... with bit 22 set */
+        0x5e70c820, 0x5ef0c820, 0x5e70d820, 0x5ef0f820, /* fmaxnmp h0, v1.2h ... */
+        0x0ee1d820,                                     /* frecpe v0.1d, v1.1d */
+    };
+
+    (void)state;
+    for (unsigned scalar = 0; scalar < 2; scalar++)
+        for (unsigned u = 0; u < 2; u++)
+            for (unsigned bit23 = 0; bit23 < 2; bit23++)
+                for (uint32_t opcode = 0; opcode < 32; opcode++) {
+                    const uint32_t word = 0x0e780820 | scalar << 30 | scalar << 28 | u << 29 |
+                                          bit23 << 23 | opcode << 12;
+                    const bool allocated = opcodes[scalar][u][bit23] >> opcode & 1;
+                    if ((a64_find_row(word) != A64_ROW_NONE) != allocated)
+                        fail_msg("%08x should be %sallocated", word, allocated ? "" : "un");
+                }
+    for (unsigned i = 0; i < ARRAY_LEN(others); i++)
+        assert_int_equal(a64_find_row(others[i]), A64_ROW_NONE);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup_fp, teardown)
 
 int main(void)
@@ -243,6 +275,7 @@ int main(void)
         TEST(long_by_element),
         TEST(comparisons),
         TEST(to_general_registers),
+        TEST(unallocated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
