@@ -16,7 +16,6 @@ GENERATOR = os.path.join(HERE, "..", "tools", "gen_sysreg.py")
 SPEC = os.path.join(HERE, "..", "src", "spec", "sysreg.spec")
 
 GOOD = """
-feature X no
 register A<n>_EL1 3 0 1 0 <n> for n in 1 4..5
     text    an "array"
     home    storage
@@ -25,8 +24,7 @@ register A<n>_EL1 3 0 1 0 <n> for n in 1 4..5
     63:32 RES0     # a comment
     31    RES1
     30:8  Wide =5      words
-    [X]  7:4 Extra
-    [!X] 7:4 RES0
+    7:4   RES0
     3:1   Look =2 ro   not written
     0     E
 register B_EL1 2 3 0 1 2
@@ -82,10 +80,9 @@ class GoodInput(unittest.TestCase):
         self.assertRegex(files["sysreg_ids.h"], r"SR_A1_EL1,\s+SR_A4_EL1,\s+SR_A5_EL1,\s+SR_B_EL1,\s+NR_SYSREGS")
         fields = files["sysreg_fields.h"]
         for line in ("A4_EL1_RESET UINT64_C(0x80000504)", "A4_EL1_WRITABLE UINT64_C(0x7fffff01)",
-                     "A4_EL1_Wide UINT64_C(0x7fffff00)", "A4_EL1_Wide_LO 8", "FEATURE_X 0",
+                     "A4_EL1_Wide UINT64_C(0x7fffff00)", "A4_EL1_Wide_LO 8",
                      "B_EL1_RESET UINT64_C(0xfedcba9876543210)", "B_EL1_WRITABLE UINT64_C(0x0)", "ENC_B_EL1 0x980a"):
             self.assertIn("#define %s\n" % line, fields)
-        self.assertNotIn("Extra", fields)
         table = files["sysreg_table.c"]
         self.assertIn('.text = "an \\"array\\""', table)
         self.assertIn(".effects = EFFECT_MMU | EFFECT_TLB,", table)
@@ -93,23 +90,10 @@ class GoodInput(unittest.TestCase):
         self.assertRegex(table, r"\.home = HOME_STORAGE,\s+\.read_el = 0,\s+\.write_el = 1,")
         self.assertIn('{"Wide", 30, 8, "words"},', table)
 
-    def test_feature_switch(self):
-        fields = self.generated(GOOD.replace("feature X no", "feature X yes"))["sysreg_fields.h"]
-        self.assertIn("#define A1_EL1_Extra UINT64_C(0xf0)\n", fields)
-        self.assertIn("#define A1_EL1_WRITABLE UINT64_C(0x7ffffff1)\n", fields)
-
     def test_rows_are_sorted_by_encoding(self):
         table = self.generated(GOOD)["sysreg_table.c"]
         names = re.findall(r'\.name = "(\w+)"', table)
         self.assertEqual(names, ["B_EL1", "A1_EL1", "A4_EL1", "A5_EL1"])
-
-    def test_real_spec_with_fp_either_way(self):
-        with open(SPEC, encoding="utf-8") as f:
-            text = f.read()
-        self.assertIn("\nfeature FP ", text)
-        for value, pfr0 in (("no", "0x1101000011ff0011"), ("yes", "0x1101000011000011")):
-            fields = self.generated(re.sub(r"\nfeature FP \w+", "\nfeature FP " + value, text))["sysreg_fields.h"]
-            self.assertIn("#define ID_AA64PFR0_EL1_RESET UINT64_C(%s)\n" % pfr0, fields)
 
 
 AS = shutil.which("aarch64-linux-gnu-as")

@@ -75,7 +75,6 @@ def number(line, text):
 
 class Parser:
     def __init__(self):
-        self.features = {}
         self.registers = []
         self.current = []  # the registers that the block being read declares: several for an array
 
@@ -86,23 +85,12 @@ class Parser:
                 continue
             indented = text[0] in " \t"
             text = text.strip()
-            guard = re.match(r"\[(!?)(\w+)\]\s*(.*)", text)
-            if guard:
-                feature = guard.group(2)
-                if feature not in self.features:
-                    raise SpecError(n, "unknown feature: %s" % feature)
-                if self.features[feature] == (guard.group(1) == "!"):
-                    continue
-                text = guard.group(3)
             words = text.split()
             if not indented:
                 self.finish()
-                if words[0] == "feature":
-                    self.feature(n, words)
-                elif words[0] == "register":
-                    self.register(n, words)
-                else:
-                    raise SpecError(n, "expected 'register' or 'feature', not '%s'" % words[0])
+                if words[0] != "register":
+                    raise SpecError(n, "expected 'register', not '%s'" % words[0])
+                self.register(n, words)
             elif not self.current:
                 raise SpecError(n, "line belongs to no register")
             elif re.fullmatch(r"\d+(:\d+)?", words[0]):
@@ -111,13 +99,6 @@ class Parser:
                 self.property(n, words)
         self.finish()
         self.check_all()
-
-    def feature(self, n, words):
-        if len(words) != 3 or words[2] not in ("yes", "no"):
-            raise SpecError(n, "expected: feature NAME yes|no")
-        if words[1] in self.features:
-            raise SpecError(n, "feature declared twice: %s" % words[1])
-        self.features[words[1]] = words[2] == "yes"
 
     def register(self, n, words):
         # register NAME op0 op1 CRn CRm op2 [for n in A B C..D]
@@ -273,12 +254,9 @@ def write_ids(registers):
     return "".join(out)
 
 
-def write_fields(registers, features):
-    out = [HEADER, "/* REG_FIELD is the mask, REG_FIELD_LO its lowest bit, REG_RESET and REG_WRITABLE the whole register's.\n"
-           " * FEATURE_X is 1 or 0, as the spec's `feature` lines say. */\n",
+def write_fields(registers):
+    out = [HEADER, "/* REG_FIELD is the mask, REG_FIELD_LO its lowest bit, REG_RESET and REG_WRITABLE the whole register's. */\n",
            "#ifndef VIBE_GEN_SYSREG_FIELDS_H\n#define VIBE_GEN_SYSREG_FIELDS_H\n\n#include <stdint.h>\n\n"]
-    for name in features:
-        out.append("#define FEATURE_%s %d\n" % (name, features[name]))
     for r in registers:
         if re.match(r"S\d_\d_C\d+_C\d+_\d$", r.name):
             continue
@@ -360,7 +338,7 @@ def main(argv):
     os.makedirs(outdir, exist_ok=True)
     for name, text in (
         ("sysreg_ids.h", write_ids(registers)),
-        ("sysreg_fields.h", write_fields(registers, parser.features)),
+        ("sysreg_fields.h", write_fields(registers)),
         ("sysreg_table.h", write_table_h()),
         ("sysreg_table.c", write_table_c(registers)),
     ):

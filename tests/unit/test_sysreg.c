@@ -149,11 +149,11 @@ static void reset_values(void **state)
 static void feature_registers(void **state)
 {
     (void)state;
-    assert_true(rd("ID_AA64PFR0_EL1") == (FEATURE_FP ? 0x1101000011000011 : 0x1101000011ff0011));
+    assert_true(rd("ID_AA64PFR0_EL1") == 0x1101000011110011);
     assert_true(rd("ID_AA64PFR1_EL1") == 0x21);
     assert_true(rd("ID_AA64DFR0_EL1") == 0xf000101009);
-    assert_true(rd("ID_AA64ISAR0_EL1") == 0x0220000000210000);
-    assert_true(rd("ID_AA64ISAR1_EL1") == 0x0000011010200102);
+    assert_true(rd("ID_AA64ISAR0_EL1") == 0x0221111110212120);
+    assert_true(rd("ID_AA64ISAR1_EL1") == 0x0010111110211102);
     assert_true(rd("ID_AA64MMFR0_EL1") == 0x0000000000100026);
     assert_true(rd("ID_AA64MMFR1_EL1") == 0x0000000000211002);
     assert_true(rd("ID_AA64MMFR2_EL1") == 0x1021001110011011);
