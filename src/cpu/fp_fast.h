@@ -11,22 +11,13 @@
 
 #include "arch/fp.h"
 #include "base/bits.h"
+#include "cpu/fp_host.h"
 
 #include <float.h>
-#include <math.h>
 #include <string.h>
 
 /* Halves never; and nothing on a host that computes in another precision than asked for. */
 #define FPU_HAS(f) ((f) != FMT_H && FLT_EVAL_METHOD == 0)
-
-/* fma() is an instruction, not a slow function of the library. */
-#if defined(FP_FAST_FMA) && defined(FP_FAST_FMAF)
-#define FPU_HAS_FMA 1
-#elif defined(__x86_64__)
-#define FPU_HAS_FMA __builtin_cpu_supports("fma")
-#else
-#define FPU_HAS_FMA 0
-#endif
 
 /* --- Bit patterns and host numbers --------------------------------------------------------------------------------------- */
 
@@ -185,10 +176,11 @@ static inline uint64_t fpu_sqrt(enum fp_fmt f, uint64_t a, struct fp_env *e)
 static inline uint64_t fpu_muladd(enum fp_fmt f, uint64_t addend, uint64_t a, uint64_t b,
                                   struct fp_env *e)
 {
-    if (FPU_HAS(f) && likely(FPU_HAS_FMA && fpu_rounds(e))) {
+    if (FPU_HAS(f) && likely(fpu_host_has_fma() && fpu_rounds(e))) {
         const uint64_t r =
-            f == FMT_D ? fpu_of_double(fma(fpu_as_double(a), fpu_as_double(b), fpu_as_double(addend)))
-                       : fpu_of_float(fmaf(fpu_as_float(a), fpu_as_float(b), fpu_as_float(addend)));
+            f == FMT_D
+                ? fpu_of_double(fpu_host_fma(fpu_as_double(a), fpu_as_double(b), fpu_as_double(addend)))
+                : fpu_of_float(fpu_host_fmaf(fpu_as_float(a), fpu_as_float(b), fpu_as_float(addend)));
         if (likely(fpu_normal(f, r) && fpu_takes(f, a, e) && fpu_takes(f, b, e) &&
                    fpu_takes(f, addend, e)))
             return r;
@@ -199,9 +191,10 @@ static inline uint64_t fpu_muladd(enum fp_fmt f, uint64_t addend, uint64_t a, ui
 /* 2 - a * b, and (3 - a * b) / 2, the halving of which is that of one factor: exact, as it leaves b normal. */
 static inline uint64_t fpu_recip_step(enum fp_fmt f, uint64_t a, uint64_t b, struct fp_env *e)
 {
-    if (FPU_HAS(f) && likely(FPU_HAS_FMA && fpu_rounds(e))) {
-        const uint64_t r = f == FMT_D ? fpu_of_double(fma(-fpu_as_double(a), fpu_as_double(b), 2.0))
-                                      : fpu_of_float(fmaf(-fpu_as_float(a), fpu_as_float(b), 2.0f));
+    if (FPU_HAS(f) && likely(fpu_host_has_fma() && fpu_rounds(e))) {
+        const uint64_t r =
+            f == FMT_D ? fpu_of_double(fpu_host_fma(-fpu_as_double(a), fpu_as_double(b), 2.0))
+                       : fpu_of_float(fpu_host_fmaf(-fpu_as_float(a), fpu_as_float(b), 2.0f));
         if (likely(fpu_normal(f, r) && fpu_takes(f, a, e) && fpu_takes(f, b, e)))
             return r;
     }
@@ -210,12 +203,12 @@ static inline uint64_t fpu_recip_step(enum fp_fmt f, uint64_t a, uint64_t b, str
 
 static inline uint64_t fpu_rsqrt_step(enum fp_fmt f, uint64_t a, uint64_t b, struct fp_env *e)
 {
-    if (FPU_HAS(f) && likely(FPU_HAS_FMA && fpu_rounds(e))) {
+    if (FPU_HAS(f) && likely(fpu_host_has_fma() && fpu_rounds(e))) {
         const uint64_t half = f == FMT_D ? fpu_of_double(fpu_as_double(b) * 0.5)
                                          : fpu_of_float(fpu_as_float(b) * 0.5f);
-        const uint64_t r = f == FMT_D
-                               ? fpu_of_double(fma(-fpu_as_double(a), fpu_as_double(half), 1.5))
-                               : fpu_of_float(fmaf(-fpu_as_float(a), fpu_as_float(half), 1.5f));
+        const uint64_t r =
+            f == FMT_D ? fpu_of_double(fpu_host_fma(-fpu_as_double(a), fpu_as_double(half), 1.5))
+                       : fpu_of_float(fpu_host_fmaf(-fpu_as_float(a), fpu_as_float(half), 1.5f));
         if (likely(fpu_normal(f, r) && fpu_normal(f, half) && fpu_takes(f, a, e)))
             return r;
     }

@@ -14,21 +14,28 @@
 #define BOTH(NAME, EXPR)                                                                           \
     SAME(NAME, EXPR)                                                                               \
     SAME_SCALAR(NAME, EXPR)
-#define ELEMENT(NAME, EXPR)                                                                        \
-    FP_ROW(NAME##_asimdelem, FMT_OF_SIZE, VECTOR, VM_ELEMENT, EXPR)                                \
+#define ELEMENT_ROWS(NAME, EXPR, FAST)                                                             \
+    FP_ROW_FAST(NAME##_asimdelem, FMT_OF_SIZE, VECTOR, VM_ELEMENT, EXPR, FAST)                     \
     FP_ROW(NAME##_asimdelem_H, FMT_H, VECTOR, VM_ELEMENT, EXPR)                                    \
     FP_ROW(NAME##_asisdelem, FMT_OF_SIZE, SCALAR, VM_ELEMENT, EXPR)                                \
     FP_ROW(NAME##_asisdelem_H, FMT_H, SCALAR, VM_ELEMENT, EXPR)
 
+/* Those of which the host computes all lanes at once: how, says FAST, of n and m to d. */
+#define SAME_FAST(NAME, EXPR, FAST)                                                                \
+    FP_ROW_FAST(NAME##_asimdsame, FMT_OF_SZ, VECTOR, VM_REGISTER, EXPR, (m = c->st.v[a->m], FAST)) \
+    FP_ROW(NAME##_asimdsamefp16, FMT_H, VECTOR, VM_REGISTER, EXPR)
+#define ELEMENT_FAST(NAME, EXPR, FAST)                                                             \
+    ELEMENT_ROWS(NAME, EXPR, (m = splat_lane(&c->st.v[a->m], f, a->index), FAST))
+
 /* --- Lane by lane ------------------------------------------------------------------------------------------------------- */
 
-SAME(FADD, fpu_add(f, x, y, env))
-SAME(FSUB, fpu_sub(f, x, y, env))
-SAME(FMUL, fpu_mul(f, x, y, env))
-ELEMENT(FMUL, fpu_mul(f, x, y, env))
-SAME(FDIV, fpu_div(f, x, y, env))
+SAME_FAST(FADD, fpu_add(f, x, y, env), vector_add(f, Q, d, n, &m, env))
+SAME_FAST(FSUB, fpu_sub(f, x, y, env), vector_sub(f, Q, d, n, &m, env))
+SAME_FAST(FMUL, fpu_mul(f, x, y, env), vector_mul(f, Q, d, n, &m, env))
+ELEMENT_FAST(FMUL, fpu_mul(f, x, y, env), vector_mul(f, Q, d, n, &m, env))
+SAME_FAST(FDIV, fpu_div(f, x, y, env), vector_div(f, Q, d, n, &m, env))
 BOTH(FMULX, fpu_mulx(f, x, y, env))
-ELEMENT(FMULX, fpu_mulx(f, x, y, env))
+ELEMENT_FAST(FMULX, fpu_mulx(f, x, y, env), vector_mul(f, Q, d, n, &m, env))
 BOTH(FABD, FP_ABS(fpu_sub(f, x, y, env)))
 
 SAME(FMAX, fpu_max(f, x, y, env))
@@ -36,10 +43,10 @@ SAME(FMIN, fpu_min(f, x, y, env))
 SAME(FMAXNM, fpu_maxnm(f, x, y, env))
 SAME(FMINNM, fpu_minnm(f, x, y, env))
 
-SAME(FMLA, fpu_muladd(f, z, x, y, env))
-ELEMENT(FMLA, fpu_muladd(f, z, x, y, env))
-SAME(FMLS, fpu_muladd(f, z, FP_NEG(x), y, env))
-ELEMENT(FMLS, fpu_muladd(f, z, FP_NEG(x), y, env))
+SAME_FAST(FMLA, fpu_muladd(f, z, x, y, env), vector_muladd(f, Q, d, n, &m, false, env))
+ELEMENT_FAST(FMLA, fpu_muladd(f, z, x, y, env), vector_muladd(f, Q, d, n, &m, false, env))
+SAME_FAST(FMLS, fpu_muladd(f, z, FP_NEG(x), y, env), vector_muladd(f, Q, d, n, &m, true, env))
+ELEMENT_FAST(FMLS, fpu_muladd(f, z, FP_NEG(x), y, env), vector_muladd(f, Q, d, n, &m, true, env))
 BOTH(FRECPS, fpu_recip_step(f, x, y, env))
 BOTH(FRSQRTS, fpu_rsqrt_step(f, x, y, env))
 

@@ -7,7 +7,7 @@ import struct
 from isacase import M64, Case, value
 from isavec import half_register, integer_vector
 
-FZ = 1 << 24
+FZ, RMODE, IXC = 1 << 24, 3 << 22, 1 << 4
 
 # Bits of exponent and fraction.
 H, S, D, BF16 = (5, 10), (8, 23), (11, 52), (8, 7)
@@ -80,15 +80,21 @@ def number(r, fmt):
     return sign | min(max(exp, 0), top - 1) << fbits | fraction(r, fbits)
 
 
+def ordinary(r, fmt):
+    """What programs compute with."""
+    ebits, fbits = fmt
+    return r.getrandbits(1) << (ebits + fbits) | (1 << ebits - 1) + r.randrange(-9, 8) << fbits | r.getrandbits(fbits)
+
+
 def splat(a, fmt):
     return sum(a << at for at in range(0, 64, bits_of(fmt)))
 
 
-def half_of_numbers(r, fmt):
+def half_of_numbers(r, fmt, one=number):
     """64 bits of numbers."""
     v = 0
     for at in range(0, 64, bits_of(fmt)):
-        v |= number(r, fmt) << at
+        v |= one(r, fmt) << at
     return v
 
 
@@ -172,9 +178,28 @@ def registers(r, row, f, c):
                 c.v[a + i] = cancelling(r, fmt, c.v[n + i], c.v[m + i])
 
 
+def usual(r, row, f, c):
+    """Ordinary numbers, rounding to nearest, and something was inexact before: nothing is asked for but the result. One lane may
+    be something else."""
+    c.fpcr &= ~(RMODE | FZ)
+    c.fpsr |= IXC
+    fmt = formats(row, f)[0]
+    for name in ("Rd", "Rn", "Rm", "Ra"):
+        if name in f:
+            at = 2 * f[name]
+            c.v[at:at + 2] = [half_of_numbers(r, fmt, ordinary), half_of_numbers(r, fmt, ordinary)]
+    if r.random() < 0.3:
+        at = 2 * f["Rn"] + r.getrandbits(1) if "Rn" in f else 0
+        lane = bits_of(fmt) * r.randrange(64 // bits_of(fmt))
+        c.v[at] = c.v[at] & ~((1 << bits_of(fmt)) - 1 << lane) | number(r, fmt) << lane
+
+
 def case_fp(r, row, f):
     c = Case(r)
-    registers(r, row, f, c)
+    if r.random() < 0.2:
+        usual(r, row, f, c)
+    else:
+        registers(r, row, f, c)
     for name in ("Rn", "Rd"):
         if name in f and f[name] != 31 and row.operands[name[1].lower()][0] in ("xr", "xw"):
             c.x[f[name]] = value(r) if r.random() < 0.7 else half_register(r, r.choice((8, 16, 32, 64))) & M64
