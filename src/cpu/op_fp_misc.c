@@ -96,7 +96,7 @@ OP(FCVTL_asimdmisc)
         struct fp_env *const env = &c->st.fp;                                                        \
         const unsigned lanes = 128 / FP_BITS(FROM);                                                  \
         const union vreg *n = &c->st.v[a->n];                                                        \
-        union vreg r = {.d = {Q ? c->st.v[a->d].d[0] : 0, 0}};                                       \
+        union vreg r = {.d = {c->st.v[a->d].d[0], 0}};                                               \
                                                                                                      \
         for (unsigned e = 0; e < lanes; e++)                                                         \
             lane_set(&r, TO, Q *lanes + e, fpu_convert(FROM, TO, lane_get(n, FROM, e), ROUND, env)); \

@@ -154,6 +154,7 @@ def related(r, fmt, n):
 def registers(r, row, f, c):
     """Fills the V registers that the fields name."""
     known = formats(row, f)
+    invalid = r.random() < 0.15
     for name in ("Rd", "Rn", "Rm", "Ra"):
         if name in f:
             fmt = r.choice(known) if r.random() < 0.93 else r.choice((H, S, D, BF16))
@@ -161,6 +162,8 @@ def registers(r, row, f, c):
             integers = row.name.startswith(("SCVTF", "UCVTF")) and r.random() < 0.8
             if integers:
                 c.v[at:at + 2] = integer_vector(r, bits_of(fmt))
+            elif invalid:
+                c.v[at:at + 2] = [specials(r, fmt), specials(r, fmt)]
             elif name == "Rm" and "elem" in row.name and r.random() < 0.4:
                 c.v[at] = c.v[at + 1] = splat(number(r, fmt), fmt)  # whatever the index
             else:
@@ -178,6 +181,32 @@ def registers(r, row, f, c):
                 c.v[a + i] = cancelling(r, fmt, c.v[n + i], c.v[m + i])
 
 
+def tiny_products(r, fmt, c, n, m):
+    """Products about the smallest normal number."""
+    ebits, fbits = fmt
+    bias = (1 << ebits - 1) - 1
+    for i in range(2):
+        c.v[n + i] = c.v[m + i] = 0
+        for at in range(0, 64, bits_of(fmt)):
+            exp = r.randrange(bias // 4, bias // 2)
+            other = bias - exp + r.choice((0, 0, 1, 1, 2))
+            # The largest product below it, or any.
+            x, y = ((1 << fbits) - 1, 0) if r.random() < 0.3 else (fraction(r, fbits), fraction(r, fbits))
+            c.v[n + i] |= (exp << fbits | x) << at
+            c.v[m + i] |= (other << fbits | y) << at
+
+
+def specials(r, fmt):
+    """64 bits of zeros, ones, infinities, NaNs: invalid operations, and which NaN wins."""
+    ebits, fbits = fmt
+    top, v = (1 << ebits) - 1, 0
+    for at in range(0, 64, bits_of(fmt)):
+        quiet, payload = 1 << fbits - 1, r.randrange(1, 8)
+        mag = r.choice((0, 0, top << fbits, top << fbits, top << fbits | payload, top << fbits | quiet | payload, top >> 1 << fbits))
+        v |= (r.getrandbits(1) << ebits + fbits | mag) << at
+    return v
+
+
 def usual(r, row, f, c):
     """Ordinary numbers, rounding to nearest, and something was inexact before: nothing is asked for but the result. One lane may
     be something else."""
@@ -188,6 +217,8 @@ def usual(r, row, f, c):
         if name in f:
             at = 2 * f[name]
             c.v[at:at + 2] = [half_of_numbers(r, fmt, ordinary), half_of_numbers(r, fmt, ordinary)]
+    if "Rm" in f and r.random() < 0.2:
+        tiny_products(r, fmt, c, 2 * f["Rn"], 2 * f["Rm"])
     if r.random() < 0.3:
         at = 2 * f["Rn"] + r.getrandbits(1) if "Rn" in f else 0
         lane = bits_of(fmt) * r.randrange(64 // bits_of(fmt))

@@ -15,7 +15,7 @@ static int setup_fp(void **state)
     return 0;
 }
 
-enum { IOC = 1, IXC = 16, IDC = 128 };
+enum { IOC = 1, OFC = 4, UFC = 8, IXC = 16, IDC = 128 };
 enum { N = 8, Z = 4, C = 2, V = 1 };
 
 /* V0 to V2 and FPCR before, V0 and FPSR after; of a register, the lower half comes first. X1 is X1_BEFORE. */
@@ -148,6 +148,49 @@ static void complex_and_long(void **state)
 }
 /* clang-format on */
 
+/* Vectors that the host multiplies as a whole, but that one lane is the smallest normal number: it was tiny before it was rounded, if it was
+ * rounded. fmul v0.4s, v1.4s, v2.4s and fmul v0.2d, v1.2d, v2.2d, FPSR.IXC set. */
+static void tiny_lanes(void **state)
+{
+    static const struct {
+        uint32_t word;
+        uint64_t v1[2], v2[2], result[2];
+        uint32_t fpsr;
+    } t[] = {
+        {0x6e22dc20, ONE4, ONE4, ONE4, IXC},
+        {0x6e22dc20,
+         {0x3f8000003f800000, 0x00ffffff3f800000},
+         {0x3f8000003f800000, 0x3f0000003f800000},
+         {0x3f8000003f800000, 0x008000003f800000},
+         UFC | IXC},
+        {0x6e22dc20,
+         {0x3f8000003f800000, 0x010000003f800000},
+         {0x3f8000003f800000, 0x3f0000003f800000},
+         {0x3f8000003f800000, 0x008000003f800000},
+         IXC},
+        {0x6e62dc20,
+         {0x001fffffffffffff, 0x3ff0000000000000},
+         {0x3fe0000000000000, 0x3ff0000000000000},
+         {0x0010000000000000, 0x3ff0000000000000},
+         UFC | IXC},
+        {0x6e62dc20,
+         {0x7fe0000000000000, 0x3ff0000000000000},
+         {0x4000000000000000, 0x3ff0000000000000},
+         {0x7ff0000000000000, 0x3ff0000000000000},
+         OFC | IXC},
+    };
+
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LEN(t); i++) {
+        prepare(0, t[i].v1, t[i].v1, t[i].v2);
+        c->st.fpsr = IXC;
+        run(t[i].word);
+        if (memcmp(c->st.v[0].d, t[i].result, 16) || c->st.fpsr != t[i].fpsr)
+            fail_msg("case %u: v0 %016llx_%016llx fpsr %x", i, (unsigned long long)c->st.v[0].d[1],
+                     (unsigned long long)c->st.v[0].d[0], c->st.fpsr);
+    }
+}
+
 /* fmlal2 v0.2s, v1.2h, v0.h[7]: lanes 2 and 3 of V1, and an element of what is also the sum. */
 static void long_by_element(void **state)
 {
@@ -272,6 +315,7 @@ int main(void)
         TEST(order),
         TEST(to_fixed_point_of_half_width),
         TEST(complex_and_long),
+        TEST(tiny_lanes),
         TEST(long_by_element),
         TEST(comparisons),
         TEST(to_general_registers),
