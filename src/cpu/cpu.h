@@ -57,8 +57,9 @@ enum cpu_leave {
  *   +--------------------------+-----------+----+
  */
 #define TLB_CTX_SHIFT 3
-#define TLB_CTX_MAX 511u
-#define TLB_TAG_NONE UINT64_C(0x7) /* matches nothing */
+#define TLB_CTX_MAX 511u /* contexts 0 to 510 are given out */
+#define TLB_TAG_NONE                                                                               \
+    UINT64_C(0xfff) /* matches nothing: of context 511. The low bits alone may be those of a misaligned address */
 
 struct tlb_entry {
     uint64_t tag_r, tag_w; /* TLB_TAG_NONE where loads, stores may not take the fast path */

@@ -250,6 +250,24 @@ static void faults_are_precise(void **state)
     }
 }
 
+/* An entry that holds nothing is no translation of the lowest page, whatever the low bits of the address: general registers too. */
+static void empty_tlb(void **state)
+{
+    static const uint32_t loads[] = {0x39400020 /* ldrb w0, [x1] */, 0x79400020, 0xb9400020,
+                                     0xf9400020, 0x3dc00020};
+    static const uint32_t stores[] = {0x39000022 /* strb w2, [x1] */, 0x79000022, 0xb9000022,
+                                      0xf9000022, 0x3d800022};
+
+    (void)state;
+    for (gva_t va = 0; va < TLB_PAGE_SIZE - 15; va++) {
+        X(1) = va;
+        for (unsigned i = 0; i < ARRAY_LEN(loads); i++) {
+            aborts(loads[i], FSC_TRANSLATION | 1, va, false);
+            aborts(stores[i], FSC_TRANSLATION | 1, va, true);
+        }
+    }
+}
+
 /* Elements count, not the whole; 16 bytes are one element. Device memory and SCTLR_EL1.A. */
 static void alignment(void **state)
 {
@@ -392,6 +410,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(sizes, setup_fp, teardown),
         cmocka_unit_test_setup_teardown(page_crossing, setup_fp, teardown),
         cmocka_unit_test_setup_teardown(faults_are_precise, setup_fp, teardown),
+        cmocka_unit_test_setup_teardown(empty_tlb, setup_fp, teardown),
         cmocka_unit_test_setup_teardown(alignment, setup_fp, teardown),
         cmocka_unit_test_setup_teardown(stack_alignment, setup_fp, teardown),
         cmocka_unit_test_setup_teardown(devices, setup_fp, teardown),
