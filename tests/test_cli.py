@@ -86,6 +86,15 @@ class Cli(unittest.TestCase):
         self.assertEqual((p.returncode, p.stdout), (0, b""))
         self.assertEqual(json.loads(p.stderr)["result"], "reboot")
 
+    def test_guest_code(self):
+        call = (0x52B0C000, 0x72802000)  # mov w0, #0x86000100
+        for code, word in ((0, 0x52800001), (42, 0x52800541), (255, 0x52801FE1), (255, 0x12800001)):  # mov w1, #...; the last is -1
+            for conduit in (0xD4000002, 0xD4000003):  # hvc #0, smc #0
+                p = vibe.run(*self.guest(vibe.code(*call, word, conduit, 0x14000000)), "--stats=json", "--timeout", "20")
+                self.assertEqual(p.returncode, code, p.stderr)
+                s = json.loads(p.stderr)
+                self.assertEqual((s["result"], s["exit_status"]), ("exit", code))
+
     def test_timeout_is_3(self):
         start = time.monotonic()
         for code in (vibe.SPIN, vibe.WFI_LOOP):

@@ -79,6 +79,12 @@ class Kernels(unittest.TestCase):
     def test_with_ram_from_1_gib(self):
         self.run_all("--entry", "0x40210000", "--machine", "virt")
 
+    def test_failure_shows(self):
+        """A check that fails: said on the console, and by the exit status."""
+        p = vibe.run("--binary", os.path.join(KERNELS, "psci.raw"), "--timeout", "20", "--stats=none")  # on one CPU instead of four
+        self.assertRegex(p.stdout, rb"^FAIL psci: AFFINITY_INFO of a CPU that is off got \w+ want 1")
+        self.assertEqual(p.returncode, 1)
+
     @unittest.skipUnless(shutil.which("qemu-system-aarch64"), "no qemu-system-aarch64 (qemu-system-arm)")
     def test_under_qemu(self):
         """What passes there too proves the test."""

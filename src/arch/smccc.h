@@ -29,6 +29,15 @@ enum smccc_owner {
 #define SMCCC_ARCH_WORKAROUND_1 0x80008000u
 #define SMCCC_VENDOR_HYP_CALL_UID 0x8600ff01u
 
+/* vibevmm's own, of the vendor specific hypervisor service: W1 = exit status. Does not return. */
+#define SMCCC_VIBE_EXIT 0x86000100u
+
+/* What SMCCC_VENDOR_HYP_CALL_UID answers in W0 to W3, b53763d0-7a62-4f05-86ba-27cb0bed7c49: byte 0 is the low byte of W0. */
+#define SMCCC_VIBE_UID                                                                             \
+    {                                                                                              \
+        0xd06337b5u, 0x054f627au, 0xcb27ba86u, 0x497ced0bu                                         \
+    }
+
 #define SMCCC_VERSION_1_1 0x00010001u /* major 30:16, minor 15:0 */
 #define SMCCC_VERSION_1_4 0x00010004u
 

@@ -31,7 +31,7 @@ static const char help_keys[] = "Keys, while the terminal is attached:\n"
 static const char help_status[] =
     "Exit status:\n"
     "  0                    The guest powered off or reported success\n"
-    "  N                    The guest's own code, where it gave one\n"
+    "  N                    The guest's own code, where it gave one: HVC with w0 = 0x86000100, w1 = N\n"
     "  1                    vibevmm itself failed: its backend, an output file\n"
     "  2                    Bad usage or bad input\n"
     "  3                    --timeout ran out\n"

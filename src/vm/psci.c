@@ -1,9 +1,10 @@
-/* PSCI 1.1 and SMCCC discovery, by HVC and by SMC, where the backend does not answer them itself.
+/* PSCI 1.1, SMCCC discovery and vibevmm's own call, by HVC and by SMC, where the backend does not answer them itself.
  *
  * vCPU threads; power states under vm.lock. Specification: DEN 0022 (PSCI), DEN 0028 (SMCCC). */
 #include "arch/psci.h"
 
 #include "arch/smccc.h"
+#include "base/bits.h"
 #include "base/log.h"
 #include "vm/vm_internal.h"
 
@@ -112,6 +113,16 @@ static int64_t features(uint32_t id)
     }
 }
 
+/* Who answers the vendor specific calls: W0 is the caller's to store. */
+static int64_t call_uid(struct vcpu *v)
+{
+    static const uint32_t uid[4] = SMCCC_VIBE_UID;
+
+    for (unsigned i = 1; i < 4; i++)
+        v->vm->hv->set_reg(v->hv, HV_REG_X0 + i, uid[i]);
+    return uid[0];
+}
+
 static int64_t arch_features(uint32_t id)
 {
     return id == SMCCC_VERSION || id == SMCCC_ARCH_FEATURES ? SMCCC_SUCCESS : SMCCC_NOT_SUPPORTED;
@@ -149,6 +160,8 @@ enum hv_action psci_call(struct vcpu *v)
     case PSCI_SYSTEM_RESET: vm_request_reset(vm); return HV_STOP;
     case SMCCC_VERSION: r = SMCCC_VERSION_1_1; break;
     case SMCCC_ARCH_FEATURES: r = arch_features((uint32_t)a1); break;
+    case SMCCC_VENDOR_HYP_CALL_UID: r = call_uid(v); break;
+    case SMCCC_VIBE_EXIT: vm_request_exit(vm, (int)MIN(a1, 255u)); return HV_STOP;
     default: r = SMCCC_NOT_SUPPORTED; break;
     }
     vm->hv->set_reg(v->hv, HV_REG_X0, (uint64_t)r);

@@ -124,6 +124,17 @@ void vm_request_stop(struct vm *vm, enum vm_stop_reason reason)
     pthread_mutex_unlock(&vm->lock);
 }
 
+void vm_request_exit(struct vm *vm, int code)
+{
+    pthread_mutex_lock(&vm->lock);
+    if (!atomic_load(&vm->stop)) {
+        vm->outcome.guest_code = code;
+        atomic_store(&vm->stop, VM_STOP_GUEST_EXIT);
+    }
+    kick_all(vm);
+    pthread_mutex_unlock(&vm->lock);
+}
+
 void vm_request_reset(struct vm *vm)
 {
     if (vm->opt->no_reboot) {

@@ -28,7 +28,7 @@ enum vm_stop_reason {
 
 struct vm_outcome {
     enum vm_stop_reason reason;
-    int guest_code; /* of VM_STOP_GUEST_EXIT */
+    int guest_code; /* of VM_STOP_GUEST_EXIT, 0 to 255 */
     unsigned vcpu;  /* of VM_STOP_STUCK */
 };
 

@@ -150,4 +150,7 @@ enum hv_action psci_call(struct vcpu *v);
 /* Starts a reset of the whole machine; the caller's vCPU leaves its run loop. */
 void vm_request_reset(struct vm *vm);
 
+/* The guest ends the run with a status. Any thread. */
+void vm_request_exit(struct vm *vm, int code);
+
 #endif

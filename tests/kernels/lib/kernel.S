@@ -201,6 +201,9 @@ Lfail_no_trap:
     bl      Lputx
 Lfail_end:
     bl      Lnewline
+    dsb     sy
+    mov     x1, #1
+    psci    VIBE_EXIT
     b       Loff
 
 // "FAIL name: ".

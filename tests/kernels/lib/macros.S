@@ -112,6 +112,7 @@
     .equ    PSCI_FEATURES, 0x8400000a
     .equ    SMCCC_VERSION, 0x80000000
     .equ    SMCCC_ARCH_FEATURES, 0x80000001
+    .equ    VIBE_EXIT,  0x86000100      // vibevmm's: ends the run with status w1. Elsewhere an unknown function.
 
 // ---- Constants into registers
     .macro mov64 reg, value
