@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -173,6 +174,19 @@ class Cli(unittest.TestCase):
             p = vibe.run("--kernel", self.path("k.elf"), "--stats=json", "--timeout", "10")
             self.assertEqual(p.returncode, 0, p.stderr)
             self.assertEqual(json.loads(p.stderr)["machine"], "virt" if base >= 0x40000000 else "vibe")
+
+    @unittest.skipUnless(sys.platform.startswith("linux"), "/proc")
+    def test_memory_is_not_touched_until_used(self):
+        hello = vibe.code(0xD2A12001, 0x39000020, 0x14000000)  # mov x1, #0x09000000; strb w0, [x1]; b .
+        p = subprocess.Popen([vibe.PROGRAM, *self.guest(hello), "--mem", "512M", "--timeout", "50"],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        p.stdout.read(1)  # it runs
+        with open("/proc/%d/status" % p.pid) as f:
+            resident_kib = int(re.search(r"^VmRSS:\s+(\d+) kB", f.read(), re.M).group(1))
+        p.kill()
+        p.wait()
+        p.stdout.close()
+        self.assertLess(resident_kib, 64 << 10)
 
     def test_raw_from_a_pipe(self):
         r, w = os.pipe()

@@ -52,10 +52,16 @@ class Seeds(unittest.TestCase):
         self.assertEqual(loops, 5)
 
     def test_hello(self):
-        ready, running, turns = struct.unpack("<IIQ", self.run_seed("arm64_hello.raw", 2, 0x20000, 16))
-        self.assertEqual(ready, 0xDEADBEEF)
-        self.assertEqual(running, 0xCAFEBABE)
-        self.assertGreater(turns, 1000)
+        messages, seconds = 0, 1
+        while messages == 0:  # until there has been one: 10,000,000 turns
+            ready, running, turns, messages, marker = struct.unpack("<IIQQI", self.run_seed("arm64_hello.raw", seconds, 0x20000, 28))
+            self.assertEqual(ready, 0xDEADBEEF)
+            self.assertEqual(running, 0xCAFEBABE)
+            self.assertGreater(turns, 1000)
+            # It may be stopped between the turn and its message.
+            self.assertIn(messages, (turns // 10000000, (turns - 1) // 10000000))
+            self.assertEqual(marker, 0xF00DF00D if messages else 0)
+            seconds *= 3
 
 
 class Kernels(unittest.TestCase):

@@ -1,4 +1,4 @@
-// PSCI: version, features, three more CPUs with contended counters, CPU_OFF, AFFINITY_INFO,
+// PSCI: version, features, all the other CPUs with contended counters, CPU_OFF, AFFINITY_INFO,
 // CPU_SUSPEND; SMC as well as HVC.
 
     .include "lib/kernel.S"
@@ -6,7 +6,9 @@
     .include "lib/gic.S"
     .arch_extension lse
 
-    .equ    ROUNDS,     20000
+    .equ    TURNS,      80000           // additions of all CPUs together
+    .equ    ROUNDS,     SHARED+0x80     // of one of them
+    .equ    GICR_TYPER, 0x8
     .equ    LSE_COUNT,  SHARED+0x00
     .equ    LLSC_COUNT, SHARED+0x40
     .equ    CONTEXTS,   SHARED+0xc0     // sum of the context ids that they were given
@@ -96,44 +98,61 @@ Lno_smc:
     psci    PSCI_AFFINITY_INFO64
     check   x0, 1, "AFFINITY_INFO of a CPU that is off"
 
+    // All the others are started. x21 = how many CPUs there are, x22 = ROUNDS for each, x23 = the sum of the context ids.
+    mov64   x20, GICR
+    mov     x21, #0
+Lcount_cpus:
+    ldr     w0, [x20, #GICR_TYPER]
+    add     x20, x20, #0x20000
+    add     x21, x21, #1
+    tbz     w0, #4, Lcount_cpus         // Last
+    check   x21, 4, "number of CPUs", hs
+    mov64   x22, TURNS
+    udiv    x22, x22, x21
+    ram     x0, ROUNDS
+    str     x22, [x0]
+    dmb     sy
     mov     x19, #1
+    mov     x23, #0
 Lstart_next:
-    mov     x1, x19
+    bl      Laffinity
     adr     x2, Lsecondary
     add     x3, x19, #0x100
+    add     x23, x23, x3
     psci    PSCI_CPU_ON64
     check   x0, 0, "CPU_ON"
     add     x19, x19, #1
-    cmp     x19, #4
+    cmp     x19, x21
     b.ne    Lstart_next
 
-    // All four count. AFFINITY_INFO may still say OFF of a CPU that is about to come: wait until each has begun.
+    // All count. AFFINITY_INFO may still say OFF of a CPU that is about to come: wait until each has begun.
     bl      Lcount
     ram     x1, CONTEXTS
 Lbegun:
     ldar    x0, [x1]
-    cmp     x0, #0x306
+    cmp     x0, x23
     b.ne    Lbegun
     mov     x19, #1
 Loff_next:
-    mov     x1, x19
+    bl      Laffinity
     mov     x2, #0
     psci    PSCI_AFFINITY_INFO64
     cmp     x0, #1
     b.ne    Loff_next
     add     x19, x19, #1
-    cmp     x19, #4
+    cmp     x19, x21
     b.ne    Loff_next
 
+    mul     x22, x22, x21
     ram     x0, LSE_COUNT
     ldr     x0, [x0]
-    check   x0, 4*ROUNDS, "counter by LSE"
+    check_reg x0, x22, "counter by LSE"
     ram     x0, LLSC_COUNT
     ldr     x0, [x0]
-    check   x0, 4*ROUNDS, "counter by exclusives"
+    check_reg x0, x22, "counter by exclusives"
     ram     x0, CONTEXTS
     ldr     x0, [x0]
-    check   x0, 0x306, "context ids"
+    check_reg x0, x23, "context ids"
 
     // One that went off comes on again.
     mov     x1, #2
@@ -148,11 +167,22 @@ Lagain_wait:
     b.ne    Lagain_wait
     pass
 
-// A CPU's part: ROUNDS additions to each counter. Changes x0-x5.
+// x1 = the affinity of CPU x19, as its redistributor tells it.
+Laffinity:
+    mov64   x1, GICR
+    add     x1, x1, x19, lsl #17
+    ldr     w1, [x1, #GICR_TYPER+4]
+    ubfx    x2, x1, #24, #8             // Aff3 goes to bits 39:32
+    and     x1, x1, #0xffffff
+    orr     x1, x1, x2, lsl #32
+    ret
+
+// A CPU's part of both counters. Changes x0-x6.
 Lcount:
     ram     x1, LSE_COUNT
     ram     x2, LLSC_COUNT
-    mov64   x3, ROUNDS
+    ram     x3, ROUNDS
+    ldr     x3, [x3]
     mov     x4, #1
     mrs     x0, ID_AA64ISAR0_EL1
     ubfx    x6, x0, #20, #4             // Atomic
