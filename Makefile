@@ -220,7 +220,7 @@ unit: $(UNIT_BIN)
 	$(Q)$(PYTHON) tests/run_unit.py $(UNIT_BIN)
 
 # Under the thread sanitizer (clang): the unit tests with threads of their own.
-TSAN_UNIT := io_thread virtio virtio_console virtio_9p p9_escape disk virtio_blk virtio_rng virtio_net net_user
+TSAN_UNIT := io_thread virtio virtio_console virtio_9p p9_escape disk virtio_blk virtio_rng virtio_net net_user vcpu
 ifeq ($(BUILD),tsan)
 tsan: $(TSAN_UNIT:%=$(OUT)/unit/test_%)
 	$(Q)TSAN_OPTIONS=halt_on_error=1 $(PYTHON) tests/run_unit.py $^

@@ -80,8 +80,8 @@ static void sleep_until(struct vcpu *v, uint64_t deadline_ns, uint64_t early_ns)
     }
     atomic_store(&v->sleeping, false);
     pthread_mutex_unlock(&v->lock);
-    while (now < deadline_ns && may_sleep(v))
-        now = os_now_ns();
+    for (; now < deadline_ns && may_sleep(v); now = os_now_ns())
+        os_cpu_relax();
     /* Not before the sleep: an event may come between the guest's instruction and here. */
     atomic_store(&v->event, false);
     v->asleep_ns += now - start;
