@@ -18,7 +18,7 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-LOOPS = {"sieve": 60, "crc": 250, "sha256": 15, "sort": 12, "hash": 12, "bytecode": 25, "nbody": 4, "matmul": 12}
+LOOPS = {"sieve": 60, "crc": 250, "sha256": 15, "sort": 12, "hash": 12, "bytecode": 25, "nbody": 60, "matmul": 120}
 FP_LOOPS = ("nbody", "matmul")
 EXITS = (("wfi", "WFI exits", 3000000), ("mmio", "MMIO exits", 2000000), ("hvc", "HVC exits", 2000000), ("svc", "SVC + ERET", 1000000))
 QEMU = ["qemu-system-aarch64", "-M", "virt,gic-version=3", "-cpu", "max", "-m", "128M", "-display", "none", "-nodefaults", "-serial", "stdio"]
