@@ -62,7 +62,7 @@ FILES.update({
     "bigend.image": image(0, 0x10000, 0xB),
     "offset.image": image(1 << 62, 0x10000, 0xA),
     "odd.image": image(2, 0x10000, 0xA),
-    "large.image": image(0, 1 << 29, 0xA),
+    "large.image": image(0, 0x38000000, 0xA),
     "endless.image": image(0, 1 << 62, 0xA),
     "short.gz": PACKED[:-9],
     "damaged.gz": PACKED[:-8] + bytes(8),

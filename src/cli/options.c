@@ -85,7 +85,7 @@ static int check_together(const bool *given, struct err *e)
 int options_parse(struct options *o, int argc, char *const *argv, struct err *e)
 {
     *o = (struct options){
-        .vm = {.entry = VM_DEFAULT_ENTRY, .mem_len = VM_DEFAULT_MEM, .nr_cpus = 1, .log_level = LOG_WARN},
+        .vm = {.entry = VM_DEFAULT_ENTRY, .nr_cpus = 1, .log_level = LOG_WARN},
     };
     bool given[NR_OPTIONS] = {false};
     const char *before[NR_OPTIONS] = {NULL};

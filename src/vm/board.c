@@ -52,7 +52,7 @@ const gpa_t board_flash = FLASH_BASE;
 
 int board_add_memory(struct vm *vm, struct err *e)
 {
-    const uint64_t len = vm->opt->mem_len;
+    const uint64_t len = vm->mem_len;
     int r;
 
     if (vm->machine == VM_MACHINE_VIRT) {

@@ -32,12 +32,13 @@
 static int read_kernel(struct vm *vm, struct err *e)
 {
     const struct vm_options *o = vm->opt;
+    const uint64_t mem_len = o->mem_len ? o->mem_len : VM_DEFAULT_SYSTEM_MEM;
     struct boot *b = &vm->boot;
-    int r = load_file("--kernel", o->kernel, FILE_MAX_LEN(o->mem_len), &b->kernel, &b->kernel_len, e);
+    int r = load_file("--kernel", o->kernel, FILE_MAX_LEN(mem_len), &b->kernel, &b->kernel_len, e);
 
     if (r < 0)
         return r;
-    r = kernel_unpack(&b->kernel, &b->kernel_len, o->mem_len, e);
+    r = kernel_unpack(&b->kernel, &b->kernel_len, mem_len, e);
     return r < 0 ? err_prefix(e, "--kernel %s", o->kernel) : 0;
 }
 
@@ -73,6 +74,10 @@ int boot_identify(struct vm *vm, struct err *e)
         if (r < 0)
             return r;
     }
+    vm->mem_len = o->mem_len;
+    if (!vm->mem_len)
+        vm->mem_len = b->kind == BOOT_LINUX || b->kind == BOOT_FIRMWARE ? VM_DEFAULT_SYSTEM_MEM
+                                                                        : VM_DEFAULT_MEM;
     vm->machine = o->machine;
     if (vm->machine == VM_MACHINE_AUTO)
         vm->machine = b->kind == BOOT_BINARY || (b->kind == BOOT_ELF && b->elf.lowest < board_virt_ram)
@@ -135,7 +140,7 @@ static int load_initrd(struct vm *vm, struct dt_chosen *c, struct err *e)
     uint8_t *buf;
     size_t len;
     gpa_t at;
-    int r = load_file("--initrd", path, vm->opt->mem_len, &buf, &len, e);
+    int r = load_file("--initrd", path, vm->mem_len, &buf, &len, e);
 
     if (r < 0)
         return r;
@@ -178,7 +183,7 @@ static int give_to_firmware(struct vm *vm, struct err *e)
         b->kernel = NULL;
     }
     if (o->initrd) {
-        if ((r = load_file("--initrd", o->initrd, MIN(o->mem_len, UINT32_MAX), &buf, &len, e)))
+        if ((r = load_file("--initrd", o->initrd, MIN(vm->mem_len, UINT32_MAX), &buf, &len, e)))
             return r;
         fw_cfg_set(fw, FW_CFG_INITRD_DATA, buf, len);
         if ((r = fw_cfg_set_u32(fw, FW_CFG_INITRD_SIZE, (uint32_t)len, e)))

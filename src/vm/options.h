@@ -18,7 +18,8 @@
 #define VM_MAX_NETS 4
 #define VM_MAX_FORWARDS 16 /* of each */
 #define VM_DEFAULT_ENTRY 0x10000
-#define VM_DEFAULT_MEM (UINT64_C(128) << 20)
+#define VM_DEFAULT_MEM (UINT64_C(128) << 20)        /* of raw binaries and ELF files */
+#define VM_DEFAULT_SYSTEM_MEM (UINT64_C(512) << 20) /* of Linux and firmware */
 #define VM_MEM_GRANULE                                                                             \
     (UINT64_C(64) << 10) /* mem_len is a multiple: the largest translation granule */
 
@@ -79,7 +80,7 @@ struct vm_options {
     const char *flash1;   /* the contents of flash 1, written back; or null */
     const char *dtb;      /* replaces the machine's own device tree; or null */
     gpa_t entry;          /* of the raw binary: where it is loaded and where it starts */
-    uint64_t mem_len;     /* bytes of guest RAM */
+    uint64_t mem_len;     /* bytes of guest RAM; 0: the default for what runs */
     unsigned nr_cpus;     /* 1..VM_MAX_CPUS */
     enum vm_machine machine;
     enum vm_accel accel;

@@ -208,7 +208,7 @@ void vm_get_stats(struct vm *vm, struct vm_stats *s)
         .accel = vm->hv->name,
         .machine = vm->machine == VM_MACHINE_VIRT ? "virt" : "vibe",
         .result = vm_stop_reason_name(vm->outcome.reason),
-        .mem_len = vm->opt->mem_len,
+        .mem_len = vm->mem_len,
         .wall_ns = vm->stop_ns - vm->start_ns,
         .first_byte_ns = first_byte ? first_byte - vm->opt->start_ns : 0,
         .nr_vcpus = vm->nr_vcpus,

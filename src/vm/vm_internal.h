@@ -85,6 +85,7 @@ struct vm {
     struct hv_vm *hv_vm;
     enum vm_machine machine; /* VIBE or VIRT */
     gpa_t ram_base;          /* of the first RAM region */
+    uint64_t mem_len;        /* of all RAM */
     gpa_t entry, stack;
     uint64_t boot_x0; /* the device tree's address, or 0 */
     struct boot boot;

