@@ -133,8 +133,16 @@ stage_python()
     local f names=()
     for f in tests/test_*.py; do
         f=$(basename "$f" .py)
-        [ "$f" = test_kernels ] || names+=("$f")
+        case $f in test_kernels | test_guest_*) ;; *) names+=("$f") ;; esac
     done
+    built && python3 tests/run_python.py "${names[@]}"
+}
+
+# Real guests from Debian's packages, fetched into build/guests (or $VIBEVMM_GUESTS) the first time; their consoles are in build/guest-logs.
+stage_guests()
+{
+    local f names=()
+    for f in tests/test_guest_*.py; do names+=("$(basename "$f" .py)"); done
     built && python3 tests/run_python.py "${names[@]}"
 }
 
@@ -144,7 +152,7 @@ stage_fuzz()
     make -s "-j$jobs" BUILD=fuzz fuzz-bins >/dev/null && make -s BUILD=fuzz FUZZ_SECONDS=$fuzz_seconds fuzz
 }
 
-stages=(format layers shell build clang bare unit asan tsan python kernels isa fuzz lint)
+stages=(format layers shell build clang bare unit asan tsan python kernels guests isa fuzz lint)
 
 # ---- running them ----------------------------------------------------------------------------------------------------------
 
