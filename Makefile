@@ -220,7 +220,9 @@ unit: $(UNIT_BIN)
 	$(Q)$(PYTHON) tests/run_unit.py $(UNIT_BIN)
 
 # Under the thread sanitizer (clang): the unit tests with threads of their own.
-TSAN_UNIT := io_thread virtio virtio_console virtio_9p p9_escape disk virtio_blk virtio_rng virtio_net net_user vcpu
+TSAN_UNIT := io_thread vcpu
+TSAN_UNIT += virtio virtio_console disk virtio_blk virtio_rng virtio_balloon
+TSAN_UNIT += virtio_9p p9_escape virtio_net net_user
 ifeq ($(BUILD),tsan)
 tsan: $(TSAN_UNIT:%=$(OUT)/unit/test_%)
 	$(Q)TSAN_OPTIONS=halt_on_error=1 $(PYTHON) tests/run_unit.py $^

@@ -18,6 +18,9 @@ uint64_t os_thread_cpu_ns(void);
 /* A shared memory object of len bytes, sparse: pages cost nothing until touched. Returns a descriptor or -errno. */
 int os_shm_create(const char *name, uint64_t len, struct err *e);
 
+/* Whole pages of a shared memory object, off and len bytes, mapped at host: they go back to the system, from all mappings. 0 or -errno. */
+int os_shm_discard(int fd, void *host, uint64_t off, uint64_t len);
+
 /* Host page size, bytes. */
 size_t os_page_size(void);
 

@@ -95,6 +95,12 @@ int os_file_zero(int fd, uint64_t off, uint64_t len)
     return allocate(fd, FALLOC_FL_ZERO_RANGE, off, len);
 }
 
+int os_shm_discard(int fd, void *host, uint64_t off, uint64_t len)
+{
+    (void)host;
+    return os_file_punch(fd, off, len);
+}
+
 int os_block_device_len(int fd, uint64_t *len)
 {
     return ioctl(fd, BLKGETSIZE64, len) ? -errno : 0;

@@ -101,6 +101,14 @@ int os_file_zero(int fd, uint64_t off, uint64_t len)
     return -EOPNOTSUPP;
 }
 
+int os_shm_discard(int fd, void *host, uint64_t off, uint64_t len)
+{
+    (void)fd;
+    (void)off;
+    /* The object has no holes; the pages are dropped, as they are, when the system needs some. */
+    return madvise(host, len, MADV_FREE_REUSABLE) ? -errno : 0;
+}
+
 int os_block_device_len(int fd, uint64_t *len)
 {
     uint64_t count;

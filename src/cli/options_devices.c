@@ -27,3 +27,10 @@ int set_no_rng(struct options *o, const char *text, struct err *e)
     o->vm.no_rng = true;
     return 0;
 }
+
+int set_balloon(struct options *o, const char *text, struct err *e)
+{
+    o->vm.balloon = true;
+    o->vm.balloon_len = 0;
+    return text ? options_parse_size(text, &o->vm.balloon_len, e) : 0;
+}

@@ -155,6 +155,7 @@ bool virtio_pop(struct virtio_device *v, unsigned q, struct vq_chain *chain)
     if (r == VQ_BROKEN)
         virtio_needs_reset(v, "bad ring, chain or address");
     chain->queue = (uint16_t)q;
+    chain->epoch = m->epoch[q];
     return r == VQ_CHAIN;
 }
 
@@ -164,11 +165,11 @@ bool virtio_more(struct virtio_device *v, unsigned q)
     return usable(m, q) && vq_more(&m->queue[q], m->ram);
 }
 
-void virtio_release(struct virtio_device *v, struct vq_chain *chain)
+void virtio_release(struct virtio_device *v, const struct vq_chain *chain)
 {
     struct virtio_mmio *m = v->transport;
 
-    chain->epoch = m->epoch[chain->queue];
+    BUG_ON(virtio_is_void(v, chain->queue, chain->epoch)); /* popped under this lock */
     pthread_mutex_lock(&m->out_lock);
     m->nr_out++;
     pthread_mutex_unlock(&m->out_lock);
@@ -184,7 +185,12 @@ bool virtio_retake(struct virtio_device *v, const struct vq_chain *chain)
         pthread_cond_broadcast(&m->all_in);
     pthread_mutex_unlock(&m->out_lock);
     virtio_lock(v);
-    return chain->epoch == m->epoch[chain->queue];
+    return !virtio_is_void(v, chain->queue, chain->epoch);
+}
+
+bool virtio_is_void(const struct virtio_device *v, unsigned q, uint32_t epoch)
+{
+    return v->transport->epoch[q] != epoch;
 }
 
 void virtio_push(struct virtio_device *v, unsigned q, uint16_t head, uint32_t written)

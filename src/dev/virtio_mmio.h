@@ -86,9 +86,12 @@ bool virtio_more(struct virtio_device *v, unsigned q);
 void virtio_used(struct virtio_device *v, unsigned q);
 
 /* The chain's memory is used without the lock from here on: unlocks. Several chains of a device may be out at once. */
-void virtio_release(struct virtio_device *v, struct vq_chain *chain);
+void virtio_release(struct virtio_device *v, const struct vq_chain *chain);
 /* The memory is not used any more: locks. False: the chain is void and must not be pushed. */
 bool virtio_retake(struct virtio_device *v, const struct vq_chain *chain);
+
+/* Whether a chain of queue q, that virtio_pop() gave with that epoch, is the driver's again: for who keeps one back, and its memory not. */
+bool virtio_is_void(const struct virtio_device *v, unsigned q, uint32_t epoch);
 
 /* The configuration space has changed: the driver is told. */
 void virtio_config_changed(struct virtio_device *v);

@@ -149,3 +149,19 @@ bool ram_poke(const struct ram *r, gpa_t gpa, const void *buf, uint64_t len)
 {
     return copy(r, gpa, (uint8_t *)(uintptr_t)buf, len, COPY_IN, 1u << RAM_KIND_RAM | 1u << RAM_KIND_ROM);
 }
+
+uint64_t ram_give_back(const struct ram *r, const void *host, uint64_t len)
+{
+    const uint64_t page = os_page_size();
+
+    for (unsigned i = 0; i < r->nr_regions; i++) {
+        const struct ram_region *g = &r->region[i];
+        const uint64_t off = (uint64_t)((uintptr_t)host - (uintptr_t)g->host);
+        if (off >= g->len)
+            continue;
+        BUG_ON(len > g->len - off || g->kind != RAM_KIND_RAM);
+        const uint64_t from = align_up(off, page), to = align_down(off + len, page);
+        return from < to && !os_shm_discard(g->fd, g->host + from, from, to - from) ? to - from : 0;
+    }
+    BUG("memory that is no RAM");
+}

@@ -54,6 +54,10 @@ void *ram_ptr(const struct ram *r, gpa_t gpa, uint64_t len, bool write);
 bool ram_read(const struct ram *r, gpa_t gpa, void *buf, uint64_t len);
 bool ram_write(const struct ram *r, gpa_t gpa, const void *buf, uint64_t len);
 
+/* The bytes from host on, which lie in RAM, are of no more use: whole pages of the host go back to it, and read as zeros or as before until
+ * written. Returns the bytes that went. Any thread. */
+uint64_t ram_give_back(const struct ram *r, const void *host, uint64_t len);
+
 /* The ROM region at base answers guest loads, or its device does (flash that was given a command). The bytes stay where they are, for
  * everybody but the guest's CPUs; those have to be told by hv_backend.memory_changed(). Any thread. */
 void ram_hide(struct ram *r, gpa_t base, bool hide);

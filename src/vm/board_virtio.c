@@ -3,6 +3,7 @@
 #include "base/os.h"
 #include "dev/net/tap.h"
 #include "dev/virtio_9p.h"
+#include "dev/virtio_balloon.h"
 #include "dev/virtio_blk.h"
 #include "dev/virtio_console.h"
 #include "dev/virtio_net.h"
@@ -10,13 +11,17 @@
 #include "vm/vm_internal.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
+
+#define BALLOON_STATS_NS UINT64_C(10000000000) /* one wake-up of the guest in so long */
 
 /* Which slot, and so which address and interrupt, each has: always the same, whatever others there are. docs/guests.md shows them to the guest's
  * author. */
 enum {
     SLOT_CONSOLE = 0,
     SLOT_RNG = 1,
+    SLOT_BALLOON = 2,
     SLOT_NET = 4,   /* up to 7 */
     SLOT_SHARE = 8, /* up to 15 */
     SLOT_DISK = 16, /* up to 31 */
@@ -55,6 +60,22 @@ static int add_rng(struct vm *vm, struct err *e)
         return 0;
     struct virtio_device *v = virtio_rng_create(vm->io, e);
     return v ? board_add_virtio(vm, SLOT_RNG, v, e) : -ENOMEM;
+}
+
+static int add_balloon(struct vm *vm, struct err *e)
+{
+    const struct vm_options *o = vm->opt;
+
+    if (!o->balloon)
+        return 0;
+    if (o->balloon_len >= o->mem_len)
+        return err_set(e, EINVAL,
+                       "--balloon: the guest would have nothing left of its %" PRIu64 "M; take less",
+                       o->mem_len >> 20);
+    struct virtio_device *v =
+        virtio_balloon_create(&vm->ram, o->balloon_len, BALLOON_STATS_NS, vm->io, vm->pool, e);
+    vm->board.balloon = v;
+    return v ? board_add_virtio(vm, SLOT_BALLOON, v, e) : -e->code;
 }
 
 static int add_disks(struct vm *vm, struct err *e)
@@ -107,8 +128,8 @@ int board_add_virtio_devices(struct vm *vm, struct chardev *console, struct err 
 {
     int r;
 
-    if ((r = add_console(vm, console, e)) || (r = add_rng(vm, e)) || (r = add_nets(vm, e)) ||
-        (r = add_shares(vm, e)))
+    if ((r = add_console(vm, console, e)) || (r = add_rng(vm, e)) || (r = add_balloon(vm, e)) ||
+        (r = add_nets(vm, e)) || (r = add_shares(vm, e)))
         return r;
     return add_disks(vm, e);
 }

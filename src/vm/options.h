@@ -87,6 +87,8 @@ struct vm_options {
     enum vm_console console;
     enum vm_virtio virtio;
     bool no_rng;
+    bool balloon;
+    uint64_t balloon_len; /* bytes that the guest shall do without */
     unsigned nr_disks;
     struct vm_disk disk[VM_MAX_DISKS];
     unsigned nr_shares;

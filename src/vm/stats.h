@@ -6,6 +6,7 @@
 #define VIBE_VM_STATS_H
 
 #include "bus/bus.h"
+#include "dev/virtio_balloon.h"
 #include "hv/hv.h"
 #include "vm/options.h"
 
@@ -43,6 +44,8 @@ struct vm_stats {
     unsigned nr_devices;
     struct vm_device_stats device[BUS_MAX_DEVICES];
     uint64_t unassigned; /* accesses where no device is */
+    bool has_balloon;
+    struct balloon_info balloon;
 };
 
 void stats_print_box(FILE *out, const struct vm_stats *s);

@@ -156,12 +156,48 @@ static void print_device_box(FILE *out, struct box *b, const struct vm_stats *s)
     box_end(b, out);
 }
 
+static const struct {
+    const char *key, *label; /* null: only in the JSON */
+} balloon_stat[NR_BALLOON_STATS] = {
+    [BALLOON_SWAP_IN] = {"swap_in_bytes", NULL},
+    [BALLOON_SWAP_OUT] = {"swap_out_bytes", NULL},
+    [BALLOON_MAJOR_FAULTS] = {"major_faults", NULL},
+    [BALLOON_MINOR_FAULTS] = {"minor_faults", NULL},
+    [BALLOON_FREE] = {"free_bytes", "Free in Guest"},
+    [BALLOON_TOTAL] = {"total_bytes", "Total in Guest"},
+    [BALLOON_AVAILABLE] = {"available_bytes", "Available in Guest"},
+    [BALLOON_CACHES] = {"cache_bytes", "Caches in Guest"},
+    [BALLOON_HTLB_ALLOCATIONS] = {"huge_page_allocations", NULL},
+    [BALLOON_HTLB_FAILURES] = {"huge_page_failures", NULL},
+};
+
+static void box_mib(struct box *b, const char *label, uint64_t bytes)
+{
+    box_value(b, label, "%.1f MiB", (double)bytes / (1 << 20));
+}
+
+static void print_balloon_box(FILE *out, struct box *b, const struct balloon_info *i)
+{
+    box_begin(b);
+    box_row(b, "  Memory Balloon");
+    box_mib(b, "Asked For", i->target);
+    box_mib(b, "Size", i->actual);
+    box_mib(b, "Size at Most", i->largest);
+    box_mib(b, "Given Back to Host", i->given_back);
+    for (unsigned n = 0; n < NR_BALLOON_STATS; n++)
+        if (balloon_stat[n].label && i->stat[n] != UINT64_MAX)
+            box_mib(b, balloon_stat[n].label, i->stat[n]);
+    box_end(b, out);
+}
+
 void stats_print_box(FILE *out, const struct vm_stats *s)
 {
     struct box b;
     for (unsigned i = 0; i < s->nr_vcpus; i++)
         print_vcpu_box(out, &b, i, &s->vcpu[i]);
     print_device_box(out, &b, s);
+    if (s->has_balloon)
+        print_balloon_box(out, &b, &s->balloon);
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------------------------------------- */
@@ -210,6 +246,18 @@ static void json_vcpu(FILE *out, unsigned index, const struct vm_vcpu_stats *v)
     fputc('}', out);
 }
 
+static void json_balloon(FILE *out, const struct balloon_info *i)
+{
+    fprintf(out,
+            "{\"target_bytes\": %" PRIu64 ", \"actual_bytes\": %" PRIu64
+            ", \"largest_bytes\": %" PRIu64 ",\n    \"given_back_bytes\": %" PRIu64 ", \"guest\": {",
+            i->target, i->actual, i->largest, i->given_back);
+    for (unsigned n = 0, nr = 0; n < NR_BALLOON_STATS; n++)
+        if (i->stat[n] != UINT64_MAX)
+            fprintf(out, "%s\"%s\": %" PRIu64, nr++ ? ", " : "", balloon_stat[n].key, i->stat[n]);
+    fputs("}}", out);
+}
+
 void stats_print_json(FILE *out, const struct vm_stats *s)
 {
     fprintf(out, "{\n  \"schema\": %d,\n  \"accel\": ", VM_STATS_SCHEMA);
@@ -239,5 +287,10 @@ void stats_print_json(FILE *out, const struct vm_stats *s)
                 ", \"broken\": %" PRIu64 "}",
                 d->reads, d->writes, d->bad, d->broken);
     }
-    fprintf(out, "\n  ],\n  \"unassigned_accesses\": %" PRIu64 "\n}\n", s->unassigned);
+    fputs("\n  ],\n  \"balloon\": ", out);
+    if (s->has_balloon)
+        json_balloon(out, &s->balloon);
+    else
+        fputs("null", out);
+    fprintf(out, ",\n  \"unassigned_accesses\": %" PRIu64 "\n}\n", s->unassigned);
 }

@@ -227,6 +227,9 @@ void vm_get_stats(struct vm *vm, struct vm_stats *s)
         t->exit_ns = MIN(v->exit_ns, t->wall_ns - t->asleep_ns);
         t->guest_ns = t->wall_ns - t->asleep_ns - t->exit_ns;
     }
+    s->has_balloon = vm->board.balloon;
+    if (s->has_balloon)
+        virtio_balloon_info(vm->board.balloon, &s->balloon);
     for (unsigned i = 0; i < vm->bus.nr_devices; i++) {
         struct device *d = vm->bus.device[i];
         s->device[s->nr_devices++] = (struct vm_device_stats){

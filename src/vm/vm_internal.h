@@ -56,7 +56,8 @@ struct board {
     struct device *uart, *gpio, *fw_cfg;
     struct device *flash; /* virt alone */
     struct virtio_device *virtio_console;
-    uint32_t virtio_slots; /* a bit for each in use */
+    struct virtio_device *balloon; /* or null */
+    uint32_t virtio_slots;         /* a bit for each in use */
 };
 
 enum boot_kind {

@@ -69,7 +69,7 @@ static void test_every_option(void **state)
         "--binary=a=b --entry 0x20000 --mem 1G --cpus 64 --machine virt --accel soft "
         "--console --log trace --stats=json:out.json --timeout 1.5 --load x@y@0x100 "
         "--load=z@4096 --dump-memory 0x20:16=d=1:2 --dump-memory 0:4K=e "
-        "--keep-going --virtio legacy --no-rng --powerkey --flash1 v --no-reboot --initrd i --cmdline c=d --dtb t --dump-dtb u");
+        "--keep-going --virtio legacy --no-rng --balloon=1M --powerkey --flash1 v --no-reboot --initrd i --cmdline c=d --dtb t --dump-dtb u");
     assert_string_equal(o.vm.binary, "a=b");
     assert_int_equal(o.vm.entry, 0x20000);
     assert_int_equal(o.vm.mem_len, 1 << 30);
@@ -93,6 +93,8 @@ static void test_every_option(void **state)
     assert_int_equal(o.vm.dump[1].len, 4096);
     assert_true(o.vm.keep_going);
     assert_true(o.vm.no_rng);
+    assert_true(o.vm.balloon);
+    assert_int_equal(o.vm.balloon_len, 1 << 20);
     assert_true(o.vm.no_reboot);
     assert_true(o.vm.powerkey);
     assert_string_equal(o.vm.flash1, "v");

@@ -161,6 +161,11 @@ static void test_json(void **state)
     s->vcpu[0].wall_ns = 1500000000;
     s->nr_devices = 1;
     s->device[0] = (struct vm_device_stats){"pl011@9000000", 1, 2, 3, 4};
+    s->has_balloon = true;
+    s->balloon = (struct balloon_info){.target = 5, .actual = 6, .given_back = 7, .largest = 10};
+    memset(s->balloon.stat, 0xff, sizeof(s->balloon.stat));
+    s->balloon.stat[BALLOON_FREE] = 8;
+    s->balloon.stat[BALLOON_AVAILABLE] = 9;
     char *text = print(stats_print_json, s);
     static const char *const want[] = {
         "\"schema\": 1,",
@@ -171,6 +176,8 @@ static void test_json(void **state)
         "\"hvc\": 3,",
         "\"exits_per_second\": 4.667",
         "{\"name\": \"pl011@9000000\", \"reads\": 1, \"writes\": 2, \"bad\": 3, \"broken\": 4}",
+        "\"balloon\": {\"target_bytes\": 5, \"actual_bytes\": 6, \"largest_bytes\": 10,\n"
+        "    \"given_back_bytes\": 7, \"guest\": {\"free_bytes\": 8, \"available_bytes\": 9}},\n",
         "\"unassigned_accesses\": 0\n}\n",
     };
     for (size_t i = 0; i < ARRAY_LEN(want); i++)
