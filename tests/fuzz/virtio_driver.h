@@ -79,7 +79,26 @@ static inline void driver_start(bool legacy, uint32_t nr_queues, uint64_t featur
     wr(0x70, 15);
 }
 
-/* One of the operations; `kind` 0 to 6. */
+static inline void driver_desc(uint32_t q, uint32_t i, uint64_t addr, uint32_t len, uint16_t flags,
+                               uint16_t next)
+{
+    uint8_t *d = guest(q * QUEUE_AT + i % QUEUE_SIZE * 16);
+    memcpy(d, &addr, 8);
+    memcpy(d + 8, &len, 4);
+    memcpy(d + 12, &flags, 2);
+    memcpy(d + 14, &next, 2);
+}
+
+/* One more available, and the device hears of it. */
+static inline void driver_offer(uint32_t q, uint8_t head)
+{
+    uint8_t *avail = guest(q * QUEUE_AT + 0x80);
+    avail[4 + avail[2] % QUEUE_SIZE * 2] = head;
+    avail[2]++;
+    wr(0x50, q);
+}
+
+/* One of the operations; `kind` 0 to 5. */
 static inline void driver_op(unsigned kind, const uint8_t op[8], uint32_t nr_queues)
 {
     const uint32_t where = op[1] | (uint32_t)op[2] << 8, q = op[1] % nr_queues;
@@ -92,22 +111,11 @@ static inline void driver_op(unsigned kind, const uint8_t op[8], uint32_t nr_que
     case 1: bus_access(&bus, BASE + where % 0x200, 1u << op[3] % 4, false, &wide); break;
     case 2: memcpy(guest(where % (RAM_LEN - 4)), &val, 1 + op[3] % 4); break;
     case 3: wr(0x50, op[1] % (nr_queues + 1)); break;
-    case 4: { /* a descriptor in RAM, of any shape: 4 bits of the length for each byte */
-        uint8_t *d = guest(q * QUEUE_AT + (op[2] & 7) * 16);
-        const uint32_t len = op[6] << (op[3] >> 4);
-        wide = RAM_BASE + (val & 0xffff);
-        memcpy(d, &wide, 8);
-        memcpy(d + 8, &len, 4);
-        d[12] = op[3] & 7;
-        d[14] = op[7] & 7;
+    case 4: /* a descriptor in RAM, of any shape: 4 bits of the length for each byte */
+        driver_desc(q, op[2] & 7, RAM_BASE + (val & 0xffff), (uint32_t)op[6] << (op[3] >> 4),
+                    op[3] & 7, op[7] & 7);
         break;
-    }
-    default: { /* one more available */
-        uint8_t *avail = guest(q * QUEUE_AT + 0x80);
-        avail[4 + avail[2] % QUEUE_SIZE * 2] = op[3] & 7;
-        avail[2]++;
-        wr(0x50, q);
-    }
+    default: driver_offer(q, op[3] & 7);
     }
 }
 
