@@ -151,6 +151,12 @@ def related(r, fmt, n):
     return n ^ flip
 
 
+def second(row, f):
+    """The number of Vm: "by element", M is a bit of it unless the elements are halfwords."""
+    kind, args = row.operands["m"]
+    return f["Rm"] | f["M"] << 4 if kind == "vm" and args[0] != 1 else f["Rm"]
+
+
 def registers(r, row, f, c):
     """Fills the V registers that the fields name."""
     known = formats(row, f)
@@ -158,7 +164,7 @@ def registers(r, row, f, c):
     for name in ("Rd", "Rn", "Rm", "Ra"):
         if name in f:
             fmt = r.choice(known) if r.random() < 0.93 else r.choice((H, S, D, BF16))
-            at = 2 * f[name]
+            at = 2 * (second(row, f) if name == "Rm" else f[name])
             integers = row.name.startswith(("SCVTF", "UCVTF")) and r.random() < 0.8
             if integers:
                 c.v[at:at + 2] = integer_vector(r, bits_of(fmt))
@@ -171,7 +177,7 @@ def registers(r, row, f, c):
                 c.v[at + 1] = half_of_numbers(r, fmt) if r.random() < 0.9 else c.v[at]
     if "Rm" in f:
         fmt = known[0]
-        n, m = 2 * f["Rn"], 2 * (f["Rm"] | f.get("M", 0) << 4 if row.operands["m"][0] == "vm" and row.operands["m"][1][0] != 1 else f["Rm"])
+        n, m = 2 * f["Rn"], 2 * second(row, f)
         a = 2 * f["Ra"] if "Ra" in f else 2 * f["Rd"] if "Rd" in f else None
         p = r.random()
         for i in range(2):
@@ -215,10 +221,10 @@ def usual(r, row, f, c):
     fmt = formats(row, f)[0]
     for name in ("Rd", "Rn", "Rm", "Ra"):
         if name in f:
-            at = 2 * f[name]
+            at = 2 * (second(row, f) if name == "Rm" else f[name])
             c.v[at:at + 2] = [half_of_numbers(r, fmt, ordinary), half_of_numbers(r, fmt, ordinary)]
     if "Rm" in f and r.random() < 0.2:
-        tiny_products(r, fmt, c, 2 * f["Rn"], 2 * f["Rm"])
+        tiny_products(r, fmt, c, 2 * f["Rn"], 2 * second(row, f))
     if r.random() < 0.3:
         at = 2 * f["Rn"] + r.getrandbits(1) if "Rn" in f else 0
         lane = bits_of(fmt) * r.randrange(64 // bits_of(fmt))
