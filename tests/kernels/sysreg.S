@@ -179,6 +179,8 @@ Lno_wfe_trap:
     msr     CPACR_EL1, xzr
     isb
     must_trap EC_FP, 0x1e00000, "LDR of a Q register", ldr q0, [x0]
+    must_trap EC_FP, 0x1e00000, "FMOV", fmov x0, d0
+    must_trap EC_FP, 0x1e00000, "ADD of vectors", add v0.4s, v1.4s, v2.4s
     must_trap EC_FP, 0x1e00000, "FPCR", mrs x0, FPCR
     run_el0 Lfp
     check_exception EC_FP, 0x1e00000, "LDR of a Q register at EL0"
@@ -498,6 +500,9 @@ Lread_write:
     row     "LORSA_EL1", 3, 0, 10, 4, 0, EXACT
     row     "LORC_EL1", 3, 0, 10, 4, 3, EXACT
     row     "CNTKCTL_EL1", 3, 0, 14, 1, 0, ALWAYS|EXACT, 0x3ff
+    row     "CPACR_EL1", 3, 0, 1, 0, 2, ALWAYS|EXACT, 0x300000
+    row     "FPCR", 3, 3, 4, 4, 0, EXACT|EL0_READ|EL0_WRITE, 0x7c80000
+    row     "FPSR", 3, 3, 4, 4, 1, ALWAYS|EXACT|EL0_READ|EL0_WRITE, 0x800009f
     row     "SP_EL0", 3, 0, 4, 1, 0, ALWAYS|EXACT, 0xffffffffffffffff
     row     "SPSel", 3, 0, 4, 2, 0, ALWAYS|EXACT, 1
     row     "NZCV", 3, 3, 4, 2, 0, ALWAYS|EXACT|EL0_READ|EL0_WRITE, 0xf0000000
