@@ -206,6 +206,18 @@ static enum hv_action (*const exit_handler[HV_NR_EXITS])(struct vcpu *, struct h
     [HV_EXIT_CANCEL] = exit_none,    [HV_EXIT_STUCK] = exit_stuck,     [HV_EXIT_ERROR] = exit_error,
 };
 
+/* One exit that was timed, which stands for itself or for TIMED_EXITS. One during which the host let others run must not stand for so many: it
+ * counts for no more than many times what its kind usually takes. */
+static void add_exit_time(struct vcpu *v, enum hv_exit_reason reason, uint64_t ns, bool itself)
+{
+    uint64_t *usual = &v->usual_ns[reason];
+
+    if (!itself)
+        ns = MIN(ns, 64 * *usual + 1000);
+    v->exit_ns += itself ? ns : ns * TIMED_EXITS;
+    *usual = *usual ? (15 * *usual + ns + 15) / 16 : ns;
+}
+
 enum hv_action vcpu_handle_exit(void *opaque, struct hv_exit *exit)
 {
     struct vcpu *v = opaque;
@@ -219,7 +231,7 @@ enum hv_action vcpu_handle_exit(void *opaque, struct hv_exit *exit)
         const uint64_t before = os_now_ns(), start = os_now_ns(), asleep = v->asleep_ns;
         action = exit_handler[exit->reason](v, exit);
         const uint64_t taken = os_now_ns() - start - (v->asleep_ns - asleep), clock = start - before;
-        v->exit_ns += taken > clock ? (taken - clock) * (nr < TIMED_FIRST ? 1 : TIMED_EXITS) : 0;
+        add_exit_time(v, exit->reason, taken > clock ? taken - clock : 0, nr < TIMED_FIRST);
     } else {
         action = exit_handler[exit->reason](v, exit);
     }

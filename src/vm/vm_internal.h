@@ -42,6 +42,7 @@ struct vcpu {
 
     /* Counted by the vCPU's thread alone. */
     uint64_t exits[HV_NR_EXITS];
+    uint64_t usual_ns[HV_NR_EXITS]; /* what one takes, of those that were timed */
     uint64_t nr_handled;
     uint64_t first_ns, last_ns, exit_ns, asleep_ns;
     uint64_t late_ns; /* how late the host usually wakes its thread; not the guest's state */
