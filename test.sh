@@ -46,6 +46,7 @@ need_test_tools()
     cc_has capstone/capstone.h || pkgs+=(libcapstone-dev)
     cc_has slirp/libslirp.h || pkgs+=(libslirp-dev)
     have man || pkgs+=(man-db)
+    have mke2fs || [ -x /sbin/mke2fs ] || pkgs+=(e2fsprogs)
     have dtc || pkgs+=(device-tree-compiler)
     have zstd || pkgs+=(zstd)
     if [ ${#pkgs[@]} -gt 0 ]; then

@@ -29,6 +29,7 @@ struct virtio_console {
     struct chardev *chardev;
     struct config config;
     bool attached;
+    bool told;    /* this driver, of the size */
     bool refused; /* the chardev keeps input that did not fit */
 };
 
@@ -72,6 +73,10 @@ static void console_notify(struct virtio_device *v, unsigned q)
 {
     struct virtio_console *c = console_of(v);
 
+    /* Linux looks at the size only when it is told that it has changed. */
+    if (!c->told && virtio_has_feature(v, VIRTIO_CONSOLE_F_SIZE))
+        virtio_config_changed(v);
+    c->told = true;
     if (q == TRANSMITQ) {
         transmit(c);
     } else if (c->refused) {
@@ -81,6 +86,11 @@ static void console_notify(struct virtio_device *v, unsigned q)
         chardev_resume_input(c->chardev);
         virtio_lock(v);
     }
+}
+
+static void console_reset(struct virtio_device *v)
+{
+    console_of(v)->told = false;
 }
 
 static uint32_t config_read(struct virtio_device *v, uint32_t off, unsigned size)
@@ -115,6 +125,7 @@ static const struct virtio_device_ops console_ops = {
     .device_id = VIRTIO_ID_CONSOLE,
     .queue_max = 256,
     .config_len = sizeof(struct config),
+    .reset = console_reset,
     .notify = console_notify,
     .config_read = config_read,
     .config_write = config_write,

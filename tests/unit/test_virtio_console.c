@@ -62,6 +62,11 @@ static void test_config(void **state)
         wr_n(&m.f, 0x109, 1, 'x');
         expect_output(&m, "ab");
         start_device(&m.f, 1, 8);
+        assert_true(m.f.line); /* once, for the size that there is */
+        assert_int_equal(rd(&m.f, INTERRUPT_STATUS), 2);
+        wr(&m.f, INTERRUPT_ACK, 2);
+        kick(&m.f, RX);
+        assert_false(m.f.line);
         virtio_console_set_size(m.v, 80, 25);
         assert_true(m.f.line);
         assert_int_equal(rd(&m.f, INTERRUPT_STATUS), 2);
