@@ -16,6 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
+import unittest
+
+import disk
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 LOOPS = {"sieve": 60, "crc": 250, "sha256": 15, "sort": 12, "hash": 12, "bytecode": 25, "nbody": 60, "matmul": 120}
@@ -182,6 +185,12 @@ def main(argv):
         say("exec to first console byte, ms", "%.1f" % median(ours), "%.0f" % median(theirs) if peer else "-")
         say("resident beyond guest RAM, KiB", idle_memory_kib([args.vibevmm, "--binary", simple, "--stats=none"]),
             idle_memory_kib(QEMU + ["-kernel", hello, "-S"]) if peer else "-")
+        lines.append("")
+        print()
+        try:
+            disk.table(args.vibevmm, 1 if args.quick else 3, tmp, say)
+        except unittest.SkipTest as e:
+            print("bench: the disk in Linux is left out: %s" % e)
     if args.markdown:
         with open(args.markdown, "w", encoding="utf-8") as f:
             f.write("# Benchmarks\n\nMade by `make bench` (`bench/run.py --markdown docs/benchmarks.md`): medians of %d runs, vibevmm, the peer and\n"

@@ -1,9 +1,10 @@
 /* virtio block device.
  *
  * A notification wakes a worker, a job of the pool. It takes a request under the transport's lock, works on it without, and goes on until all
- * queues are empty; a worker that sees more to do wakes another. So nothing is allocated for a request, and there are as many at once as
- * workers. Requests may complete in any order; a flush covers those that had completed when it began, as each write has gone to the host by
- * then.
+ * queues are empty. So nothing is allocated for a request, and there are as many at once as workers. Where the host has what is asked for in
+ * its memory one worker is enough, and others would only get in each other's way: another is woken when there is more to do and none that
+ * will look soon, because each is at something that may take its time. What may is told by how long requests took lately.
+ * Requests may complete in any order; a flush covers those that had completed when it began, as each write has gone to the host by then.
  * Threads: under the transport's lock, but for a worker's chain while it is out, and the disk.
  * Specification: virtio 1.2, "Block Device" (5.2). */
 #include "dev/virtio_blk.h"
@@ -12,6 +13,7 @@
 #include "base/err.h"
 #include "base/io_pool.h"
 #include "base/log.h"
+#include "base/os.h"
 #include "dev/disk.h"
 
 #include <errno.h>
@@ -28,6 +30,10 @@
 #define MAX_ZEROES_SECTORS ((64u << 20) / DISK_SECTOR)
 #define MAX_DISCARD_SECTORS ((1u << 30) / DISK_SECTOR)
 #define MAX_RANGES 32u
+/* A request that takes longer than it takes to copy its data, at 2 GB/s, has waited; so may so many that follow. */
+#define QUICK_NS 40000u
+#define QUICK_NS_OF(len) (QUICK_NS + (uint64_t)(len) / 2)
+#define NR_SUSPECT 64u
 
 /* 5.2.3, bit numbers */
 enum {
@@ -90,6 +96,8 @@ struct worker {
     bool busy;
     unsigned queue; /* where it looks first */
     bool write_through;
+    bool waits; /* its request may take its time */
+    uint64_t start_ns;
     struct request_head head;
     struct vq_chain chain;
 };
@@ -100,6 +108,8 @@ struct virtio_blk {
     struct io_pool *pool;
     struct config config;
     char serial[VIRTIO_BLK_ID_LEN];
+    unsigned nr_looking; /* workers that are busy and will look at the queues soon */
+    unsigned nr_suspect; /* the next so many requests may take their time */
     struct worker worker[NR_WORKERS];
 };
 
@@ -211,6 +221,7 @@ static void call_worker(struct virtio_blk *b, unsigned queue)
             continue;
         w->busy = true;
         w->queue = queue;
+        b->nr_looking++;
         io_submit(b->pool, &w->job);
         return;
     }
@@ -239,6 +250,33 @@ static bool take_request(struct worker *w)
     return false;
 }
 
+static void request_begin(struct worker *w)
+{
+    struct virtio_blk *b = w->b;
+
+    w->waits = b->nr_suspect || (w->head.type != VIRTIO_BLK_T_IN && w->head.type != VIRTIO_BLK_T_OUT) ||
+               w->write_through;
+    w->start_ns = os_now_ns();
+    if (!w->waits)
+        return;
+    b->nr_looking--;
+    if (virtio_more(&b->v, w->queue) && !b->nr_looking)
+        call_worker(b, w->queue);
+}
+
+static void request_end(struct worker *w)
+{
+    struct virtio_blk *b = w->b;
+    const struct vq_chain *c = &w->chain;
+
+    if (w->waits)
+        b->nr_looking++;
+    if (os_now_ns() - w->start_ns > QUICK_NS_OF(c->out_len + c->in_len))
+        b->nr_suspect = NR_SUSPECT;
+    else if (b->nr_suspect)
+        b->nr_suspect--;
+}
+
 static void work(struct io_job *j)
 {
     struct worker *w = CONTAINER_OF(j, struct worker, job);
@@ -247,23 +285,28 @@ static void work(struct io_job *j)
 
     virtio_lock(v);
     while (take_request(w)) {
-        if (virtio_more(v, w->queue))
-            call_worker(w->b, w->queue);
+        request_begin(w);
         virtio_release(v, c);
         const uint8_t status = serve(w->b, w);
         vq_chain_write(c, c->in_len - 1, &status, 1);
-        if (!virtio_retake(v, c))
+        const bool ours = virtio_retake(v, c);
+        request_end(w);
+        if (!ours)
             continue;
         virtio_push(v, w->queue, c->head, c->in_len);
         virtio_used(v, w->queue);
     }
+    w->b->nr_looking--;
     w->busy = false;
     virtio_unlock(v);
 }
 
 static void blk_notify(struct virtio_device *v, unsigned q)
 {
-    call_worker(blk_of(v), q);
+    struct virtio_blk *b = blk_of(v);
+
+    if (!b->nr_looking)
+        call_worker(b, q);
 }
 
 /* --- The device ------------------------------------------------------------------------------------------------------------ */
@@ -327,6 +370,7 @@ struct virtio_device *virtio_blk_create(struct disk *disk, const char *serial, u
     b->v.nr_queues = nr_queues;
     b->disk = disk;
     b->pool = pool;
+    b->nr_suspect = NR_SUSPECT;
     b->config = (struct config){
         .capacity = disk_len(disk) / DISK_SECTOR,
         .seg_max = SEG_MAX,
