@@ -30,6 +30,7 @@ struct evidence {
     unsigned row; /* of it: enum a64_row */
     bool have_pa; /* of FAR, when an abort says more than that it can't be translated */
     gpa_t pa;
+    bool normal;       /* Normal memory there */
     const char *place; /* at pa */
     FILE *f;
 };
@@ -240,17 +241,18 @@ static bool hint_alignment(const struct evidence *v)
 {
     if (!v->data || v->fsc != FSC_ALIGNMENT)
         return false;
-    const unsigned kind = v->have_word && v->row != A64_ROW_NONE ? a64_rows[v->row].kind : A64_KIND_ALU;
-    if (kind == A64_KIND_EXCLUSIVE || kind == A64_KIND_ATOMIC)
-        say(v, "0x%" PRIx64 " is misaligned: exclusive and atomic accesses must be aligned to their size.",
-            v->e->far);
-    else if (!v->mmu)
+    if (!v->mmu)
         say(v,
             "0x%" PRIx64 " is misaligned, and with the MMU off all data is Device memory, where accesses must be aligned to their "
             "size. Compile with -mstrict-align, or turn the MMU on and map RAM as Normal memory.",
             v->e->far);
     else if (SYS(v->in->st, SCTLR_EL1) & SCTLR_EL1_A)
         say(v, "0x%" PRIx64 " is misaligned and SCTLR_EL1.A is 1: every access must be aligned to its size.",
+            v->e->far);
+    else if (v->normal)
+        say(v,
+            "0x%" PRIx64 " is misaligned: exclusive, atomic, acquire and release accesses must be aligned to their size, or "
+            "at least lie within 16 aligned bytes.",
             v->e->far);
     else
         say(v,
@@ -440,6 +442,7 @@ unsigned explain_print_hints(const struct explain_input *in, FILE *f)
         v.have_pa = w.ok;
         if (w.ok) {
             v.pa = w.pa;
+            v.normal = !w.device;
             v.place = in->place(in->opaque, w.pa);
         }
     }

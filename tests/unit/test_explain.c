@@ -301,11 +301,11 @@ static void test_alignment(void **state)
     put32(CODE, 0xf9400020); /* ldr x0, [x1] */
     abort_at(EC_DABT_SAME, 0x10001, FSC_ALIGNMENT);
     expect_one("with the MMU off all data is Device memory");
-    put32(CODE, 0xc85f7c20); /* ldxr x0, [x1] */
-    expect_one("exclusive and atomic accesses must be aligned");
-    put32(CODE, 0xf9400020);
     mmu_on(CODE | 0x403 | 1 << 2);
     expect_one("its page is mapped as Device memory");
+    mmu_on(CODE | 0x403);
+    put32(CODE, 0xc85f7c20); /* ldxr x0, [x1] */
+    expect_one("or at least lie within 16 aligned bytes");
     SYS(&st, SCTLR_EL1) |= SCTLR_EL1_A;
     expect_one("SCTLR_EL1.A is 1");
     abort_at(EC_DABT_SAME, 0x10001, FSC_UNSUPPORTED_ATOMIC);
