@@ -3,8 +3,8 @@
 import a64spec
 import isafp
 import isavec
-from isacase import (AFTER_NONE, AUT, BEFORE_NONE, BEFORE_RO, CODE, CODE_LEN, DATA, FPCR_BITS, FPSR_BITS, M64, MEM_ALIGN, MIDDLE, READS, SP_ALIGN,
-                     STORES, UNDEFINED, WINDOW, WRITES, ZVA, Case, group_rng, sext, value)
+from isacase import (AFTER_NONE, AUT, BEFORE_NONE, BEFORE_RO, CODE, CODE_LEN, DATA, FPCR_BITS, FPSR_BITS, M64, MEM_ALIGN, MIDDLE, READS,
+                     SP_ALIGN, STORES, UNDEFINED, WINDOW, WRITES, ZVA, Case, group_rng, sext, value)
 
 REGISTER_FIELDS = ("Rd", "Rn", "Rm", "Ra", "Rs", "Rt", "Rt2")
 PAC_LOW = 0x7F << 48  # the code's bits under a tag: TBI0, 48-bit addresses
