@@ -14,7 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define NR_POOL_THREADS 8 /* what a solid-state disk is busy with; they start as there is work */
+#define NR_POOL_THREADS                                                                            \
+    64 /* at most: of eight devices that wait none keeps the others waiting; they start as there is work */
 
 /* MPIDR_EL1 of CPU i: 16 to a cluster, as affinity routing's target lists have room for. */
 static uint64_t mpidr_of(unsigned i)

@@ -596,6 +596,56 @@ static void test_locks(void **state)
     disk_close(d);
 }
 
+static FILE *command(const char *fmt, const char *arg)
+{
+    char text[256];
+    snprintf(text, sizeof(text), fmt, arg);
+    return popen(text, "r");
+}
+
+/* Where root runs the tests, and the host has loop devices. */
+static void test_block_device(void **state)
+{
+    static uint8_t buf[LEN], back[LEN];
+    const struct iovec iov = {buf, LEN}, in = {back, LEN};
+    char device[64] = "";
+    struct err e;
+    (void)state;
+    make_base("behind", LEN);
+    FILE *f = command("PATH=$PATH:/sbin:/usr/sbin losetup -f --show %s 2>/dev/null", path("behind"));
+    const bool got = f && fgets(device, sizeof(device), f);
+    if (f)
+        pclose(f);
+    if (!got)
+        skip();
+    device[strcspn(device, "\n")] = 0;
+    const struct disk_config c = {.path = device},
+                             over = {.path = device, .overlay = path("device.cow")};
+    struct disk *d = NULL, *other = NULL;
+    const int r = disk_open(&d, &c, &e);
+    const uint64_t len = r ? 0 : disk_len(d);
+    memset(buf, 0x5a, sizeof(buf));
+    const int w = r ? 0 : disk_write(d, 0, &iov, 1), flushed = r ? 0 : disk_flush(d);
+    const int again = disk_open(&other, &c, &e);
+    disk_close(d);
+    d = NULL;
+    const int o = disk_open(&d, &over, &e), n = o ? 0 : disk_zero(d, 0, LEN / 2 / SECTOR * SECTOR, true);
+    disk_close(d);
+    d = NULL;
+    const int o2 = disk_open(&d, &over, &e), rd = o2 ? 0 : disk_read(d, 0, &in, 1);
+    disk_close(d);
+    f = command("PATH=$PATH:/sbin:/usr/sbin losetup -d %s", device);
+    pclose(f);
+    /* Only now, when nothing of the host's is left in use. */
+    assert_int_equal(r | w | flushed | o | n | o2 | rd, 0);
+    assert_int_equal(len, LEN);
+    assert_int_equal(again, -EBUSY);
+    for (size_t i = 0; i < LEN; i++)
+        assert_int_equal(back[i], i < LEN / 2 / SECTOR * SECTOR ? 0 : 0x5a);
+    read_file("behind", back, LEN);
+    assert_memory_equal(back, buf, LEN);
+}
+
 /* Everything of the header and the map that can be wrong. */
 static void test_damaged_overlay(void **state)
 {
@@ -653,6 +703,7 @@ int main(void)
         cmocka_unit_test(test_odd),
         cmocka_unit_test(test_locks),
         cmocka_unit_test(test_damaged_overlay),
+        cmocka_unit_test(test_block_device),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
