@@ -1,8 +1,7 @@
 /* A tap interface, in a network namespace of the test's own: frames both ways, offloads, an interface that is not there, is busy, goes away. */
-#include "base/bits.h"
+#include "io_fixture.h"
+
 #include "base/err.h"
-#include "base/io_thread.h"
-#include "base/os.h"
 #include "dev/net/tap.h"
 #include "net_frames.h"
 
@@ -89,45 +88,25 @@ static const char *make_interface(void)
     return NULL;
 }
 
-struct task {
-    struct io_work work;
-    void (*fn)(const void *arg, size_t len);
-    const void *arg;
-    size_t len;
-    atomic_bool done;
-};
-
-static void run_task(struct io_work *w)
+static void set_offloads(void *ctx, const void *arg, size_t offloads)
 {
-    struct task *t = CONTAINER_OF(w, struct task, work);
-    t->fn(t->arg, t->len);
-    atomic_store(&t->done, true);
-}
-
-static void on_io_thread(void (*fn)(const void *arg, size_t len), const void *arg, size_t len)
-{
-    struct task t = {.work.run = run_task, .fn = fn, .arg = arg, .len = len};
-    io_post(io, &t.work);
-    while (!atomic_load(&t.done))
-        usleep(20);
-}
-
-static void set_offloads(const void *arg, size_t offloads)
-{
+    (void)ctx;
     (void)arg;
     b->ops->set_offloads(b, (unsigned)offloads);
 }
 
-static void set_receiving(const void *arg, size_t on)
+static void set_receiving(void *ctx, const void *arg, size_t on)
 {
+    (void)ctx;
     (void)arg;
     b->ops->set_receiving(b, on);
 }
 
 static struct net_hdr tx_hdr;
 
-static void send_frame(const void *arg, size_t len)
+static void send_frame(void *ctx, const void *arg, size_t len)
 {
+    (void)ctx;
     static uint8_t frame[NET_MAX_FRAME];
     memcpy(frame, arg, len);
     b->ops->send(b, &tx_hdr, frame, len);
@@ -201,7 +180,7 @@ static void test_frames(void **state)
     memset(frame, 0xff, 6);
     memcpy(frame + 6, our_mac, 6);
     tx_hdr = (struct net_hdr){0};
-    on_io_thread(send_frame, frame, sizeof(frame));
+    io_call(io, send_frame, NULL, frame, sizeof(frame));
     assert_int_equal(recv(s, seen, sizeof(seen), 0), sizeof(frame));
     assert_memory_equal(seen, frame, sizeof(frame));
     assert_int_equal(send(s, frame, 150, 0), 150);
@@ -209,7 +188,7 @@ static void test_frames(void **state)
     assert_int_equal(got[i].len, 150);
     assert_memory_equal(got[i].frame, frame, 150);
     /* Held back, it waits in the interface. */
-    on_io_thread(set_receiving, NULL, false);
+    io_call(io, set_receiving, NULL, NULL, false);
     assert_int_equal(send(s, frame, 151, 0), 151);
     usleep(50000);
     pthread_mutex_lock(&lock);
@@ -217,14 +196,14 @@ static void test_frames(void **state)
     for (unsigned k = i + 1; k < nr; k++)
         assert_int_not_equal(got[k].len, 151);
     pthread_mutex_unlock(&lock);
-    on_io_thread(set_receiving, NULL, true);
+    io_call(io, set_receiving, NULL, NULL, true);
     i = wait_frame(0x88b5, i + 1);
     assert_int_equal(got[i].len, 151);
     /* Nonsense in the header loses the frame and nothing else. */
     tx_hdr = (struct net_hdr){.flags = 1, .gso_type = 0x7f, .csum_start = 65535, .csum_offset = 65535};
-    on_io_thread(send_frame, frame, sizeof(frame));
+    io_call(io, send_frame, NULL, frame, sizeof(frame));
     tx_hdr = (struct net_hdr){0};
-    on_io_thread(send_frame, frame, 99);
+    io_call(io, send_frame, NULL, frame, 99);
     assert_int_equal(recv(s, seen, sizeof(seen), 0), 99);
     close(s);
     stop();
@@ -242,8 +221,8 @@ static void test_offloads(void **state)
         .sin_family = AF_INET, .sin_port = htons(9), .sin_addr.s_addr = htonl(0x0a090002)};
     unsigned from = 0;
     for (unsigned pass = 0; pass < 2; pass++) {
-        on_io_thread(set_offloads, NULL,
-                     pass ? NET_OFFLOAD_CSUM | NET_OFFLOAD_TSO4 | NET_OFFLOAD_TSO6 | NET_OFFLOAD_ECN : 0);
+        io_call(io, set_offloads, NULL, NULL,
+                pass ? NET_OFFLOAD_CSUM | NET_OFFLOAD_TSO4 | NET_OFFLOAD_TSO6 | NET_OFFLOAD_ECN : 0);
         assert_int_equal(sendto(s, "hello", 5, 0, (const struct sockaddr *)&a, sizeof(a)), 5);
         if (!pass) {
             const unsigned i = wait_frame(0x806, 0);
@@ -256,7 +235,7 @@ static void test_offloads(void **state)
             memcpy(reply + 28, got[i].frame + 38, 4);
             memcpy(reply + 32, got[i].frame + 22, 10);
             reply[20] = 0;
-            on_io_thread(send_frame, reply, sizeof(reply));
+            io_call(io, send_frame, NULL, reply, sizeof(reply));
         }
         const unsigned i = wait_frame(0x800, from);
         from = i + 1;
@@ -311,7 +290,7 @@ static void test_gone(void **state)
         usleep(1000);
     assert_int_equal(atomic_load(&link_state), 0);
     uint8_t frame[60] = {0};
-    on_io_thread(send_frame, frame, sizeof(frame));
+    io_call(io, send_frame, NULL, frame, sizeof(frame));
     stop();
 }
 

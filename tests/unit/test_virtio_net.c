@@ -1,10 +1,8 @@
 /* The network device in both layouts, with a backend that keeps what it is given: frames and their headers both ways, mergeable buffers, the
  * backlog and its brakes, the control queue, resets, nonsense. */
+#include "io_fixture.h"
 #include "virtio_fixture.h"
 
-#include "base/bits.h"
-#include "base/io_thread.h"
-#include "base/os.h"
 #include "dev/virtio_net.h"
 #include "net_frames.h"
 
@@ -66,69 +64,42 @@ static const struct net_backend_ops fake_ops = {fake_send, fake_set_receiving, f
 
 /* --- The I/O thread's side ------------------------------------------------------------------------------------------- */
 
-struct call {
-    struct io_work work;
-    void (*fn)(struct machine *m, const void *arg, size_t len);
-    struct machine *m;
-    const void *arg;
-    size_t len;
-    atomic_bool done;
-};
-
-static void run_call(struct io_work *w)
-{
-    struct call *c = CONTAINER_OF(w, struct call, work);
-    if (c->fn)
-        c->fn(c->m, c->arg, c->len);
-    atomic_store(&c->done, true);
-}
-
-static void on_io_thread(struct machine *m, void (*fn)(struct machine *m, const void *arg, size_t len),
-                         const void *arg, size_t len)
-{
-    struct call c = {.work.run = run_call, .fn = fn, .m = m, .arg = arg, .len = len};
-    const uint64_t end = os_now_ns() + UINT64_C(10000000000);
-    io_post(m->io, &c.work);
-    while (!atomic_load(&c.done) && os_now_ns() < end)
-        usleep(20);
-    assert_true(atomic_load(&c.done));
-}
-
-/* What was posted until now has run, and what that has posted. */
 static void settle(struct machine *m)
 {
-    for (unsigned i = 0; i < 4; i++)
-        on_io_thread(m, NULL, NULL, 0);
+    io_settle(m->io);
 }
 
 static struct net_hdr rx_hdr;
 
-static void do_receive(struct machine *m, const void *frame, size_t len)
+static void do_receive(void *ctx, const void *frame, size_t len)
 {
+    struct machine *m = ctx;
     m->fake.b.sink->receive(&m->fake.b, &rx_hdr, frame, len);
 }
 
-static void do_flush(struct machine *m, const void *arg, size_t len)
+static void do_flush(void *ctx, const void *arg, size_t len)
 {
+    struct machine *m = ctx;
     (void)arg;
     (void)len;
     m->fake.b.sink->flush(&m->fake.b);
 }
 
-static void do_link(struct machine *m, const void *arg, size_t len)
+static void do_link(void *ctx, const void *arg, size_t len)
 {
+    struct machine *m = ctx;
     (void)arg;
     m->fake.b.sink->set_link(&m->fake.b, len);
 }
 
 static void receive(struct machine *m, const void *frame, size_t len)
 {
-    on_io_thread(m, do_receive, frame, len);
+    io_call(m->io, do_receive, m, frame, len);
 }
 
 static void flush(struct machine *m)
 {
-    on_io_thread(m, do_flush, NULL, 0);
+    io_call(m->io, do_flush, m, NULL, 0);
 }
 
 /* --- Setting up ------------------------------------------------------------------------------------------------------ */
@@ -193,13 +164,13 @@ static void test_config(void **state)
         wr_n(&m.f, 0x106, 1, 0x77);
         assert_int_equal(rd_n(&m.f, 0x105, 1), layout == VIRTIO_LEGACY ? 0x77 : mac[5]);
         assert_int_equal(rd_n(&m.f, 0x106, 2), 1);
-        on_io_thread(&m, do_link, NULL, 0);
+        io_call(m.io, do_link, &m, NULL, 0);
         assert_int_equal(rd_n(&m.f, 0x106, 2), 0);
         assert_int_equal(rd(&m.f, INTERRUPT_STATUS) & 2, 2);
         wr(&m.f, INTERRUPT_ACK, 3);
-        on_io_thread(&m, do_link, NULL, 0);
+        io_call(m.io, do_link, &m, NULL, 0);
         assert_int_equal(rd(&m.f, INTERRUPT_STATUS), 0);
-        on_io_thread(&m, do_link, NULL, 1);
+        io_call(m.io, do_link, &m, NULL, 1);
         assert_int_equal(rd_n(&m.f, 0x106, 2), 1);
         wr(&m.f, STATUS, 0);
         assert_int_equal(rd_n(&m.f, 0x105, 1), mac[5]);
