@@ -11,7 +11,8 @@ struct err;
 
 enum options_action { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION };
 
-#define OPTIONS_MAX_OWNED (VM_MAX_LOADS + VM_MAX_DUMPS + VM_MAX_SHARES + VM_MAX_DISKS + VM_MAX_NETS)
+#define OPTIONS_MAX_OWNED                                                                          \
+    (VM_MAX_LOADS + VM_MAX_DUMPS + VM_MAX_SHARES + VM_MAX_DISKS + VM_MAX_NETS + 1)
 
 struct options {
     enum options_action action;

@@ -1,8 +1,9 @@
-/* What the guest shares with the host: folders, networks. Before any thread starts. */
+/* What the guest shares with the host: folders, networks, sockets. Before any thread starts. */
 #include "cli/options_internal.h"
 
 #include "base/err.h"
 #include "dev/virtio_9p.h"
+#include "dev/virtio_vsock.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -162,5 +163,34 @@ int set_net(struct options *o, const char *text, struct err *e)
     }
     if (!r)
         o->vm.nr_nets++;
+    return r;
+}
+
+/* --- Sockets ---------------------------------------------------------------------------------------------------------- */
+
+/* 0 to 2 are the hypervisor's, the guest's own and the host's; the last stands for any. */
+#define FIRST_CID 3u
+#define LAST_CID (UINT32_MAX - 1)
+
+int set_vsock(struct options *o, const char *text, struct err *e)
+{
+    const char *part;
+    char *rest = option_keep(o, text, strlen(text), e);
+
+    if (!rest)
+        return -ENOMEM;
+    o->vm.vsock_cid = VSOCK_GUEST_CID;
+    int r = option_parse_file(option_next_part(&rest), &o->vm.vsock, e);
+    while (!r && (part = option_next_part(&rest))) {
+        const char *p = option_value(part, "cid");
+        uint64_t cid;
+        if (!p)
+            return err_set(e, EINVAL,
+                           "\"%.80s\" is not cid=N (a comma in the socket's name is written twice)",
+                           part);
+        if (option_scan_number(&p, &cid) < 0 || *p || cid < FIRST_CID || cid > LAST_CID)
+            return err_set(e, EINVAL, "%.80s: must be a number from %u to %u", part, FIRST_CID, LAST_CID);
+        o->vm.vsock_cid = (uint32_t)cid;
+    }
     return r;
 }

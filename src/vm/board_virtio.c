@@ -8,6 +8,7 @@
 #include "dev/virtio_console.h"
 #include "dev/virtio_net.h"
 #include "dev/virtio_rng.h"
+#include "dev/virtio_vsock.h"
 #include "vm/vm_internal.h"
 
 #include <errno.h>
@@ -22,6 +23,7 @@ enum {
     SLOT_CONSOLE = 0,
     SLOT_RNG = 1,
     SLOT_BALLOON = 2,
+    SLOT_VSOCK = 3,
     SLOT_NET = 4,   /* up to 7 */
     SLOT_SHARE = 8, /* up to 15 */
     SLOT_DISK = 16, /* up to 31 */
@@ -124,12 +126,20 @@ static int add_nets(struct vm *vm, struct err *e)
     return 0;
 }
 
+static int add_vsock(struct vm *vm, struct err *e)
+{
+    if (!vm->opt->vsock)
+        return 0;
+    struct virtio_device *v = virtio_vsock_create(vm->opt->vsock, vm->opt->vsock_cid, vm->io, e);
+    return v ? board_add_virtio(vm, SLOT_VSOCK, v, e) : err_prefix(e, "--vsock");
+}
+
 int board_add_virtio_devices(struct vm *vm, struct chardev *console, struct err *e)
 {
     int r;
 
     if ((r = add_console(vm, console, e)) || (r = add_rng(vm, e)) || (r = add_balloon(vm, e)) ||
-        (r = add_nets(vm, e)) || (r = add_shares(vm, e)))
+        (r = add_vsock(vm, e)) || (r = add_nets(vm, e)) || (r = add_shares(vm, e)))
         return r;
     return add_disks(vm, e);
 }

@@ -93,8 +93,10 @@ struct vm_options {
     struct vm_disk disk[VM_MAX_DISKS];
     unsigned nr_shares;
     struct vm_share share[VM_MAX_SHARES];
-    bool powerkey;  /* the first SIGTERM presses it */
-    bool no_reboot; /* a reset that the guest asks for ends the run */
+    bool powerkey;     /* the first SIGTERM presses it */
+    bool no_reboot;    /* a reset that the guest asks for ends the run */
+    const char *vsock; /* the socket, or null */
+    uint32_t vsock_cid;
     unsigned nr_nets;
     struct vm_net net[VM_MAX_NETS];
     bool keep_going; /* do not stop a guest that is stuck in a fault */
