@@ -28,7 +28,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         abort();
     if (r == 0 && o.action == OPTIONS_RUN) {
         const struct vm_options *v = &o.vm;
-        if ((v->binary && v->kernel) || (!v->binary && !v->kernel && !v->dump_dtb) || v->mem_len == 0 ||
+        if ((v->binary && v->kernel) || (!v->binary && !v->kernel && !v->dump_dtb) ||
             v->mem_len % VM_MEM_GRANULE || v->nr_cpus < 1 || v->nr_cpus > VM_MAX_CPUS ||
             (v->entry & 3) || v->nr_loads > VM_MAX_LOADS || v->nr_dumps > VM_MAX_DUMPS)
             abort();
