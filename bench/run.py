@@ -21,8 +21,9 @@ import unittest
 import disk
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-LOOPS = {"sieve": 60, "crc": 250, "sha256": 15, "sort": 12, "hash": 12, "bytecode": 25, "nbody": 60, "matmul": 120}
-FP_LOOPS = ("nbody", "matmul")
+LOOPS = {"sieve": 60, "crc": 250, "sha256": 15, "sort": 12, "hash": 12, "bytecode": 25, "nbody": 60, "matmul": 120, "pixels": 1000}
+V_LOOPS = ("nbody", "matmul", "pixels")  # those that use the SIMD and floating-point registers
+VECTORISE = {"pixels": ["-O3"]}
 EXITS = (("wfi", "WFI exits", 3000000), ("mmio", "MMIO exits", 2000000), ("hvc", "HVC exits", 2000000), ("svc", "SVC + ERET", 1000000))
 QEMU = ["qemu-system-aarch64", "-M", "virt,gic-version=3", "-cpu", "max", "-m", "128M", "-display", "none", "-nodefaults", "-serial", "stdio"]
 NO_FP = "-mgeneral-regs-only"
@@ -43,11 +44,11 @@ def build(out, quick):
         item = what[name] = {"rounds": rounds, "guest": os.path.join(out, name + ".elf")}
         source = [os.path.join(HERE, "loops", name + ".c")] if name in LOOPS else []
         define = ["-DROUNDS=%du" % rounds] + ([] if source else ["-DBENCH_" + name.upper()])
-        define += [] if name in FP_LOOPS else [NO_FP]
+        define += VECTORISE.get(name, []) if name in V_LOOPS else [NO_FP]
         subprocess.run([CROSS] + GUEST_FLAGS + define + guest + source + link + ["-o", item["guest"]], check=True)
         if source:
             item["native"] = os.path.join(out, name)
-            subprocess.run(["gcc", "-O2", *FP_FLAGS, "-I" + HERE, os.path.join(HERE, "native.c")] + source + ["-o", item["native"]], check=True)
+            subprocess.run(["gcc", "-O2", *FP_FLAGS, *VECTORISE.get(name, []), "-I" + HERE, os.path.join(HERE, "native.c")] + source + ["-o", item["native"]], check=True)
     what["latency"] = {"guest": os.path.join(out, "latency.elf")}
     subprocess.run([CROSS] + GUEST_FLAGS + [NO_FP, start, os.path.join(HERE, "guest", "latency.c")] + link + ["-o", what["latency"]["guest"]], check=True)
     return what

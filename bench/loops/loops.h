@@ -1,4 +1,5 @@
-/* The loops: the same source natively, on vibevmm and on the peer. Freestanding, no library; floating point in nbody.c and matmul.c. */
+/* The loops: the same source natively, on vibevmm and on the peer. Freestanding, no library; floating point in nbody.c and matmul.c, vectors
+ * of integers in pixels.c. */
 #ifndef BENCH_LOOPS_H
 #define BENCH_LOOPS_H
 

@@ -344,7 +344,7 @@ Ldemand:
 Lcrypto:
     id_field x0, ID_AA64ISAR0_EL1, ID_AES
     unless_vibe Laes_perhaps
-    mov     x0, #2
+    check   x0, 2, "ID_AA64ISAR0_EL1.AES"
 Laes_perhaps:
     cbz     x0, Lno_aes
     adr     x0, Laes_keys
@@ -381,7 +381,7 @@ Lno_aes:
     // ---- SHA256 of "abc".
     id_field x0, ID_AA64ISAR0_EL1, ID_SHA2
     unless_vibe Lsha_perhaps
-    mov     x0, #2
+    check   x0, 2, "ID_AA64ISAR0_EL1.SHA2"
 Lsha_perhaps:
     cbz     x0, Lno_sha
     adr     x0, Lsha256_h
