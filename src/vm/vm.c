@@ -14,8 +14,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define NR_POOL_THREADS                                                                            \
-    64 /* at most: of eight devices that wait none keeps the others waiting; they start as there is work */
+/* At most, as there is work: a disk that hangs, with all of its eight, leaves some to the others. */
+#define NR_POOL_THREADS 64
 
 /* MPIDR_EL1 of CPU i: 16 to a cluster, as affinity routing's target lists have room for. */
 static uint64_t mpidr_of(unsigned i)
