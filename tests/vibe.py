@@ -1,10 +1,16 @@
 """What the tests of the program share: where it is, small guests as machine code, and running it."""
 import os
+import signal
 import struct
 import subprocess
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PROGRAM = os.environ.get("VIBEVMM", os.path.join(ROOT, "bin", "vibevmm"))
+# A background job of a script, or under nohup, inherits ignored signals; what the tests start must not.
+for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, signal.SIG_DFL)
+
 LIMIT_S = 60  # a test machine under load; far above what anything here takes
 
 
