@@ -57,12 +57,12 @@ LONG_ELEMENT(UMLSL, UNSIGNED, U64(z) - U64((T2)x * y))
 
 /* The doubled product saturates, and again what it is added to, or subtracted from: SUM, of z and the product p. W has one bit more
  * than T2 at least. */
-#define EACH_DOUBLED(F, T_, F2, T2_, W_, NR, HALF, SUM)                                            \
+#define EACH_DOUBLED(F, T_, F2, T2_, W_, NR, FROM, SUM)                                            \
     {                                                                                              \
         typedef T_ T;                                                                              \
         const W_ W_MAX = (W_)(((W_)1 << (16 * sizeof(T) - 1)) - 1), W_MIN = -W_MAX - 1;            \
         for (unsigned e = 0; e < NR; e++) {                                                        \
-            const W_ z = d.F2[e], doubled = 2 * (W_)n.F[HALF + e] * m.F[HALF + e];                 \
+            const W_ z = d.F2[e], doubled = 2 * (W_)n.F[FROM + e] * m.F[FROM + e];                 \
             const W_ p = CLAMP(doubled), sum = (SUM), s = CLAMP(sum);                              \
             (void)z;                                                                               \
             r.F2[e] = (T2_)s;                                                                      \

@@ -8,16 +8,6 @@
 
 /* --- Copy ------------------------------------------------------------------------------------------------------------- */
 
-static inline uint64_t lane_get(const union vreg *v, unsigned size, unsigned index)
-{
-    switch (size) {
-    case 0: return v->b[index];
-    case 1: return v->h[index];
-    case 2: return v->s[index];
-    default: return v->d[index];
-    }
-}
-
 static inline void lane_set(union vreg *v, unsigned size, unsigned index, uint64_t val)
 {
     switch (size) {
@@ -26,15 +16,6 @@ static inline void lane_set(union vreg *v, unsigned size, unsigned index, uint64
     case 2: v->s[index] = (uint32_t)val; break;
     default: v->d[index] = val; break;
     }
-}
-
-/* val, of 8 << size bits, in all lanes. */
-static inline union vreg replicate(uint64_t val, unsigned size, unsigned q)
-{
-    static const uint64_t ones[] = {0x0101010101010101, 0x0001000100010001, 0x0000000100000001, 1};
-    const uint64_t half = (val & mask64(8u << size)) * ones[size];
-
-    return (union vreg){{half, q ? half : 0}};
 }
 
 OP(DUP_asimdins_DV)

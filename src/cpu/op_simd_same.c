@@ -167,7 +167,7 @@ PAIRWISE(UMINP, UNSIGNED, x < y ? x : y)
         return insn + 1;                                                                           \
     }
 
-#define VM_GROUP splat(c->st.v[a->m], a->index, 2)
+#define VM_GROUP replicate(c->st.v[a->m].s[a->index], 2, 1)
 
 DOT(SDOT_asimdsame2, sb, sb, VM_REGISTER)
 DOT(UDOT_asimdsame2, b, b, VM_REGISTER)

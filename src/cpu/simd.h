@@ -1,8 +1,8 @@
 /* What the Advanced SIMD instruction functions are written with: loops over lanes. Included by src/cpu/op_simd_*.c after interp.h.
  *
- *   VECTOR(SHADD_asimdsame, SIGNED, ((W)x + y) >> 1)
+ *   VECTOR(SMAX, SIGNED, x > y ? x : y)
  *
- * makes the body of a row: for each lane, an expression over the lanes of the operands (x of Vn, y of Vm, z of Vd as it was) in
+ * makes the body of the row SMAX_asimdsame: for each lane, an expression over the lanes of the operands (x of Vn, y of Vm, z of Vd as it was) in
  * which T is the lane's type, W one in which sums, doubled products and shifted values of T have room, BITS the width of T. The families
  * differ in where the lanes are: see each. The loops have constant bounds, and the compilers make vector code of them.
  *
@@ -67,7 +67,7 @@ __extension__ typedef __int128 s128;
     ((W)(IS_SIGNED(T) ? ((W)1 << (BITS - 1)) - 1 : ((W)1 << (BITS - 1)) - 1 + ((W)1 << (BITS - 1))))
 #define T_MIN ((W)(IS_SIGNED(T) ? -((W)1 << (BITS - 1)) : 0))
 
-/* x of 1 << BITS more or less: T's bits read with the other sign. */
+/* The bits of x read with the other sign, in W. */
 #define AS_SIGNED(x) ((W)(x) - ((x) > (T)(T_MAX >> 1) ? T_MAX + 1 : 0)) /* T is unsigned */
 #define AS_UNSIGNED(x) ((W)(x) + ((x) < 0 ? 2 * (T_MAX + 1) : 0))       /* T is signed */
 
@@ -131,13 +131,13 @@ __extension__ typedef __int128 s128;
         }                                                                                          \
     }
 
-/* From narrow lanes x, y (T) to a wide one z (T2), of which there are NR. */
-#define EACH_LONG(F, T_, F2, T2_, W_, NR, HALF, EXPR)                                              \
+/* From narrow lanes x, y (T), FROM on, to a wide one z (T2), of which there are NR. */
+#define EACH_LONG(F, T_, F2, T2_, W_, NR, FROM, EXPR)                                              \
     {                                                                                              \
         TYPES(T_, W_)                                                                              \
         typedef T2_ T2;                                                                            \
         for (unsigned e = 0; e < NR; e++) {                                                        \
-            const T x = n.F[HALF + e], y = m.F[HALF + e];                                          \
+            const T x = n.F[FROM + e], y = m.F[FROM + e];                                          \
             const T2 z = d.F2[e];                                                                  \
             (void)x, (void)y, (void)z;                                                             \
             r.F2[e] = (T2)(EXPR);                                                                  \
@@ -145,37 +145,37 @@ __extension__ typedef __int128 s128;
     }
 
 /* From a wide lane x (T2) and a narrow one y (T) to a wide one. */
-#define EACH_WIDE(F, T_, F2, T2_, W_, NR, HALF, EXPR)                                              \
+#define EACH_WIDE(F, T_, F2, T2_, W_, NR, FROM, EXPR)                                              \
     {                                                                                              \
         TYPES(T_, W_)                                                                              \
         typedef T2_ T2;                                                                            \
         for (unsigned e = 0; e < NR; e++) {                                                        \
-            const T y = m.F[HALF + e];                                                             \
+            const T y = m.F[FROM + e];                                                             \
             const T2 x = n.F2[e];                                                                  \
             r.F2[e] = (T2)(EXPR);                                                                  \
         }                                                                                          \
     }
 
-/* From wide lanes x, y (T2) to a narrow one. */
-#define EACH_NARROW(F, T_, F2, T2_, W_, NR, HALF, EXPR)                                            \
+/* From wide lanes x, y (T2) to a narrow one, FROM on. */
+#define EACH_NARROW(F, T_, F2, T2_, W_, NR, FROM, EXPR)                                            \
     {                                                                                              \
         TYPES(T_, W_)                                                                              \
         typedef T2_ T2;                                                                            \
         for (unsigned e = 0; e < NR; e++) {                                                        \
             const T2 x = n.F2[e], y = m.F2[e];                                                     \
             (void)x, (void)y;                                                                      \
-            r.F[HALF + e] = (T)(EXPR);                                                             \
+            r.F[FROM + e] = (T)(EXPR);                                                             \
         }                                                                                          \
     }
 
-#define EACH_NARROW_SAT(F, T_, F2, T2_, W_, NR, HALF, EXPR)                                        \
+#define EACH_NARROW_SAT(F, T_, F2, T2_, W_, NR, FROM, EXPR)                                        \
     {                                                                                              \
         TYPES(T_, W_)                                                                              \
         typedef T2_ T2;                                                                            \
         for (unsigned e = 0; e < NR; e++) {                                                        \
             const T2 x = n.F2[e];                                                                  \
             const W w = (EXPR), s = w > T_MAX ? T_MAX : w < T_MIN ? T_MIN : w;                     \
-            r.F[HALF + e] = (T)s;                                                                  \
+            r.F[FROM + e] = (T)s;                                                                  \
             saturated |= s != w;                                                                   \
         }                                                                                          \
     }
@@ -192,6 +192,27 @@ __extension__ typedef __int128 s128;
             r.F2[e] = (T2)(EXPR);                                                                  \
         }                                                                                          \
     }
+
+/* --- Single lanes ---------------------------------------------------------------------------------------------------- */
+
+static inline uint64_t lane_get(const union vreg *v, unsigned size, unsigned index)
+{
+    switch (size) {
+    case 0: return v->b[index];
+    case 1: return v->h[index];
+    case 2: return v->s[index];
+    default: return v->d[index];
+    }
+}
+
+/* val, of 8 << size bits, in all lanes. */
+static inline union vreg replicate(uint64_t val, unsigned size, unsigned q)
+{
+    static const uint64_t ones[] = {0x0101010101010101, 0x0001000100010001, 0x0000000100000001, 1};
+    const uint64_t half = (val & mask64(8u << size)) * ones[size];
+
+    return (union vreg){{half, q ? half : 0}};
+}
 
 /* --- Rows ------------------------------------------------------------------------------------------------------------ */
 
@@ -213,25 +234,7 @@ __extension__ typedef __int128 s128;
 
 #define VM_REGISTER c->st.v[a->m]
 #define VM_NONE c->st.v[a->n]
-#define VM_ELEMENT splat(c->st.v[a->m], a->index, size)
-
-/* A lane of v in all lanes. */
-static inline union vreg splat(union vreg v, unsigned index, unsigned size)
-{
-    union vreg r = {{0, 0}};
-
-    for (unsigned e = 0; e < 16; e++) {
-        if (size == 0)
-            r.b[e] = v.b[index];
-        else if (size == 1 && e < 8)
-            r.h[e] = v.h[index];
-        else if (size == 2 && e < 4)
-            r.s[e] = v.s[index];
-        else if (size == 3 && e < 2)
-            r.d[e] = v.d[index];
-    }
-    return r;
-}
+#define VM_ELEMENT replicate(lane_get(&c->st.v[a->m], size, a->index), size, 1)
 
 /* What an instruction that narrows leaves of Vd: the lower half, if it writes the upper one. */
 #define LOWER_HALF (Q ? d.d[0] : 0)
