@@ -127,6 +127,14 @@ class Disks(unittest.TestCase):
             self.assertEqual({n: now.get(n) for n in sums}, sums)
             g.shell("dd if=/dev/urandom of=/mnt/last bs=64k count=50 2>/dev/null")
             sums["last"] = self.read_all(g)["last"]
+            # A reset in the middle of requests; the machine starts again with the same disk.
+            g.shell("sync")
+            g.send("cat /dev/vda >/dev/null & sleep 0.2; reboot -f\n")
+            self.reach_shell(g)
+            g.nr_commands = 0
+            g.shell("mount -t ext4 /dev/vda /mnt")
+            now = self.read_all(g)
+            self.assertEqual({n: now.get(n) for n in sums}, sums)
             self.finish(g)
         self.fsck(image)
         for name in ("d1/new", "last", "synced/f5", "d1/f7"):

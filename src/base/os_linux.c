@@ -81,7 +81,8 @@ static int allocate(int fd, int mode, uint64_t off, uint64_t len)
 {
     while (fallocate(fd, mode | FALLOC_FL_KEEP_SIZE, (off_t)off, (off_t)len))
         if (errno != EINTR)
-            return errno == ENODEV || errno == ENOSYS ? -EOPNOTSUPP : -errno;
+            /* EINVAL: of a block device only whole blocks of its own. */
+            return errno == ENODEV || errno == ENOSYS || errno == EINVAL ? -EOPNOTSUPP : -errno;
     return 0;
 }
 

@@ -302,7 +302,6 @@ struct virtio_device *virtio_balloon_create(const struct ram *ram, uint64_t targ
 {
     struct virtio_balloon *b = calloc(1, sizeof(*b));
 
-    BUG_ON(target / PAGE_LEN > UINT32_MAX);
     if (!b)
         err_set(e, ENOMEM, "out of memory for the memory balloon");
     if (!b || io_pool_start(pool, e)) {
@@ -314,7 +313,7 @@ struct virtio_device *virtio_balloon_create(const struct ram *ram, uint64_t targ
                     BIT64(VIRTIO_BALLOON_F_PAGE_POISON) | BIT64(VIRTIO_BALLOON_F_PAGE_REPORTING);
     b->v.nr_queues = NR_QUEUES;
     b->ram = ram;
-    b->config.num_pages = (uint32_t)(target / PAGE_LEN);
+    b->config.num_pages = (uint32_t)MIN(target / PAGE_LEN, UINT32_MAX);
     memset(b->stat, 0xff, sizeof(b->stat));
     b->stats_period_ns = stats_period_ns;
     b->io = io;

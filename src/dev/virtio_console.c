@@ -1,6 +1,7 @@
 /* virtio console, one port.
  *
- * Input waits in the chardev until the driver gives buffers. Output is written on the thread of the vCPU that notifies.
+ * Input waits in the chardev until the driver gives buffers. Output is written on the thread of a vCPU that notifies, by one at a time; a
+ * reader that takes none holds up that vCPU, and nobody who wants the device's lock.
  * Threads: under the transport's lock; input comes on the I/O thread with the chardev's input lock held, which is before ours.
  * Specification: virtio 1.2, "Console Device" (5.3). */
 #include "dev/virtio_console.h"
@@ -29,7 +30,8 @@ struct virtio_console {
     struct chardev *chardev;
     struct config config;
     bool attached;
-    bool told;    /* this driver, of the size */
+    bool told; /* this driver, of the size */
+    bool transmitting;
     bool refused; /* the chardev keeps input that did not fit */
 };
 
@@ -61,12 +63,19 @@ static void transmit(struct virtio_console *c)
 {
     struct vq_chain chain;
 
+    if (c->transmitting)
+        return; /* another vCPU is at it, and looks again before it ends */
+    c->transmitting = true;
     while (virtio_pop(&c->v, TRANSMITQ, &chain)) {
+        virtio_release(&c->v, &chain);
         for (unsigned i = 0; i < chain.nr_out; i++)
             chardev_write(c->chardev, chain.iov[i].iov_base, chain.iov[i].iov_len);
+        if (!virtio_retake(&c->v, &chain))
+            continue;
         virtio_push(&c->v, TRANSMITQ, chain.head, 0);
+        virtio_used(&c->v, TRANSMITQ);
     }
-    virtio_used(&c->v, TRANSMITQ);
+    c->transmitting = false;
 }
 
 static void console_notify(struct virtio_device *v, unsigned q)

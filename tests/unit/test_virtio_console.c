@@ -5,6 +5,8 @@
 #include "dev/chardev.h"
 #include "dev/virtio_console.h"
 
+#include <pthread.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define RX 0
@@ -147,12 +149,66 @@ static void test_input(void **state)
     }
 }
 
+#define BIG 0x1e000u
+
+static void *kick_transmit(void *opaque)
+{
+    struct machine *m = opaque;
+    kick(&m->f, TX);
+    return NULL;
+}
+
+/* A reader that takes nothing holds up the vCPU that writes; input and another vCPU's output don't wait for it. */
+static void test_slow_reader(void **state)
+{
+    struct machine m;
+    pthread_t writer;
+    (void)state;
+    setup(&m, VIRTIO_MODERN);
+    start_device(&m.f, 0, 8);
+    alarm(60); /* what it should not come to */
+    /* Far more than a pipe holds, then a line that comes behind it. */
+    for (unsigned i = 0; i < 7; i++)
+        set_desc(&m.f, TX, i, BUFFERS + 0x1000, BIG, i < 6 ? F_NEXT : 0, (uint16_t)(i + 1));
+    assert_true(ram_write(&m.f.ram, RAM_BASE + RAM_LEN - 5, "tail\n", 5));
+    set_desc(&m.f, TX, 7, RAM_BASE + RAM_LEN - 5, 5, 0, 0);
+    offer(&m.f, TX, 0);
+    assert_int_equal(pthread_create(&writer, NULL, kick_transmit, &m), 0);
+    int waiting = 0;
+    while (ioctl(m.out[0], FIONREAD, &waiting) == 0 && waiting < 60000)
+        usleep(100);
+    set_desc(&m.f, RX, 0, BUFFERS, 8, F_WRITE, 0);
+    offer(&m.f, RX, 0);
+    kick(&m.f, RX);
+    chardev_input(m.c, (const uint8_t *)"abc", 3);
+    assert_int_equal(used_idx(&m.f, RX), 1);
+    offer(&m.f, TX, 7);
+    kick(&m.f, TX);
+    assert_int_equal(used_idx(&m.f, TX), 0);
+    /* All of it comes in its order. */
+    static char all[7 * BIG + 6];
+    size_t n = 0;
+    while (n < 7 * BIG + 5) {
+        const ssize_t got = read(m.out[0], all + n, sizeof(all) - n);
+        assert_true(got > 0);
+        n += (size_t)got;
+    }
+    pthread_join(writer, NULL);
+    assert_int_equal(n, 7 * BIG + 5);
+    assert_memory_equal(all + 7 * BIG, "tail\n", 5);
+    assert_int_equal(used_idx(&m.f, TX), 2);
+    assert_int_equal(used_id(&m.f, TX, 1), 7);
+    alarm(0);
+    teardown(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_config),
         cmocka_unit_test(test_output),
         cmocka_unit_test(test_input),
+        cmocka_unit_test(test_slow_reader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
