@@ -229,6 +229,8 @@ CASES = [
     (RAW + " --accel tcg", "--accel", "auto, soft"),
     (RAW + " --accel kvm", "kvm is not in this build yet", "soft"),
     (RAW + " --accel hvf", "hvf is not in this build yet", "soft"),
+    (RAW + " --gic 4", "--gic", "2, 3"),
+    (RAW + " --gic 2 --cpus 9", "--gic 2", "8 CPUs", "--gic 3"),
     (RAW + " --virtio 3", "--virtio", "modern, legacy"),
     (RAW + " --console=pl011", "--console takes no argument"),
     (RAW + " --log 5", "--log", "0 or error"),

@@ -71,7 +71,7 @@ class DeviceTree(Boot):
     def test_dtc_has_no_complaints(self):
         if not shutil.which("dtc"):
             self.skipTest("dtc is not installed (Debian: device-tree-compiler)")
-        for args in ([], ["--machine", "vibe", "--mem", "3G", "--cpus", "20"], ["--cpus", "64", "--console", "--virtio", "legacy"]):
+        for args in ([], ["--gic", "2", "--cpus", "8"], ["--machine", "vibe", "--mem", "3G", "--cpus", "20"], ["--cpus", "64", "--console", "--virtio", "legacy"]):
             self.tree(*args)
             p = subprocess.run(["dtc", "-I", "dtb", "-O", "dts", "-o", os.devnull, self.path("dumped.dtb")],
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60)
@@ -81,13 +81,18 @@ class DeviceTree(Boot):
         """Every node that both have says the same, but for what is listed; and what QEMU alone has is listed too."""
         if not shutil.which("qemu-system-aarch64"):
             self.skipTest("qemu-system-aarch64 is not installed (Debian: qemu-system-arm)")
+        for gic in ("3", "2"):
+            with self.subTest("GICv" + gic):
+                self.compare_with_qemu(gic)
+
+    def compare_with_qemu(self, gic):
         theirs = self.path("qemu.dtb")
-        subprocess.run(["qemu-system-aarch64", "-M", "virt,gic-version=3,dumpdtb=" + theirs, "-cpu", "cortex-a57", "-smp", "2", "-m",
+        subprocess.run(["qemu-system-aarch64", "-M", "virt,gic-version=%s,dumpdtb=%s" % (gic, theirs), "-cpu", "cortex-a57", "-smp", "2", "-m",
                         "1G", "-nic", "none", "-display", "none"], check=True, stdin=subprocess.DEVNULL,
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
         with open(theirs, "rb") as f:
             theirs = dict(fdt.parse(f.read()).walk())
-        ours = dict(self.tree("--cpus", "2", "--mem", "1G").walk())
+        ours = dict(self.tree("--cpus", "2", "--mem", "1G", "--gic", gic).walk())
         # Numbers that each chooses for itself, the same name given or taken.
         numbers = {"phandle", "interrupt-parent", "clocks", "cpu", "gpios"}
         differs = {
@@ -103,7 +108,7 @@ class DeviceTree(Boot):
                     self.assertEqual(value, theirs[path].props[name], "%s %s" % (path, name))
                 if name in numbers:
                     self.assertEqual(len(value), len(theirs[path].props[name]), "%s %s" % (path, name))
-        lacking = {"/pmu", "/pcie@10000000", "/intc@8000000/its@8080000", "/platform-bus@c000000"}
+        lacking = {"/pmu", "/pcie@10000000", "/intc@8000000/its@8080000" if gic == "3" else "/intc@8000000/v2m@8020000", "/platform-bus@c000000"}
         lacking |= {"/virtio_mmio@%x" % (0xA000000 + 0x200 * i) for i in range(2, 32)}  # empty slots
         self.assertEqual(set(theirs) - set(ours), lacking)
 

@@ -77,6 +77,17 @@ class Linux(unittest.TestCase):
                 self.assertEqual(g.shell("nproc").strip(), "4")
             self.finish(g)
 
+    def test_gicv2(self):
+        with self.boot("gicv2", "--gic", "2", "--cpus", "4") as g:
+            self.reach_shell(g)
+            ticks = re.search(r"^ *\d+:((?: +\d+){4}) +GIC-0 +27 Level +arch_timer", g.shell("cat /proc/interrupts"), re.M)
+            self.assertTrue(all(int(n) > 10 for n in ticks.group(1).split()), ticks.group(0))
+            g.shell("for c in 1 2 3; do echo 0 >/sys/devices/system/cpu/cpu$c/online; done")
+            g.shell("for c in 3 1 2; do echo 1 >/sys/devices/system/cpu/cpu$c/online; done")
+            self.assertEqual(g.shell("nproc").strip(), "4")
+            self.assertNotIn(b"disabled by higher exception level", g.out)
+            self.finish(g)
+
     def test_reboot(self):
         with self.boot("reboot", "--cpus", "2", cmdline="console=ttyAMA0 quiet") as g:
             for _ in range(2):

@@ -155,18 +155,24 @@ static bool access_reg(struct device *d, uint32_t off, unsigned size, bool write
     return true;
 }
 
-static bool access_class(struct device *d, uint32_t off, unsigned size, bool write, uint64_t *val)
+static bool access_class(struct device *d, unsigned cpu, uint32_t off, unsigned size, bool write,
+                         uint64_t *val)
 {
     const struct device_class *cls = d->cls;
 
     if (cls->regs)
         return access_reg(d, off, size, write, val);
+    if (write && cls->write_by)
+        return cls->write_by(d, cpu, off, size, *val);
+    if (!write && cls->read_by)
+        return cls->read_by(d, cpu, off, size, val);
     if (write)
         return cls->write && cls->write(d, off, size, *val);
     return cls->read && cls->read(d, off, size, val);
 }
 
-enum bus_result bus_access(struct bus *b, gpa_t gpa, unsigned size, bool write, uint64_t *val)
+enum bus_result bus_access_by(struct bus *b, unsigned cpu, gpa_t gpa, unsigned size, bool write,
+                              uint64_t *val)
 {
     struct device *d = bus_find(b, gpa);
     uint64_t v = write ? *val & mask64(8 * size) : 0;
@@ -184,7 +190,7 @@ enum bus_result bus_access(struct bus *b, gpa_t gpa, unsigned size, bool write, 
         const bool lock = !(d->cls->flags & DEVICE_UNLOCKED);
         if (lock)
             pthread_mutex_lock(&d->lock);
-        good = access_class(d, (uint32_t)off, size, write, &v);
+        good = access_class(d, cpu, (uint32_t)off, size, write, &v);
         if (lock)
             pthread_mutex_unlock(&d->lock);
     }

@@ -84,6 +84,9 @@ struct device_class {
      * False: no such register, counted as a bad access. */
     bool (*read)(struct device *d, uint32_t off, unsigned size, uint64_t *val);
     bool (*write)(struct device *d, uint32_t off, unsigned size, uint64_t val);
+    /* Instead of those two, of a device that shows each vCPU something else. */
+    bool (*read_by)(struct device *d, unsigned cpu, uint32_t off, unsigned size, uint64_t *val);
+    bool (*write_by)(struct device *d, unsigned cpu, uint32_t off, unsigned size, uint64_t val);
     void (*reset)(struct device *d); /* to the state after power-on; no vCPU runs; locked as the handlers are */
     void (*destroy)(struct device *d);
     void (*fdt_node)(const struct device *d, struct fdt_ctx *f); /* writes its own device-tree node; null: none */
@@ -136,8 +139,16 @@ enum bus_result {
     BUS_NONE, /* nothing there: the CPU takes a synchronous external abort */
 };
 
-/* One access of size 1, 2, 4 or 8, naturally aligned or not (misaligned is BUS_BAD). *val is read or written, zero-extended; a read that is
+/* One access by a vCPU, of size 1, 2, 4 or 8, naturally aligned or not (misaligned is BUS_BAD). *val is read or written, zero-extended; a read that is
  * not BUS_OK gives 0. Any vCPU thread. */
-enum bus_result bus_access(struct bus *b, gpa_t gpa, unsigned size, bool write, uint64_t *val);
+enum bus_result bus_access_by(struct bus *b, unsigned cpu, gpa_t gpa, unsigned size, bool write,
+                              uint64_t *val);
+
+/* By vCPU 0, or where it does not matter by whom. */
+static inline enum bus_result bus_access(struct bus *b, gpa_t gpa, unsigned size, bool write,
+                                         uint64_t *val)
+{
+    return bus_access_by(b, 0, gpa, size, write, val);
+}
 
 #endif

@@ -45,3 +45,11 @@ int set_accel(struct options *o, const char *text, struct err *e)
     o->vm.accel = (enum vm_accel)v;
     return r;
 }
+
+int set_gic(struct options *o, const char *text, struct err *e)
+{
+    static const struct option_choice choices[] = {{"2", VM_GICV2}, {"3", VM_GICV3}, {NULL, 0}};
+    int v = 0, r = option_parse_choice(choices, text, &v, e);
+    o->vm.gic = (enum vm_gic)v;
+    return r;
+}

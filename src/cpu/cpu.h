@@ -199,6 +199,8 @@ struct cpu_cluster {
 struct cpu *cpu_create(struct cpu_cluster *cl, struct ram *ram, uint64_t mpidr,
                        const struct cpu_ops *ops, void *opaque, uint64_t counter_base_ns);
 void cpu_destroy(struct cpu *c);
+/* ID_AA64PFR0_EL1 tells of no system register interface to the GIC: a GICv2's is in memory. */
+void cpu_without_gic_registers(struct cpu *c);
 void cpu_reset(struct cpu *c);
 
 /* Runs until something that the caller has to see. Never returns the internal reasons. */

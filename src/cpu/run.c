@@ -42,6 +42,12 @@ struct cpu *cpu_create(struct cpu_cluster *cl, struct ram *ram, uint64_t mpidr,
     return c;
 }
 
+void cpu_without_gic_registers(struct cpu *c)
+{
+    c->st.gicv2 = true;
+    cpu_reset(c);
+}
+
 void cpu_destroy(struct cpu *c)
 {
     if (!c)

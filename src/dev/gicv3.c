@@ -1,4 +1,4 @@
-/* GICv3: the object, pending state, routing, priority selection and signalling.
+/* The GIC: the object, pending state, routing, priority selection and signalling.
  *
  * Threads: one mutex, taken last; gic_can_wake() and gic_irq_pending() read an atomic. Every operation holds the lock from
  * gic_lock() to gic_unlock(), which signals the CPUs that it marked dirty.
@@ -99,9 +99,12 @@ static void update_cpu_locked(struct gicv3 *g, unsigned cpu)
             c->hppi_group = (uint8_t)group;
         }
     }
-    /* "Interrupt grouping": Group 0 is signalled as FIQ, Group 1 of the PE's own Security state as IRQ. */
+    /* "Interrupt grouping": Group 0 is signalled as FIQ, Group 1 of the PE's own Security state as IRQ. On a GICv2 Group 0 is FIQ if
+     * GICC_CTLR.FIQEn says so. */
     if (c->hppi != GIC_SPURIOUS && can_signal_locked(g, cpu, c->hppi_group, c->hppi_prio))
-        lines = c->hppi_group ? GIC_LINE_IRQ : GIC_LINE_FIQ;
+        lines = c->hppi_group || (g->version == 2 && !(g->s.cpu[cpu].icc_ctlr & GIC_CTLR_V2_FIQEN))
+                    ? GIC_LINE_IRQ
+                    : GIC_LINE_FIQ;
 
     bool can_wake = g->s.cpu[cpu].icc_pmr && ((groups & 1 && c->wake[0]) || (groups & 2 && c->wake[1]));
     atomic_store_explicit(&c->can_wake, can_wake, memory_order_relaxed);
@@ -144,7 +147,7 @@ static unsigned choose_cpu_locked(const struct gicv3 *g, unsigned intid, unsigne
     unsigned fallback = GIC_NOBODY;
     for (unsigned n = 0, cpu = intid % g->nr_cpus; n < g->nr_cpus;
          n++, cpu = cpu + 1 == g->nr_cpus ? 0 : cpu + 1) {
-        if (!participates_locked(g, cpu, group))
+        if (!(g->cpu[cpu].routed[intid / 32 - 1] >> intid % 32 & 1) || !participates_locked(g, cpu, group))
             continue;
         if (!g->cpu[cpu].queue[0].levels && !g->cpu[cpu].queue[1].levels &&
             can_signal_locked(g, cpu, group, prio))
@@ -218,9 +221,30 @@ void gic_refresh_wake_locked(struct gicv3 *g, unsigned cpu, unsigned word)
         refresh_wake_of_cpu_locked(g, c, word);
 }
 
+/* GICD_ITARGETSR: one CPU, or the 1 of N model among several. */
+static void decode_targets_locked(struct gicv3 *g, unsigned intid)
+{
+    const unsigned spi = intid - GIC_NR_PRIVATE;
+    const uint8_t targets = g->s.itargets[spi];
+    struct gic_irqs *w = gic_irqs_of(g, 0, intid);
+    const uint32_t m = 1u << intid % 32;
+
+    w->irm = targets & (targets - 1) ? w->irm | m : w->irm & ~m;
+    g->route[spi] = targets ? (uint8_t)__builtin_ctz(targets) : GIC_NOBODY;
+    for (unsigned c = 0; c < g->nr_cpus; c++) {
+        uint32_t *routed = &g->cpu[c].routed[spi / 32];
+        *routed = targets >> c & 1 ? *routed | m : *routed & ~m;
+    }
+}
+
 /* What GICD_IROUTER says of an SPI, in the form in which it is used. */
 static void decode_route_locked(struct gicv3 *g, unsigned intid)
 {
+    if (g->version == 2) {
+        decode_targets_locked(g, intid);
+        return;
+    }
+
     unsigned spi = intid - GIC_NR_PRIVATE;
     uint64_t router = g->s.irouter[spi];
     struct gic_irqs *w = gic_irqs_of(g, 0, intid);
@@ -336,11 +360,18 @@ void gic_reset(struct gicv3 *g)
     g->s.gicd_ctlr = GICD_CTLR_DS | GICD_CTLR_ARE;
     g->s.gicd_statusr = 0;
     memset(g->s.irouter, 0, sizeof(g->s.irouter));
+    /* "GICD_ITARGETSR": a uniprocessor has no choice, and the registers are RAZ/WI. */
+    memset(g->s.itargets, g->nr_cpus == 1, sizeof(g->s.itargets));
+    if (g->version == 2)
+        g->s.gicd_ctlr = 0;
     for (unsigned word = 1; word < GIC_NR_WORDS; word++)
         reset_irqs(&g->s.spi[word - 1]);
     for (unsigned c = 0; c < g->nr_cpus; c++) {
         struct gic_cpu_state *s = &g->s.cpu[c];
         reset_irqs(&s->irqs);
+        memset(s->sgi_from, 0, sizeof(s->sgi_from));
+        if (g->version == 2)
+            s->irqs.enable = mask64(GIC_NR_SGIS);
         s->irqs.edge = mask64(GIC_NR_SGIS); /* "GICR_ICFGR0": SGIs are always edge-triggered */
         s->gicr_ctlr = s->gicr_statusr = 0;
         /* The guest starts where secure firmware has handed over, and that has woken the redistributors: EDK2, for one, does not. */
@@ -360,11 +391,13 @@ void gic_reset_cpu(struct gicv3 *g, unsigned cpu)
     gic_unlock(g);
 }
 
-struct gicv3 *gic_create(const struct gic_config *cfg, gpa_t dist_base, gpa_t redist_base, struct err *e)
+struct gicv3 *gic_create(const struct gic_config *cfg, gpa_t dist_base, gpa_t cpu_base, struct err *e)
 {
     struct gicv3 *g;
-    if (cfg->nr_cpus < 1 || cfg->nr_cpus > GIC_MAX_CPUS) {
-        err_set(e, EINVAL, "GICv3: %u CPUs, 1 to %u are possible", cfg->nr_cpus, GIC_MAX_CPUS);
+    const unsigned max_cpus = cfg->version == 2 ? GICV2_MAX_CPUS : GIC_MAX_CPUS;
+    BUG_ON(cfg->version != 2 && cfg->version != 3);
+    if (cfg->nr_cpus < 1 || cfg->nr_cpus > max_cpus) {
+        err_set(e, EINVAL, "GICv%u: %u CPUs, 1 to %u are possible", cfg->version, cfg->nr_cpus, max_cpus);
         return NULL;
     }
     if (cfg->nr_spis < 32 || cfg->nr_spis > GIC_MAX_SPIS || cfg->nr_spis % 32) {
@@ -389,6 +422,7 @@ struct gicv3 *gic_create(const struct gic_config *cfg, gpa_t dist_base, gpa_t re
     }
     memset(g, 0, len);
     pthread_mutex_init(&g->lock, NULL);
+    g->version = cfg->version;
     g->nr_cpus = cfg->nr_cpus;
     g->nr_spis = cfg->nr_spis;
     g->set_irq = cfg->set_irq;
@@ -396,8 +430,13 @@ struct gicv3 *gic_create(const struct gic_config *cfg, gpa_t dist_base, gpa_t re
     for (unsigned c = 0; c < g->nr_cpus; c++)
         g->affinity[c] = cfg->mpidr[c] & GIC_AFFINITY_MASK;
     g->dist.g = g->redist.g = g;
-    device_init(&g->dist.dev, &gic_dist_class, dist_base, 0x10000);
-    device_init(&g->redist.dev, &gic_redist_class, redist_base, (uint64_t)g->nr_cpus << GICR_FRAME_SHIFT);
+    if (g->version == 2) {
+        device_init(&g->dist.dev, &gicv2_dist_class, dist_base, 0x10000);
+        device_init(&g->redist.dev, &gicv2_cpuif_class, cpu_base, 0x10000);
+    } else {
+        device_init(&g->dist.dev, &gic_dist_class, dist_base, 0x10000);
+        device_init(&g->redist.dev, &gic_redist_class, cpu_base, (uint64_t)g->nr_cpus << GICR_FRAME_SHIFT);
+    }
     gic_reset(g);
     return g;
 }

@@ -44,26 +44,30 @@ void gic_cpuif_reset_locked(struct gicv3 *g, unsigned cpu)
     s->icc_ap[0] = s->icc_ap[1] = 0;
 }
 
-/* "ICC_IAR1_EL1": the INTID that is being signalled, which becomes active, or 1023. */
-static uint64_t acknowledge_locked(struct gicv3 *g, unsigned cpu, unsigned group)
+unsigned gic_activate_locked(struct gicv3 *g, unsigned cpu)
 {
     struct gic_cpu *c = &g->cpu[cpu];
-    unsigned lines = atomic_load_explicit(&c->lines, memory_order_relaxed), intid = c->hppi;
-    if (!(lines & (group ? GIC_LINE_IRQ : GIC_LINE_FIQ)))
-        return GIC_SPURIOUS;
-
+    const unsigned intid = c->hppi;
     struct gic_irqs *w = gic_irqs_of(g, cpu, intid);
     uint32_t m = 1u << intid % 32;
+
     w->active |= m;
     w->latch &= ~m;
-    g->s.cpu[cpu].icc_ap[group] |=
-        1u << ((c->hppi_prio & gic_group_priority_mask_locked(g, cpu, group)) >> GIC_PRIO_SHIFT);
+    g->s.cpu[cpu].icc_ap[c->hppi_group] |=
+        1u << ((c->hppi_prio & gic_group_priority_mask_locked(g, cpu, c->hppi_group)) >> GIC_PRIO_SHIFT);
     gic_eval_locked(g, cpu, intid);
     gic_set_dirty_locked(g, cpu);
     return intid;
 }
 
-static void deactivate_locked(struct gicv3 *g, unsigned cpu, uint32_t intid)
+/* "ICC_IAR1_EL1": the INTID that is being signalled, which becomes active, or 1023. */
+static uint64_t acknowledge_locked(struct gicv3 *g, unsigned cpu, unsigned group)
+{
+    unsigned lines = atomic_load_explicit(&g->cpu[cpu].lines, memory_order_relaxed);
+    return lines & (group ? GIC_LINE_IRQ : GIC_LINE_FIQ) ? gic_activate_locked(g, cpu) : GIC_SPURIOUS;
+}
+
+void gic_deactivate_locked(struct gicv3 *g, unsigned cpu, uint32_t intid)
 {
     if (!gic_implements(g, intid))
         return;
@@ -73,7 +77,7 @@ static void deactivate_locked(struct gicv3 *g, unsigned cpu, uint32_t intid)
 
 /* "ICC_EOIR1_EL1". A write that matches no acknowledge is UNPREDICTABLE: here it is ignored when there is nothing active or
  * when the running priority is the other group's. */
-static void end_of_interrupt_locked(struct gicv3 *g, unsigned cpu, unsigned group, uint32_t intid)
+void gic_end_of_interrupt_locked(struct gicv3 *g, unsigned cpu, unsigned group, uint32_t intid)
 {
     struct gic_cpu_state *s = &g->s.cpu[cpu];
     uint32_t active = s->icc_ap[0] | s->icc_ap[1];
@@ -83,7 +87,7 @@ static void end_of_interrupt_locked(struct gicv3 *g, unsigned cpu, unsigned grou
     s->icc_ap[group] &= ~highest;
     gic_set_dirty_locked(g, cpu);
     if (!(s->icc_ctlr & ICC_CTLR_EOIMODE))
-        deactivate_locked(g, cpu, intid);
+        gic_deactivate_locked(g, cpu, intid);
 }
 
 /* "Forwarding an SGI to a target PE", for GICD_CTLR.DS = 1: ICC_SGI1R_EL1 reaches SGIs of both groups, the others of Group 0. */
@@ -138,14 +142,14 @@ static bool read_locked(struct gicv3 *g, unsigned cpu, uint16_t encoding, uint64
     }
 }
 
-static void write_bpr_locked(struct gic_cpu_state *s, unsigned group, uint64_t val)
+void gic_write_bpr_locked(struct gic_cpu_state *s, unsigned group, uint64_t val)
 {
     if (group && s->icc_ctlr & ICC_CTLR_CBPR) /* "ICC_BPR1_EL1": Non-secure writes are ignored then */
         return;
     s->icc_bpr[group] = MAX((uint32_t)val & 7, group ? GIC_MIN_BPR1 : GIC_MIN_BPR0);
 }
 
-static void write_igrpen_locked(struct gicv3 *g, unsigned cpu, unsigned group, uint64_t val)
+void gic_write_igrpen_locked(struct gicv3 *g, unsigned cpu, unsigned group, uint64_t val)
 {
     g->s.cpu[cpu].icc_igrpen[group] = val & 1;
     gic_rebalance_locked(g);
@@ -156,11 +160,11 @@ static bool write_locked(struct gicv3 *g, unsigned cpu, uint16_t encoding, uint6
     struct gic_cpu_state *s = &g->s.cpu[cpu];
     uint32_t intid = val & 0xffffff;
     switch (encoding) {
-    case ICC_EOIR0_EL1: end_of_interrupt_locked(g, cpu, 0, intid); return true;
-    case ICC_EOIR1_EL1: end_of_interrupt_locked(g, cpu, 1, intid); return true;
+    case ICC_EOIR0_EL1: gic_end_of_interrupt_locked(g, cpu, 0, intid); return true;
+    case ICC_EOIR1_EL1: gic_end_of_interrupt_locked(g, cpu, 1, intid); return true;
     case ICC_DIR_EL1:
         if (s->icc_ctlr & ICC_CTLR_EOIMODE) /* UNPREDICTABLE otherwise: ignored */
-            deactivate_locked(g, cpu, intid);
+            gic_deactivate_locked(g, cpu, intid);
         return true;
     case ICC_SGI0R_EL1:
     case ICC_ASGI1R_EL1: send_sgi_locked(g, cpu, val, false); return true;
@@ -168,13 +172,13 @@ static bool write_locked(struct gicv3 *g, unsigned cpu, uint16_t encoding, uint6
     case ICC_SRE_EL1: return true;
 
     case ICC_PMR_EL1: s->icc_pmr = (uint32_t)val & GIC_PRIO_MASK; break;
-    case ICC_BPR0_EL1: write_bpr_locked(s, 0, val); break;
-    case ICC_BPR1_EL1: write_bpr_locked(s, 1, val); break;
+    case ICC_BPR0_EL1: gic_write_bpr_locked(s, 0, val); break;
+    case ICC_BPR1_EL1: gic_write_bpr_locked(s, 1, val); break;
     case ICC_AP0R0_EL1: s->icc_ap[0] = (uint32_t)val; break;
     case ICC_AP1R0_EL1: s->icc_ap[1] = (uint32_t)val; break;
     case ICC_CTLR_EL1: s->icc_ctlr = (uint32_t)val & ICC_CTLR_WRITABLE; break;
-    case ICC_IGRPEN0_EL1: write_igrpen_locked(g, cpu, 0, val); break;
-    case ICC_IGRPEN1_EL1: write_igrpen_locked(g, cpu, 1, val); break;
+    case ICC_IGRPEN0_EL1: gic_write_igrpen_locked(g, cpu, 0, val); break;
+    case ICC_IGRPEN1_EL1: gic_write_igrpen_locked(g, cpu, 1, val); break;
     default: return false;
     }
     gic_set_dirty_locked(g, cpu);
@@ -184,7 +188,7 @@ static bool write_locked(struct gicv3 *g, unsigned cpu, uint16_t encoding, uint6
 bool gic_sysreg_read(struct gicv3 *g, unsigned cpu, uint16_t encoding, uint64_t *val)
 {
     gic_lock(g);
-    bool ok = read_locked(g, cpu, encoding, val);
+    bool ok = g->version == 3 && read_locked(g, cpu, encoding, val);
     gic_unlock(g);
     return ok;
 }
@@ -192,7 +196,7 @@ bool gic_sysreg_read(struct gicv3 *g, unsigned cpu, uint16_t encoding, uint64_t 
 bool gic_sysreg_write(struct gicv3 *g, unsigned cpu, uint16_t encoding, uint64_t val)
 {
     gic_lock(g);
-    bool ok = write_locked(g, cpu, encoding, val);
+    bool ok = g->version == 3 && write_locked(g, cpu, encoding, val);
     gic_unlock(g);
     return ok;
 }

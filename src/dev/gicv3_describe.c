@@ -1,4 +1,4 @@
-/* GICv3: its state as text, for the monitor and the fault explanation.
+/* The GIC: its state as text, for the monitor and the fault explanation.
  *
  * Threads: any; the GIC's own lock. */
 #include "dev/gicv3_internal.h"
@@ -51,7 +51,9 @@ static void put_irqs(struct page *p, struct gicv3 *g, unsigned cpu, unsigned wor
         put(p, "  INTID %u: group %u, priority %02x, %s%s%s%s", intid, w->group >> n & 1, w->prio[n],
             w->edge >> n & 1 ? "edge" : "level", w->enable >> n & 1 ? ", enabled" : ", disabled",
             pending >> n & 1 ? ", pending" : "", w->active >> n & 1 ? ", active" : "");
-        if (word && w->irm >> n & 1)
+        if (word && g->version == 2)
+            put(p, ", to CPUs %02x (GICD_ITARGETSR)\n", g->s.itargets[intid - GIC_NR_PRIVATE]);
+        else if (word && w->irm >> n & 1)
             put(p, ", to any CPU\n");
         else if (word && g->route[intid - GIC_NR_PRIVATE] == GIC_NOBODY)
             put(p, ", to nobody: GICD_IROUTER %llx is no CPU's affinity\n",
@@ -67,8 +69,8 @@ size_t gic_describe(struct gicv3 *g, char *buf, size_t len)
 {
     struct page p = {.buf = buf, .len = len};
     gic_lock(g);
-    put(&p, "GICv3: %u CPUs, %u SPIs; Group 0 %s, Group 1 %s in GICD_CTLR\n", g->nr_cpus,
-        g->nr_spis, g->s.gicd_ctlr & GICD_CTLR_ENABLE_GRP0 ? "enabled" : "disabled",
+    put(&p, "GICv%u: %u CPUs, %u SPIs; Group 0 %s, Group 1 %s in GICD_CTLR\n", g->version,
+        g->nr_cpus, g->nr_spis, g->s.gicd_ctlr & GICD_CTLR_ENABLE_GRP0 ? "enabled" : "disabled",
         g->s.gicd_ctlr & GICD_CTLR_ENABLE_GRP1 ? "enabled" : "disabled");
     for (unsigned c = 0; c < g->nr_cpus; c++) {
         put_cpu(&p, g, c);

@@ -139,13 +139,13 @@ static const struct reg_desc dist_regs[] = {
 
 static bool dist_read(struct device *d, uint32_t off, unsigned size, uint64_t *val)
 {
-    return gic_regs_access(d, dist_regs, ARRAY_LEN(dist_regs), off, off, size, val, 0,
+    return gic_regs_access(d, 0, dist_regs, ARRAY_LEN(dist_regs), off, off, size, val, 0,
                            &gic_of_device(d)->s.gicd_statusr);
 }
 
 static bool dist_write(struct device *d, uint32_t off, unsigned size, uint64_t val)
 {
-    return gic_regs_access(d, dist_regs, ARRAY_LEN(dist_regs), off, off, size, NULL, val,
+    return gic_regs_access(d, 0, dist_regs, ARRAY_LEN(dist_regs), off, off, size, NULL, val,
                            &gic_of_device(d)->s.gicd_statusr);
 }
 

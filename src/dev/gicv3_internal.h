@@ -1,7 +1,10 @@
-/* What the files of the GICv3 share; nobody else includes this.
+/* What the files of the GIC share; nobody else includes this.
+ *
+ * A GICv2 is another set of registers in front of the same interrupts, queues and signalling: gic_config.version chooses.
  *
  *   gicv3_dist.c   GICD_* rows          gicv3_irqs.c   the registers that both frames have, 32 INTIDs a word
  *   gicv3_redist.c GICR_* rows          gicv3_cpuif.c  ICC_*_EL1
+ *   gicv2_dist.c   GICD_* of a GICv2     gicv2_cpuif.c  GICC_*
  *   gicv3.c        pending state, routing, priority selection, signalling; the object itself
  *
  * Threads: everything here but the two atomics needs gicv3.lock.
@@ -66,6 +69,9 @@
 #define ICC_CTLR_CBPR (1u << 0)
 #define ICC_CTLR_EOIMODE (1u << 1)
 #define ICC_CTLR_PMHE (1u << 6)
+/* Of GICC_CTLR alone, in bits that ICC_CTLR_EL1 has no use for. */
+#define GIC_CTLR_V2_ACKCTL (1u << 24)
+#define GIC_CTLR_V2_FIQEN (1u << 25)
 
 /* Bits of gic_cpu.lines. */
 #define GIC_LINE_IRQ 1u
@@ -89,6 +95,7 @@ struct gic_cpu_state {
     uint32_t gicr_ctlr, gicr_waker, gicr_statusr;
     uint32_t icc_pmr, icc_ctlr;
     uint32_t icc_bpr[2], icc_igrpen[2], icc_ap[2]; /* by group */
+    uint8_t sgi_from[GIC_NR_SGIS]; /* GICv2: the CPUs by which an SGI was made pending */
 };
 
 /* All that the guest can see, and all that a snapshot holds. */
@@ -96,6 +103,7 @@ struct gic_state {
     uint32_t gicd_ctlr, gicd_statusr;
     struct gic_irqs spi[GIC_NR_WORDS - 1];
     uint64_t irouter[GIC_MAX_SPIS];
+    uint8_t itargets[GIC_MAX_SPIS]; /* GICv2: CPUs that an SPI may go to */
     struct gic_cpu_state cpu[GIC_MAX_CPUS];
 };
 
@@ -130,12 +138,14 @@ struct gic_frame {
 };
 
 struct gicv3 {
-    struct gic_frame dist; /* first: the snapshot's offsets count from here */
-    struct gic_frame redist;
+    struct gic_frame dist;   /* first: the snapshot's offsets count from here */
+    struct gic_frame redist; /* or the GICv2's CPU interfaces */
     pthread_mutex_t lock;
     void (*set_irq)(void *opaque, unsigned cpu, bool irq, bool fiq);
     void *opaque;
+    unsigned version; /* 2 or 3 */
     unsigned nr_cpus, nr_spis;
+    unsigned accessor; /* the CPU whose register access is under way; a GICv2 shows each its own */
     uint64_t affinity[GIC_MAX_CPUS]; /* MPIDR_EL1, affinity fields only */
     struct gic_state s;
 
@@ -180,7 +190,7 @@ void gic_eval_locked(struct gicv3 *g, unsigned cpu, unsigned intid);
 void gic_eval_bits_locked(struct gicv3 *g, unsigned cpu, unsigned word, uint32_t changed);
 /* Enables or groups of a word have changed: gic_can_wake() depends on them. */
 void gic_refresh_wake_locked(struct gicv3 *g, unsigned cpu, unsigned word);
-/* GICD_IROUTER of an SPI has changed. */
+/* GICD_IROUTER, or GICD_ITARGETSR, of an SPI has changed. */
 void gic_route_locked(struct gicv3 *g, unsigned intid);
 /* Which CPUs take part in the 1 of N model has changed. */
 void gic_rebalance_locked(struct gicv3 *g);
@@ -193,10 +203,17 @@ unsigned gic_running_priority_locked(const struct gicv3 *g, unsigned cpu);
 
 /* gicv3_cpuif.c */
 void gic_cpuif_reset_locked(struct gicv3 *g, unsigned cpu);
+/* The interrupt that is being signalled becomes active; its INTID. */
+unsigned gic_activate_locked(struct gicv3 *g, unsigned cpu);
+void gic_deactivate_locked(struct gicv3 *g, unsigned cpu, uint32_t intid);
+void gic_end_of_interrupt_locked(struct gicv3 *g, unsigned cpu, unsigned group, uint32_t intid);
+void gic_write_bpr_locked(struct gic_cpu_state *s, unsigned group, uint64_t val);
+void gic_write_igrpen_locked(struct gicv3 *g, unsigned cpu, unsigned group, uint64_t val);
 
 /* gicv3_irqs.c. Rows are found by `key`, the handlers get `off`. False: no such register, width or permission. */
-bool gic_regs_access(struct device *d, const struct reg_desc *regs, unsigned nr_regs, uint32_t key,
-                     uint32_t off, unsigned size, uint64_t *rdata, uint64_t wdata, uint32_t *statusr);
+bool gic_regs_access(struct device *d, unsigned cpu, const struct reg_desc *regs, unsigned nr_regs,
+                     uint32_t key, uint32_t off, unsigned size, uint64_t *rdata, uint64_t wdata,
+                     uint32_t *statusr);
 
 #define GIC_RW_HANDLERS(name)                                                                      \
     uint64_t gic_read_##name(struct device *d, uint32_t off, unsigned size);                       \
@@ -215,6 +232,6 @@ GIC_RW_HANDLERS(res0)
 uint64_t gic_read_iidr(struct device *d, uint32_t off, unsigned size);
 uint64_t gic_read_idregs(struct device *d, uint32_t off, unsigned size);
 
-extern const struct device_class gic_dist_class, gic_redist_class;
+extern const struct device_class gic_dist_class, gic_redist_class, gicv2_dist_class, gicv2_cpuif_class;
 
 #endif

@@ -1,4 +1,4 @@
-/* GICv3: the registers that the distributor (SPIs) and the redistributors' SGI_base frames (SGIs, PPIs) have in common, and the
+/* The registers that the distributor (SPIs) and the redistributors' SGI_base frames (SGIs, PPIs) have in common, and the
  * register dispatch of both.
  *
  * The arrays lie at the same offsets in both frames, a multiple of their length, so that an offset's low bits name the INTID.
@@ -7,8 +7,9 @@
  * Specification: IHI 0069, "Distributor register descriptions", "Redistributor register descriptions". */
 #include "dev/gicv3_internal.h"
 
-bool gic_regs_access(struct device *d, const struct reg_desc *regs, unsigned nr_regs, uint32_t key,
-                     uint32_t off, unsigned size, uint64_t *rdata, uint64_t wdata, uint32_t *statusr)
+bool gic_regs_access(struct device *d, unsigned cpu, const struct reg_desc *regs, unsigned nr_regs,
+                     uint32_t key, uint32_t off, unsigned size, uint64_t *rdata, uint64_t wdata,
+                     uint32_t *statusr)
 {
     struct gicv3 *g = gic_of_device(d);
     const struct reg_desc *r = NULL;
@@ -23,6 +24,7 @@ bool gic_regs_access(struct device *d, const struct reg_desc *regs, unsigned nr_
 
     bool ok = r && r->access & (rdata ? REG_RO : REG_WO);
     gic_lock(g);
+    g->accessor = cpu;
     if (!ok) /* "GICD_STATUSR" */
         *statusr |= r ? (rdata ? STATUSR_RWOD : STATUSR_WROD) : (rdata ? STATUSR_RRD : STATUSR_WRD);
     else if (rdata)
@@ -51,8 +53,11 @@ static struct where locate(struct device *d, uint32_t off, unsigned array, unsig
         return w;
     }
     w.word = ((off - array) << 3) >> per_intid_log2 >> 5;
-    /* "Affinity routing": with it, the distributor's copies for SGIs and PPIs are RES0. */
-    if (w.word && gic_implements(g, w.word * 32))
+    /* "Affinity routing": with it, the distributor's copies for SGIs and PPIs are RES0. A GICv2 has them banked (IHI 0048). */
+    if (!w.word && g->version == 2) {
+        w.cpu = g->accessor;
+        w.irqs = &g->s.cpu[w.cpu].irqs;
+    } else if (w.word && gic_implements(g, w.word * 32))
         w.irqs = &g->s.spi[w.word - 1];
     return w;
 }
@@ -76,6 +81,12 @@ static uint32_t replace(const struct where *w, uint32_t *bitmap, uint32_t val)
     return changed;
 }
 
+/* What of a word a write cannot change: of a GICv2 the SGIs, which are always enabled, and become pending by GICD_SGIR alone. */
+static uint32_t writable(const struct where *w, uint32_t val)
+{
+    return w->g->version == 2 && !w->word ? val & ~(uint32_t)mask64(GIC_NR_SGIS) : val;
+}
+
 /* What an array reads as, and what a write of val does to it. */
 #define BITMAP_HANDLERS(name, read_expr, field, new_value, then)                                   \
     uint64_t gic_read_##name(struct device *d, uint32_t off, unsigned size)                        \
@@ -95,9 +106,9 @@ static uint32_t replace(const struct where *w, uint32_t *bitmap, uint32_t val)
 
 BITMAP_HANDLERS(igroupr, w.irqs->group, group, val, refresh_wake(&w))
 BITMAP_HANDLERS(isenabler, w.irqs->enable, enable, w.irqs->enable | val, refresh_wake(&w))
-BITMAP_HANDLERS(icenabler, w.irqs->enable, enable, w.irqs->enable & ~val, refresh_wake(&w))
-BITMAP_HANDLERS(ispendr, gic_pending(w.irqs), latch, w.irqs->latch | val, (void)0)
-BITMAP_HANDLERS(icpendr, gic_pending(w.irqs), latch, w.irqs->latch & ~val, (void)0)
+BITMAP_HANDLERS(icenabler, w.irqs->enable, enable, w.irqs->enable & ~writable(&w, val), refresh_wake(&w))
+BITMAP_HANDLERS(ispendr, gic_pending(w.irqs), latch, w.irqs->latch | writable(&w, val), (void)0)
+BITMAP_HANDLERS(icpendr, gic_pending(w.irqs), latch, w.irqs->latch & ~writable(&w, val), (void)0)
 BITMAP_HANDLERS(isactiver, w.irqs->active, active, w.irqs->active | val, (void)0)
 BITMAP_HANDLERS(icactiver, w.irqs->active, active, w.irqs->active & ~val, (void)0)
 

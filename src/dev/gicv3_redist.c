@@ -96,8 +96,8 @@ static bool redist_access(struct device *d, uint32_t off, unsigned size, uint64_
 {
     uint32_t key = off & 0xffff, *statusr = &cpu_of(d, off)->gicr_statusr;
     if (off & GICR_SGI_BASE)
-        return gic_regs_access(d, sgi_regs, ARRAY_LEN(sgi_regs), key, off, size, rdata, wdata, statusr);
-    return gic_regs_access(d, rd_regs, ARRAY_LEN(rd_regs), key, off, size, rdata, wdata, statusr);
+        return gic_regs_access(d, 0, sgi_regs, ARRAY_LEN(sgi_regs), key, off, size, rdata, wdata, statusr);
+    return gic_regs_access(d, 0, rd_regs, ARRAY_LEN(rd_regs), key, off, size, rdata, wdata, statusr);
 }
 
 static bool redist_read(struct device *d, uint32_t off, unsigned size, uint64_t *val)

@@ -89,6 +89,7 @@ struct hv_vm_config {
 struct hv_vcpu_config {
     unsigned index;
     uint64_t mpidr; /* MPIDR_EL1 */
+    bool gicv2;     /* the GIC's CPU interface is no system registers: ID_AA64PFR0_EL1.GIC is 0 */
     hv_exit_fn *on_exit;
     void *opaque; /* for on_exit */
 };

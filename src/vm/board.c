@@ -1,7 +1,8 @@
 /* The board: address map, interrupts, devices.
  *
  *   0x00000000  RAM, up to 128 MiB (vibe)    or two 64 MiB flash banks (virt)
- *   0x08000000  GICv3 distributor            0x080a0000  redistributors, 128 KiB a CPU
+ *   0x08000000  GIC distributor              0x080a0000  GICv3 redistributors, 128 KiB a CPU
+ *                                            0x08010000  GICv2 CPU interfaces
  *   0x09000000  PL011, the debug console     SPI 1
  *   0x09010000  PL031                        SPI 2
  *   0x09020000  fw_cfg
@@ -31,6 +32,7 @@
 #define FLASH_BASE UINT64_C(0)
 #define HIGH_RAM_BASE UINT64_C(0x40000000)
 #define GIC_DIST_BASE UINT64_C(0x08000000)
+#define GICV2_CPUIF_BASE UINT64_C(0x08010000)
 #define GIC_REDIST_BASE UINT64_C(0x080a0000)
 #define PL011_BASE UINT64_C(0x09000000)
 #define PL031_BASE UINT64_C(0x09010000)
@@ -138,15 +140,23 @@ int board_create(struct vm *vm, struct err *e)
 
     for (unsigned i = 0; i < vm->nr_vcpus; i++)
         mpidr[i] = vm->vcpu[i].mpidr;
-    const struct gic_config gic = {
-        .nr_cpus = vm->nr_vcpus, .mpidr = mpidr, .nr_spis = NR_SPIS, .set_irq = vcpu_set_irq, .opaque = vm};
+    if (vm->opt->gic == VM_GICV2 && vm->nr_vcpus > GICV2_MAX_CPUS)
+        return err_set(e, EINVAL, "--gic 2 has room for %u CPUs; give fewer by --cpus, or --gic 3",
+                       GICV2_MAX_CPUS);
+    const struct gic_config gic = {.version = vm->opt->gic == VM_GICV2 ? 2 : 3,
+                                   .nr_cpus = vm->nr_vcpus,
+                                   .mpidr = mpidr,
+                                   .nr_spis = NR_SPIS,
+                                   .set_irq = vcpu_set_irq,
+                                   .opaque = vm};
     b->console = chardev_create(STDOUT_FILENO, e);
     b->other = b->console ? chardev_create(-1, e) : NULL;
     if (!b->other)
         return -ENOMEM;
     const bool on_uart = vm->opt->console == VM_CONSOLE_PL011;
 
-    b->gic = gic_create(&gic, GIC_DIST_BASE, GIC_REDIST_BASE, e);
+    b->gic = gic_create(&gic, GIC_DIST_BASE,
+                        vm->opt->gic == VM_GICV2 ? GICV2_CPUIF_BASE : GIC_REDIST_BASE, e);
     if (!b->gic)
         return -ENOMEM;
     if ((r = add(vm, gic_dist(b->gic), e)) || (r = add(vm, gic_redist(b->gic), e)))

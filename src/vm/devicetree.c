@@ -105,14 +105,16 @@ static void write_memory(const struct vm *vm, struct fdt_ctx *f)
     }
 }
 
-/* Four interrupts and not five: EDK2 takes a fifth for an error. */
-static void write_timer(struct fdt_ctx *f)
+/* Four interrupts and not five: EDK2 takes a fifth for an error. A GICv2's PPIs name their CPUs. */
+static void write_timer(const struct vm *vm, struct fdt_ctx *f)
 {
-    static const struct dt_irq irq[] = {
-        {GTIMER_INTID_SECURE, DT_LEVEL_HIGH},
-        {GTIMER_INTID_PHYS, DT_LEVEL_HIGH},
-        {GTIMER_INTID_VIRT, DT_LEVEL_HIGH},
-        {GTIMER_INTID_HYP, DT_LEVEL_HIGH},
+    const uint32_t flags =
+        DT_LEVEL_HIGH | (vm->opt->gic == VM_GICV2 ? (uint32_t)mask64(vm->nr_vcpus) << 8 : 0);
+    const struct dt_irq irq[] = {
+        {GTIMER_INTID_SECURE, flags},
+        {GTIMER_INTID_PHYS, flags},
+        {GTIMER_INTID_VIRT, flags},
+        {GTIMER_INTID_HYP, flags},
     };
 
     dt_begin(f, "timer");
@@ -151,7 +153,7 @@ int devicetree_create(const struct vm *vm, const struct dt_chosen *c, uint8_t **
     write_psci(f);
     write_cpus(vm, f);
     write_memory(vm, f);
-    write_timer(f);
+    write_timer(vm, f);
     write_clock(f);
     bus_fdt_nodes(&vm->bus, f);
     return dt_finish(f, blob, len, e);

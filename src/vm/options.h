@@ -31,6 +31,9 @@ enum vm_accel { VM_ACCEL_AUTO, VM_ACCEL_SOFT, VM_ACCEL_KVM, VM_ACCEL_HVF };
 /* The device behind the terminal; the other one's output is discarded. */
 enum vm_console { VM_CONSOLE_PL011, VM_CONSOLE_VIRTIO };
 
+/* The interrupt controller. */
+enum vm_gic { VM_GICV3, VM_GICV2 };
+
 /* The register layout of the virtio-mmio transports: version 2 or version 1. */
 enum vm_virtio { VM_VIRTIO_MODERN, VM_VIRTIO_LEGACY };
 
@@ -86,6 +89,7 @@ struct vm_options {
     enum vm_accel accel;
     enum vm_console console;
     enum vm_virtio virtio;
+    enum vm_gic gic;
     bool no_rng;
     bool balloon;
     uint64_t balloon_len; /* bytes that the guest shall do without */

@@ -142,8 +142,9 @@ static enum hv_action exit_sev(struct vcpu *v, struct hv_exit *exit)
 
 static enum hv_action exit_mmio(struct vcpu *v, struct hv_exit *exit)
 {
-    exit->u.mmio.failed = bus_access(&v->vm->bus, exit->u.mmio.gpa, exit->u.mmio.size,
-                                     exit->reason == HV_EXIT_MMIO_WRITE, &exit->u.mmio.data) == BUS_NONE;
+    exit->u.mmio.failed =
+        bus_access_by(&v->vm->bus, v->index, exit->u.mmio.gpa, exit->u.mmio.size,
+                      exit->reason == HV_EXIT_MMIO_WRITE, &exit->u.mmio.data) == BUS_NONE;
     return HV_CONTINUE;
 }
 
@@ -337,8 +338,11 @@ void *vcpu_thread(void *opaque)
     while (vm->nr_created != v->index && !atomic_load(&vm->stop))
         pthread_cond_wait(&vm->changed, &vm->lock);
     if (!atomic_load(&vm->stop)) {
-        const struct hv_vcpu_config cfg = {
-            .index = v->index, .mpidr = v->mpidr, .on_exit = vcpu_handle_exit, .opaque = v};
+        const struct hv_vcpu_config cfg = {.index = v->index,
+                                           .mpidr = v->mpidr,
+                                           .gicv2 = vm->opt->gic == VM_GICV2,
+                                           .on_exit = vcpu_handle_exit,
+                                           .opaque = v};
         if (vm->hv->vcpu_create(vm->hv_vm, &v->hv, &cfg, &e)) {
             v->hv = NULL;
             log_error("%s", e.text);

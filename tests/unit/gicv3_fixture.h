@@ -72,7 +72,7 @@ static inline void on_irq(void *opaque, unsigned cpu, bool irq, bool fiq)
 static inline void create(struct fixture *f, unsigned nr_cpus, unsigned nr_spis)
 {
     uint64_t mpidr[64];
-    struct gic_config cfg = {nr_cpus, mpidr, nr_spis, on_irq, f};
+    struct gic_config cfg = {3, nr_cpus, mpidr, nr_spis, on_irq, f};
     memset(f, 0, sizeof(*f));
     for (unsigned c = 0; c < nr_cpus; c++)
         mpidr[c] = 0x80000000 | c / 16 << 8 | c % 16;

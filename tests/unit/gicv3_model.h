@@ -547,7 +547,7 @@ static inline unsigned pair_owner(void *opaque, unsigned intid)
 static inline bool pair_init(struct pair *p, unsigned nr_cpus, unsigned nr_spis)
 {
     static const uint64_t odd[4] = {0x80000000, 0x80000013, 0x80000100, 0x280050311};
-    struct gic_config cfg = {nr_cpus, p->m.mpidr, nr_spis, pair_set_irq, p};
+    struct gic_config cfg = {3, nr_cpus, p->m.mpidr, nr_spis, pair_set_irq, p};
     memset(p, 0, sizeof(*p));
     p->m.nr_cpus = nr_cpus;
     p->m.nr_spis = nr_spis;

@@ -12,7 +12,7 @@ static void test_create_refuses(void **state)
         mpidr[c] = c;
     for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct err e = {0};
-        struct gic_config cfg = {bad[i][0], mpidr, bad[i][1], on_irq, &f};
+        struct gic_config cfg = {3, bad[i][0], mpidr, bad[i][1], on_irq, &f};
         assert_null(gic_create(&cfg, 0, 0x10000, &e));
         assert_int_not_equal(e.code, 0);
         assert_true(strlen(e.text) > 0);
@@ -20,7 +20,7 @@ static void test_create_refuses(void **state)
     /* MT and U don't tell CPUs apart. */
     uint64_t twins[3] = {0x80000001, 0x80000002, 0xc1000001};
     struct err e = {0};
-    struct gic_config cfg = {3, twins, 32, on_irq, &f};
+    struct gic_config cfg = {3, 3, twins, 32, on_irq, &f};
     assert_null(gic_create(&cfg, 0, 0x10000, &e));
 }
 

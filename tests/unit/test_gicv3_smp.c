@@ -62,7 +62,7 @@ static void test_sgi_range_and_affinity(void **state)
 {
     static const uint64_t mpidr[] = {0x80000000, 0x80000013, 0x800000ff, 0x8080040500, 0x7f80040512};
     struct fixture f;
-    struct gic_config cfg = {5, mpidr, 32, on_irq, &f};
+    struct gic_config cfg = {3, 5, mpidr, 32, on_irq, &f};
     (void)state;
     memset(&f, 0, sizeof(f));
     f.nr_cpus = 5;

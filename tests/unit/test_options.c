@@ -52,6 +52,7 @@ static void test_defaults(void **state)
     assert_int_equal(o.vm.nr_cpus, 1);
     assert_int_equal(o.vm.machine, VM_MACHINE_AUTO);
     assert_int_equal(o.vm.accel, VM_ACCEL_AUTO);
+    assert_int_equal(o.vm.gic, VM_GICV3);
     assert_int_equal(o.vm.console, VM_CONSOLE_PL011);
     assert_int_equal(o.vm.virtio, VM_VIRTIO_MODERN);
     assert_int_equal(o.vm.log_level, LOG_WARN);
@@ -66,7 +67,7 @@ static void test_every_option(void **state)
 {
     (void)state;
     struct options o = parse_good(
-        "--binary=a=b --entry 0x20000 --mem 1G --cpus 64 --machine virt --accel soft "
+        "--binary=a=b --entry 0x20000 --mem 1G --cpus 64 --gic 2 --machine virt --accel soft "
         "--console --log trace --stats=json:out.json --timeout 1.5 --load x@y@0x100 "
         "--load=z@4096 --dump-memory 0x20:16=d=1:2 --dump-memory 0:4K=e "
         "--keep-going --virtio legacy --no-rng --balloon=1M --powerkey --flash1 v --no-reboot --initrd i --cmdline c=d --dtb t --dump-dtb u");
@@ -75,6 +76,7 @@ static void test_every_option(void **state)
     assert_int_equal(o.vm.mem_len, 1 << 30);
     assert_int_equal(o.vm.nr_cpus, 64);
     assert_int_equal(o.vm.machine, VM_MACHINE_VIRT);
+    assert_int_equal(o.vm.gic, VM_GICV2);
     assert_int_equal(o.vm.accel, VM_ACCEL_SOFT);
     assert_int_equal(o.vm.console, VM_CONSOLE_VIRTIO);
     assert_int_equal(o.vm.log_level, LOG_TRACE);
@@ -357,33 +359,20 @@ static void test_help_is_complete(void **state)
     FILE *f = open_memstream(&text, &len);
     options_print_help(f, "all");
     fclose(f);
-    static const char *const want[] = {"--binary FILE",
-                                       "--entry ADDR",
-                                       "--kernel FILE",
-                                       "--initrd FILE",
-                                       "--cmdline TEXT",
-                                       "--dtb FILE",
-                                       "--dump-dtb FILE",
-                                       "--no-reboot",
-                                       "--powerkey",
-                                       "--firmware FILE",
-                                       "--flash1 FILE",
-                                       "--load FILE@ADDR",
-                                       "--mem SIZE",
-                                       "--cpus N",
-                                       "--machine vibe|virt",
-                                       "--accel auto|soft",
-                                       "--virtio modern|legacy",
-                                       "--console",
-                                       "--timeout SECONDS",
-                                       "--keep-going",
-                                       "--stats[=box|json|none]",
-                                       "--log LEVEL",
-                                       "--dump-memory ADDR:LEN=FILE",
-                                       "--help [TOPIC]",
-                                       "--version",
-                                       "Ctrl-A x",
-                                       "Exit status:"};
+    static const char *const want[] = {"--binary FILE",     "--entry ADDR",
+                                       "--kernel FILE",     "--initrd FILE",
+                                       "--cmdline TEXT",    "--dtb FILE",
+                                       "--dump-dtb FILE",   "--no-reboot",
+                                       "--powerkey",        "--firmware FILE",
+                                       "--flash1 FILE",     "--load FILE@ADDR",
+                                       "--mem SIZE",        "--cpus N",
+                                       "--gic 2|3",         "--machine vibe|virt",
+                                       "--accel auto|soft", "--virtio modern|legacy",
+                                       "--console",         "--timeout SECONDS",
+                                       "--keep-going",      "--stats[=box|json|none]",
+                                       "--log LEVEL",       "--dump-memory ADDR:LEN=FILE",
+                                       "--help [TOPIC]",    "--version",
+                                       "Ctrl-A x",          "Exit status:"};
     for (size_t i = 0; i < ARRAY_LEN(want); i++)
         if (!strstr(text, want[i]))
             fail_msg("--help all lacks %s", want[i]);

@@ -104,6 +104,8 @@ static int soft_vcpu_create(struct hv_vm *vm, struct hv_vcpu **vcpu,
         free(v);
         return err_set(e, ENOMEM, "out of memory for vCPU %u", cfg->index);
     }
+    if (cfg->gicv2)
+        cpu_without_gic_registers(v->cpu);
     *vcpu = v;
     return 0;
 }
