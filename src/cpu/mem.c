@@ -1,7 +1,6 @@
 /* Loads and stores off the fast path: TLB misses, misaligned and page-crossing accesses, devices, faults.
  *
  * Owner thread only. Specification: DDI 0487, "Alignment support", "Memory types and attributes". */
-#include "base/atomic128.h"
 #include "cpu/cpu_internal.h"
 #include "cpu/interp.h"
 
@@ -9,13 +8,10 @@
 
 #include <string.h>
 
-/* AArch64.UnalignedAccessFaults(): whether a misaligned access faults whatever the memory type. */
-static bool misaligned_faults(const struct cpu *c, gva_t va, unsigned size, unsigned flags)
+/* Whether a misaligned access faults whatever the memory type. */
+static bool must_align(const struct cpu *c, unsigned flags)
 {
-    const uint64_t sctlr = SYS(&c->st, SCTLR_EL1);
-
-    return (sctlr & SCTLR_EL1_A) ||
-           ((flags & MEM_ORDERED) && !(sctlr & SCTLR_EL1_nAA) && !mem_within16(va, size));
+    return (flags & MEM_ALIGNED) || (SYS(&c->st, SCTLR_EL1) & SCTLR_EL1_A);
 }
 
 /* Translates a misaligned access of up to 16 bytes, which may lie on two pages. first is how many bytes are on page one. */
@@ -45,16 +41,12 @@ bool mem_load_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint6
 
     if (va & (size - 1)) {
         uint8_t bytes[8] = {0};
-        if (misaligned_faults(c, va, size, flags)) {
+        if (must_align(c, flags)) {
             mem_set_abort(c, va, false, FSC_ALIGNMENT);
             return false;
         }
         if (!translate_span(c, va, size, flags, false, v, &first))
             return false;
-        if (mem_within16(va, size)) {
-            *val = within16_load(v[0].host, size);
-            return true;
-        }
         memcpy(bytes, v[0].host, first);
         if (first < size)
             memcpy(bytes + first, v[1].host, size - first);
@@ -96,16 +88,12 @@ bool mem_store_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint
 
     if (va & (size - 1)) {
         uint8_t bytes[8];
-        if (misaligned_faults(c, va, size, flags)) {
+        if (must_align(c, flags)) {
             mem_set_abort(c, va, true, FSC_ALIGNMENT);
             return false;
         }
         if (!translate_span(c, va, size, flags, true, v, &first))
             return false;
-        if (mem_within16(va, size)) {
-            within16_store(v[0].host, size, val);
-            return true;
-        }
         for (unsigned i = 0; i < 8; i++)
             bytes[i] = (uint8_t)(val >> (8 * i));
         memcpy(v[0].host, bytes, first);
@@ -131,79 +119,17 @@ bool mem_store_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint
     return true;
 }
 
-/* --- Pairs ---------------------------------------------------------------------------------------------------------- *
- * FEAT_LSE2: aligned halves that together lie within 16 aligned bytes of RAM are one access. */
-
-/* Checks that a store of len bytes could be made, before half of it is. */
-static bool probe_store(struct cpu *c, gva_t va, unsigned len)
-{
-    struct tlb_view v;
-    const gva_t last = va + len - 1;
-
-    return tlb_translate(c, va, WALK_WRITE, 0, &v) &&
-           ((va ^ last) < TLB_PAGE_SIZE ||
-            tlb_translate(c, last & ~(gva_t)(TLB_PAGE_SIZE - 1), WALK_WRITE, 0, &v));
-}
-
-bool mem_load_pair_slow(struct cpu *c, gva_t va, unsigned size, uint64_t val[2])
-{
-    if (!(va & (size - 1)) && mem_within16(va, 2 * size)) {
-        struct tlb_view v;
-        if (!tlb_translate(c, va, WALK_READ, 0, &v))
-            return false;
-        if (v.host && size == 8) {
-            const struct pair64 both = atomic128_load(v.host);
-            val[0] = both.lo;
-            val[1] = both.hi;
-            return true;
-        }
-        if (v.host) {
-            const uint64_t both = within16_load(v.host, 8);
-            val[0] = (uint32_t)both;
-            val[1] = both >> 32;
-            return true;
-        }
-    }
-    return mem_load_slow(c, va, size, 0, &val[0]) && mem_load_slow(c, va + size, size, 0, &val[1]);
-}
-
-bool mem_store_pair_slow(struct cpu *c, gva_t va, unsigned size, const uint64_t val[2])
-{
-    if (!(va & (size - 1)) && mem_within16(va, 2 * size)) {
-        struct tlb_view v;
-        if (!tlb_translate(c, va, WALK_WRITE, 0, &v))
-            return false;
-        if (v.host && size == 8) {
-            atomic128_store(v.host, (struct pair64){val[0], val[1]});
-            return true;
-        }
-        if (v.host) {
-            within16_store(v.host, 8, (uint32_t)val[0] | val[1] << 32);
-            return true;
-        }
-    }
-    if ((va ^ (va + 2 * size - 1)) >> TLB_PAGE_SHIFT && !probe_store(c, va, 2 * size))
-        return false;
-    return mem_store_slow(c, va, size, 0, val[0]) && mem_store_slow(c, va + size, size, 0, val[1]);
-}
-
 /* --- Accesses by elements ------------------------------------------------------------------------------------------- */
-
-/* Elements that are to be accessed each by itself. Those of 16 bytes are two of 8 where these are aligned. */
-static bool one_by_one(gva_t va, unsigned esize)
-{
-    return esize < 4 && (va & ((1u << esize) - 1));
-}
 
 /* Translates all of it: two pages at most. first is how many bytes are on page one. */
 static bool translate_elements(struct cpu *c, gva_t va, unsigned len, unsigned esize, bool write,
                                struct tlb_view view[2], unsigned *first)
 {
     const unsigned room = TLB_PAGE_SIZE - (unsigned)(va & (TLB_PAGE_SIZE - 1));
-    const bool suspect = va & ((1u << esize) - 1);
+    const bool misaligned = va & ((1u << esize) - 1);
 
     *first = MIN(len, room);
-    if (suspect && misaligned_faults(c, va, 1u << esize, 0)) {
+    if (misaligned && must_align(c, 0)) {
         mem_set_abort(c, va, write, FSC_ALIGNMENT);
         return false;
     }
@@ -211,7 +137,7 @@ static bool translate_elements(struct cpu *c, gva_t va, unsigned len, unsigned e
         const gva_t at = part ? va + *first : va;
         if (!tlb_translate(c, at, write ? WALK_WRITE : WALK_READ, 0, &view[part]))
             return false;
-        if (suspect && (view[part].device || !view[part].host)) {
+        if (misaligned && (view[part].device || !view[part].host)) {
             mem_set_abort(c, at, write, FSC_ALIGNMENT);
             return false;
         }
@@ -244,15 +170,6 @@ bool mem_load_elements(struct cpu *c, gva_t va, unsigned len, unsigned esize, vo
 
     if (!translate_elements(c, va, len, esize, false, v, &first))
         return false;
-    if (one_by_one(va, esize)) {
-        for (unsigned at = 0; at < len; at += 1u << esize) {
-            uint64_t val;
-            if (!mem_load_slow(c, va + at, 1u << esize, 0, &val))
-                return false;
-            memcpy((uint8_t *)out + at, &val, 1u << esize);
-        }
-        return true;
-    }
     for (unsigned part = 0; part < (first < len ? 2u : 1u); part++) {
         const unsigned at = part ? first : 0, n = part ? len - first : first;
         uint8_t *to = (uint8_t *)out + at;
@@ -274,15 +191,6 @@ bool mem_store_elements(struct cpu *c, gva_t va, unsigned len, unsigned esize, c
     if (!translate_elements(c, va, len, esize, true, v, &first))
         return false;
     memcpy(data, in, len);
-    if (one_by_one(va, esize)) {
-        for (unsigned at = 0; at < len; at += 1u << esize) {
-            uint64_t val = 0;
-            memcpy(&val, data + at, 1u << esize);
-            if (!mem_store_slow(c, va + at, 1u << esize, 0, val))
-                return false;
-        }
-        return true;
-    }
     for (unsigned part = 0; part < (first < len ? 2u : 1u); part++) {
         const unsigned at = part ? first : 0, n = part ? len - first : first;
         if (v[part].host)
@@ -295,10 +203,9 @@ bool mem_store_elements(struct cpu *c, gva_t va, unsigned len, unsigned esize, c
 
 bool mem_atomic_ptr(struct cpu *c, gva_t va, unsigned size, bool read, bool write, void **host, gpa_t *pa)
 {
-    const bool misaligned = va & (size - 1);
     struct tlb_view v = {0};
 
-    if (misaligned && (!mem_within16(va, size) || misaligned_faults(c, va, size, 0))) {
+    if (va & (size - 1)) {
         mem_set_abort(c, va, write && !read, FSC_ALIGNMENT);
         return false;
     }
@@ -307,10 +214,6 @@ bool mem_atomic_ptr(struct cpu *c, gva_t va, unsigned size, bool read, bool writ
         return false;
     if (write && !tlb_translate(c, va, WALK_WRITE, 0, &v))
         return false;
-    if (misaligned && v.device) {
-        mem_set_abort(c, va, write && !read, FSC_ALIGNMENT);
-        return false;
-    }
     if (!v.host) {
         mem_set_abort(c, va, write && !read, FSC_UNSUPPORTED_ATOMIC);
         return false;
@@ -318,6 +221,17 @@ bool mem_atomic_ptr(struct cpu *c, gva_t va, unsigned size, bool read, bool writ
     *host = v.host;
     *pa = v.pa;
     return true;
+}
+
+bool mem_probe_store(struct cpu *c, gva_t va, unsigned len, unsigned flags)
+{
+    struct tlb_view v;
+    const gva_t last = va + len - 1;
+
+    if (!tlb_translate(c, va, WALK_WRITE, flags, &v))
+        return false;
+    return (va ^ last) < TLB_PAGE_SIZE ||
+           tlb_translate(c, last & ~(gva_t)(TLB_PAGE_SIZE - 1), WALK_WRITE, flags, &v);
 }
 
 bool sp_misaligned(struct cpu *c)

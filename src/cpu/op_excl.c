@@ -9,45 +9,30 @@
 #include "base/atomic128.h"
 #include "cpu/interp.h"
 
-/* What locate() found. The fast path is PLACE_ALIGNED, so that the compiler sees which code comes after it. */
-enum place {
-    PLACE_NONE, /* fault */
-    PLACE_ALIGNED,
-    PLACE_MISALIGNED, /* but within 16 bytes: FEAT_LSE2 */
-};
-
-/* Where an access of size bytes lies on the host. SP is checked if n is its slot. */
-static inline __attribute__((always_inline)) enum place locate(struct cpu *c, unsigned n,
-                                                               unsigned size, bool read, bool write,
-                                                               void **host, gpa_t *pa)
+/* Where an access of size bytes, aligned to size, lies on the host. SP is checked if n is its slot. False: fault. */
+static inline __attribute__((always_inline)) bool locate(struct cpu *c, unsigned n, unsigned size,
+                                                         bool read, bool write, void **host, gpa_t *pa)
 {
     const gva_t va = c->st.x[n];
     const struct tlb_entry *e = tlb_slot(c, va);
     const uint64_t key = tlb_key(c->tlb_ctx, va, 1);
 
     if (unlikely(!sp_ok(c, n)))
-        return PLACE_NONE;
+        return false;
     /* Bit 3 of a tag belongs to the context, so that it could not tell the alignment of 16 bytes. */
     if (likely((va & (size - 1)) == 0) && likely(!read || key == e->tag_r) &&
         likely(!write || key == e->tag_w)) {
         *host = (void *)(va + e->addend);
         *pa = (e->page & ~(gpa_t)(TLB_PAGE_SIZE - 1)) | (va & (TLB_PAGE_SIZE - 1));
-        return PLACE_ALIGNED;
+        return true;
     }
-    if (!mem_atomic_ptr(c, va, size, read, write, host, pa))
-        return PLACE_NONE;
-    return va & (size - 1) ? PLACE_MISALIGNED : PLACE_ALIGNED;
+    return mem_atomic_ptr(c, va, size, read, write, host, pa);
 }
 
 /* --- On the host's memory, by log2 of the size ---------------------------------------------------------------------- */
 
-static inline uint64_t load_seq(void *p, unsigned size, enum place place)
+static inline uint64_t load_seq(const void *p, unsigned size)
 {
-    if (unlikely(place == PLACE_MISALIGNED)) {
-        const uint64_t v = within16_load(p, 1u << size);
-        __atomic_thread_fence(__ATOMIC_SEQ_CST);
-        return v;
-    }
     switch (size) {
     case 0: return __atomic_load_n((const uint8_t *)p, __ATOMIC_SEQ_CST);
     case 1: return __atomic_load_n((const uint16_t *)p, __ATOMIC_SEQ_CST);
@@ -65,10 +50,8 @@ static inline uint64_t load_seq(void *p, unsigned size, enum place place)
     } while (0)
 
 /* Returns what was there, zero-extended: the low bytes of expected if the swap was made. */
-static inline uint64_t cas_seq(void *p, unsigned size, enum place place, uint64_t expected, uint64_t desired)
+static inline uint64_t cas_seq(void *p, unsigned size, uint64_t expected, uint64_t desired)
 {
-    if (unlikely(place == PLACE_MISALIGNED))
-        return within16_cas(p, 1u << size, expected, desired);
     switch (size) {
     case 0: CAS_TYPE(uint8_t, p, expected, desired);
     case 1: CAS_TYPE(uint16_t, p, expected, desired);
@@ -103,10 +86,9 @@ OP(LDXR_ldstexclr)
     void *host;
     gpa_t pa;
 
-    const enum place place = locate(c, a->n, 1u << size, true, false, &host, &pa);
-    if (unlikely(place == PLACE_NONE))
+    if (unlikely(!locate(c, a->n, 1u << size, true, false, &host, &pa)))
         return cpu_mem_fault(c, insn);
-    const uint64_t v = load_seq(host, size, place);
+    const uint64_t v = load_seq(host, size);
     monitor_set(c, pa, host, 1u << size, v, 0);
     c->st.x[a->t] = v;
     return insn + 1;
@@ -118,27 +100,25 @@ OP(STXR_ldstexclr)
     void *host;
     gpa_t pa;
 
-    const enum place place = locate(c, a->n, 1u << size, false, true, &host, &pa);
-    if (unlikely(place == PLACE_NONE))
+    if (unlikely(!locate(c, a->n, 1u << size, false, true, &host, &pa)))
         return cpu_mem_fault(c, insn);
     const bool stored =
-        monitor_pass(c, pa, 1u << size) && cas_seq(host, size, place, c->excl.lo, val) == c->excl.lo;
+        monitor_pass(c, pa, 1u << size) && cas_seq(host, size, c->excl.lo, val) == c->excl.lo;
     c->st.x[a->s] = !stored;
     return insn + 1;
 }
 
-/* A pair of words is one access of 8 bytes. A pair of doublewords, always aligned, is two: only the store that succeeds makes them one. */
+/* A pair of words is one access of 8 bytes. A pair of doublewords is two: only the store that succeeds makes them one. */
 OP(LDXP_ldstexclp)
 {
     const unsigned bytes = sf ? 16 : 8;
     void *host;
     gpa_t pa;
 
-    const enum place place = locate(c, a->n, bytes, true, false, &host, &pa);
-    if (unlikely(place == PLACE_NONE))
+    if (unlikely(!locate(c, a->n, bytes, true, false, &host, &pa)))
         return cpu_mem_fault(c, insn);
-    const uint64_t lo = load_seq(host, 3, place);
-    const uint64_t hi = sf ? load_seq((char *)host + 8, 3, PLACE_ALIGNED) : 0;
+    const uint64_t lo = load_seq(host, 3);
+    const uint64_t hi = sf ? load_seq((const char *)host + 8, 3) : 0;
     monitor_set(c, pa, host, bytes, lo, hi);
     c->st.x[a->t] = sf ? lo : (uint32_t)lo;
     c->st.x[a->t2] = sf ? hi : lo >> 32;
@@ -153,15 +133,14 @@ OP(STXP_ldstexclp)
     gpa_t pa;
     bool stored;
 
-    const enum place place = locate(c, a->n, bytes, false, true, &host, &pa);
-    if (unlikely(place == PLACE_NONE))
+    if (unlikely(!locate(c, a->n, bytes, false, true, &host, &pa)))
         return cpu_mem_fault(c, insn);
     stored = monitor_pass(c, pa, bytes);
     if (stored && sf) {
         struct pair64 expected = {c->excl.lo, c->excl.hi};
         stored = atomic128_cas(host, &expected, (struct pair64){v, v2});
     } else if (stored) {
-        stored = cas_seq(host, 3, place, c->excl.lo, (uint32_t)v | v2 << 32) == c->excl.lo;
+        stored = cas_seq(host, 3, c->excl.lo, (uint32_t)v | v2 << 32) == c->excl.lo;
     }
     c->st.x[a->s] = !stored;
     return insn + 1;
@@ -181,10 +160,9 @@ OP(CAS_comswap)
     void *host;
     gpa_t pa;
 
-    const enum place place = locate(c, a->n, 1u << size, true, true, &host, &pa);
-    if (unlikely(place == PLACE_NONE))
+    if (unlikely(!locate(c, a->n, 1u << size, true, true, &host, &pa)))
         return cpu_mem_fault(c, insn);
-    c->st.x[wslot(a->s)] = cas_seq(host, size, place, c->st.x[a->s], c->st.x[a->t]);
+    c->st.x[wslot(a->s)] = cas_seq(host, size, c->st.x[a->s], c->st.x[a->t]);
     return insn + 1;
 }
 
@@ -196,13 +174,12 @@ OP(CASP_comswappr)
     void *host;
     gpa_t pa;
 
-    const enum place place = locate(c, a->n, sf ? 16 : 8, true, true, &host, &pa);
-    if (unlikely(place == PLACE_NONE))
+    if (unlikely(!locate(c, a->n, sf ? 16 : 8, true, true, &host, &pa)))
         return cpu_mem_fault(c, insn);
     if (sf) {
         atomic128_cas(host, &seen, desired);
     } else {
-        const uint64_t old = cas_seq(host, 3, place, (uint32_t)seen.lo | seen.hi << 32,
+        const uint64_t old = cas_seq(host, 3, (uint32_t)seen.lo | seen.hi << 32,
                                      (uint32_t)desired.lo | desired.hi << 32);
         seen = (struct pair64){(uint32_t)old, old >> 32};
     }
@@ -214,41 +191,16 @@ OP(CASP_comswappr)
 /* --- Atomic memory operations --------------------------------------------------------------------------------------- *
  * The ST forms are those with Rt = 31, whose result goes to the sink. */
 
-/* RMW(N, p, s) is an expression that changes the aligned N bits at p and has their old value. Misaligned ones are changed in a copy, which
- * is put back if they are still what was copied. */
-#define ATOMIC_MISALIGNED(NAME, N, RMW)                                                            \
-    static __attribute__((noinline, cold)) uint64_t misaligned##N##_##NAME(void *p, uint64_t s)    \
-    {                                                                                              \
-        uint64_t old = within16_load(p, N / 8), seen;                                              \
-                                                                                                   \
-        for (;; old = seen) {                                                                      \
-            uint##N##_t copy = (uint##N##_t)old;                                                   \
-            (void)RMW(N, &copy, s);                                                                \
-            seen = within16_cas(p, N / 8, old, copy);                                              \
-            if (seen == old)                                                                       \
-                return old;                                                                        \
-        }                                                                                          \
-    }
-
+/* RMW(TYPE, p, s) is an expression that changes *(TYPE *)p and has its old value. */
 #define ATOMIC(NAME, RMW)                                                                          \
-    ATOMIC_MISALIGNED(NAME, 16, RMW)                                                               \
-    ATOMIC_MISALIGNED(NAME, 32, RMW)                                                               \
-    ATOMIC_MISALIGNED(NAME, 64, RMW)                                                               \
     OP(NAME)                                                                                       \
     {                                                                                              \
         const uint64_t s = c->st.x[a->s];                                                          \
         void *host;                                                                                \
         gpa_t pa;                                                                                  \
-        const enum place place = locate(c, a->n, 1u << size, true, true, &host, &pa);              \
                                                                                                    \
-        if (unlikely(place == PLACE_NONE))                                                         \
+        if (unlikely(!locate(c, a->n, 1u << size, true, true, &host, &pa)))                        \
             return cpu_mem_fault(c, insn);                                                         \
-        if (unlikely(place == PLACE_MISALIGNED)) {                                                 \
-            c->st.x[a->t] = size == 1   ? misaligned16_##NAME(host, s)                             \
-                            : size == 2 ? misaligned32_##NAME(host, s)                             \
-                                        : misaligned64_##NAME(host, s);                            \
-            return insn + 1;                                                                       \
-        }                                                                                          \
         switch (size) {                                                                            \
         case 0: c->st.x[a->t] = (uint8_t)RMW(8, host, s); break;                                   \
         case 1: c->st.x[a->t] = (uint16_t)RMW(16, host, s); break;                                 \

@@ -7,7 +7,6 @@
  * misaligned or crossing access, a device, SP out of alignment) goes by a tail call to a *_miss() function, which does the whole
  * instruction over, in the order of the pseudocode. Where the pseudocode has a CONSTRAINED UNPREDICTABLE choice (Rt == Rn
  * with writeback, Rt == Rt2), the steps are simply executed in their order. */
-#include "base/atomic128.h"
 #include "cpu/interp.h"
 
 /* What kind of access: compile-time constants but for HOW_EL0. */
@@ -35,7 +34,7 @@ static inline uint64_t extended(unsigned how, uint64_t v)
 
 static inline unsigned mem_flags(unsigned how)
 {
-    return (how & HOW_EL0 ? MEM_EL0 : 0) | (how & (HOW_ORDERED | HOW_ACQUIRE) ? MEM_ORDERED : 0);
+    return (how & HOW_EL0 ? MEM_EL0 : 0) | (how & (HOW_ORDERED | HOW_ACQUIRE) ? MEM_ALIGNED : 0);
 }
 
 static inline uint64_t context(const struct cpu *c, unsigned how)
@@ -247,12 +246,14 @@ PREFETCH(PRFM_ldst_pos)
 static __attribute__((noinline, cold)) const struct a64_insn *load_pair_miss(
     struct cpu *c, const struct a64_insn *insn, gva_t va, unsigned how, const uint8_t *slots, uint64_t base)
 {
-    uint64_t v[2];
+    const unsigned size = 1u << (how & HOW_SIZE);
+    uint64_t v, v2;
 
-    if (!sp_ok(c, slots[0]) || !mem_load_pair_slow(c, va, 1u << (how & HOW_SIZE), v))
+    if (!sp_ok(c, slots[0]) || !mem_load_slow(c, va, size, 0, &v) ||
+        !mem_load_slow(c, va + size, size, 0, &v2))
         return cpu_mem_fault(c, insn);
-    c->st.x[slots[1]] = extended(how, v[0]);
-    c->st.x[slots[2]] = extended(how, v[1]);
+    c->st.x[slots[1]] = extended(how, v);
+    c->st.x[slots[2]] = extended(how, v2);
     if (how & HOW_WRITEBACK)
         c->st.x[slots[0]] = base;
     return insn + 1;
@@ -261,42 +262,19 @@ static __attribute__((noinline, cold)) const struct a64_insn *load_pair_miss(
 static __attribute__((noinline, cold)) const struct a64_insn *store_pair_miss(
     struct cpu *c, const struct a64_insn *insn, gva_t va, unsigned how, const uint8_t *slots, uint64_t base)
 {
-    const uint64_t v[2] = {c->st.x[slots[1]], c->st.x[slots[2]]};
+    const unsigned size = 1u << (how & HOW_SIZE);
 
-    if (!sp_ok(c, slots[0]) || !mem_store_pair_slow(c, va, 1u << (how & HOW_SIZE), v))
+    if (!sp_ok(c, slots[0]))
+        return cpu_mem_fault(c, insn);
+    /* On two pages: the first half must not be seen if the second faults. */
+    if ((va ^ (va + 2 * size - 1)) >> TLB_PAGE_SHIFT && !mem_probe_store(c, va, 2 * size, 0))
+        return cpu_mem_fault(c, insn);
+    if (!mem_store_slow(c, va, size, 0, c->st.x[slots[1]]) ||
+        !mem_store_slow(c, va + size, size, 0, c->st.x[slots[2]]))
         return cpu_mem_fault(c, insn);
     if (how & HOW_WRITEBACK)
         c->st.x[slots[0]] = base;
     return insn + 1;
-}
-
-/* Both halves, aligned. FEAT_LSE2 makes them one access when they lie within 16 aligned bytes. Of 4 bytes each that costs nothing where the host
- * has such an access; of 8 it may (a load that finds its halves in two stores has to wait), so it is done where anybody could notice. */
-static inline struct pair64 host_load_pair(const struct cpu *c, void *p, unsigned how)
-{
-    const unsigned len = 1u << (how & HOW_SIZE);
-
-    if (len == 8 && unlikely(c->others_look) && !((uintptr_t)p & 15))
-        return atomic128_load(p);
-    if (len == 4 && PAIR32_IS_ONE_ACCESS) {
-        const uint64_t both = within16_load(p, 8);
-        return (struct pair64){(uint32_t)both, both >> 32};
-    }
-    return (struct pair64){host_load(p, how), host_load((char *)p + len, how)};
-}
-
-static inline void host_store_pair(const struct cpu *c, void *p, unsigned how, uint64_t v, uint64_t v2)
-{
-    const unsigned len = 1u << (how & HOW_SIZE);
-
-    if (len == 8 && unlikely(c->others_look) && !((uintptr_t)p & 15)) {
-        atomic128_store(p, (struct pair64){v, v2});
-    } else if (len == 4 && PAIR32_IS_ONE_ACCESS) {
-        within16_store(p, 8, (uint32_t)v | v2 << 32);
-    } else {
-        host_store(p, how, v);
-        host_store((char *)p + len, how, v2);
-    }
 }
 
 /* As LOAD and STORE. */
@@ -311,9 +289,10 @@ static inline void host_store_pair(const struct cpu *c, void *p, unsigned how, u
                                                                                                      \
         if (unlikely(sp_suspect(n, xn)) || unlikely(tlb_key(c->tlb_ctx, va + len, len) != e->tag_r)) \
             return load_pair_miss(c, insn, va, how, &a->n, BASE);                                    \
-        const struct pair64 v = host_load_pair(c, (void *)(va + e->addend), how);                    \
-        c->st.x[a->t] = extended(how, v.lo);                                                         \
-        c->st.x[a->t2] = extended(how, v.hi);                                                        \
+        const char *p = (const char *)(va + e->addend);                                              \
+        const uint64_t v = host_load(p, how), v2 = host_load(p + len, how);                          \
+        c->st.x[a->t] = extended(how, v);                                                            \
+        c->st.x[a->t2] = extended(how, v2);                                                          \
         if (how & HOW_WRITEBACK)                                                                     \
             c->st.x[n] = (BASE);                                                                     \
         return insn + 1;                                                                             \
@@ -330,7 +309,9 @@ static inline void host_store_pair(const struct cpu *c, void *p, unsigned how, u
                                                                                                      \
         if (unlikely(sp_suspect(n, xn)) || unlikely(tlb_key(c->tlb_ctx, va + len, len) != e->tag_w)) \
             return store_pair_miss(c, insn, va, how, &a->n, BASE);                                   \
-        host_store_pair(c, (void *)(va + e->addend), how, c->st.x[a->t], c->st.x[a->t2]);            \
+        char *p = (char *)(va + e->addend);                                                          \
+        host_store(p, how, c->st.x[a->t]);                                                           \
+        host_store(p + len, how, c->st.x[a->t2]);                                                    \
         if (how & HOW_WRITEBACK)                                                                     \
             c->st.x[n] = (BASE);                                                                     \
         return insn + 1;                                                                             \

@@ -2,24 +2,20 @@
  *
  * Threads: the CPU's own. Rows and operands: spec/a64_simd_ldst.isa.
  * Specification: DDI 0487, "A64 Advanced SIMD and Floating-point Instruction Descriptions"; "Single-copy atomicity": each element of up to 8
- * bytes by itself (FEAT_LSE2: misaligned too, where it lies within 16 aligned bytes), 16 bytes as two of 8.
+ * bytes by itself, 16 bytes as two of 8.
  *
- * Fast is RAM behind a TLB entry, within a page, elements aligned or of 16 bytes. Anything else (a miss, another page, a device, a fault) goes
- * through mem_load_elements() and mem_store_elements(); registers are written when nothing can fault any more. */
+ * Fast is RAM behind a TLB entry, aligned or not, within a page. Anything else (a miss, another page, a device, a fault) goes through
+ * mem_load_elements() and mem_store_elements(); registers are written when nothing can fault any more. */
 #include "cpu/interp.h"
 
 #include "gen/sysreg_fields.h"
 
 #include <string.h>
 
-/* Whether an access at va is for the long way because of its alignment: memcpy() gives all that is asked of 16 bytes wherever they lie,
- * unless this is Device memory or SCTLR_EL1.A is set. */
-static inline bool alignment_suspect(const struct cpu *c, const struct tlb_entry *e, gva_t va,
-                                     unsigned esize)
+/* Whether an access at va may be misaligned in e's page: in Normal memory, with SCTLR_EL1.A clear. */
+static inline bool may_misalign(const struct cpu *c, const struct tlb_entry *e)
 {
-    if (likely((va & ((1u << esize) - 1)) == 0))
-        return false;
-    return esize < 4 || (e->page & TLB_INFO_DEVICE) || (SYS(&c->st, SCTLR_EL1) & SCTLR_EL1_A);
+    return !(e->page & TLB_INFO_DEVICE) && !(SYS(&c->st, SCTLR_EL1) & SCTLR_EL1_A);
 }
 
 /* The host's address of len bytes in elements of 1 << esize, or null: the long way.
@@ -29,7 +25,9 @@ static inline const void *load_ptr(struct cpu *c, gva_t va, unsigned len, unsign
 {
     const struct tlb_entry *e = tlb_slot(c, va);
 
-    if (unlikely(tlb_key(c->tlb_ctx, va + len - 1, 1) != e->tag_r) || alignment_suspect(c, e, va, esize))
+    if (unlikely(tlb_key(c->tlb_ctx, va + len - 1, 1) != e->tag_r))
+        return NULL;
+    if (unlikely(va & ((1u << esize) - 1)) && !may_misalign(c, e))
         return NULL;
     return (const void *)(va + e->addend);
 }
@@ -38,7 +36,9 @@ static inline void *store_ptr(struct cpu *c, gva_t va, unsigned len, unsigned es
 {
     const struct tlb_entry *e = tlb_slot(c, va);
 
-    if (unlikely(tlb_key(c->tlb_ctx, va + len - 1, 1) != e->tag_w) || alignment_suspect(c, e, va, esize))
+    if (unlikely(tlb_key(c->tlb_ctx, va + len - 1, 1) != e->tag_w))
+        return NULL;
+    if (unlikely(va & ((1u << esize) - 1)) && !may_misalign(c, e))
         return NULL;
     return (void *)(va + e->addend);
 }

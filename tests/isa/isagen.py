@@ -163,14 +163,9 @@ def target(r, length, align, faults=True):
     else:
         window = AFTER_NONE
         va = window + r.choice((-32, -length - 1, -length, -length + 1, -1, 0, 0, 1, length))
-    if align and (r.random() < 0.85 or within_16(va, length)):
+    if align and r.random() < 0.85:
         va &= -(length & -length)
     return window, va
-
-
-def within_16(va, length):
-    """Misaligned, but FEAT_LSE2 allows that; the other implementation hasn't got it, so that these are left to the kernel lse2."""
-    return va % length and va % 16 + length <= 16
 
 
 def register_offset(r, c, f, size, va):
@@ -232,8 +227,6 @@ def memory(r, c, row, f, faults=True):
                 va += 16
         if base & 15:
             c.flags |= SP_ALIGN
-    if align and within_16(va, length):
-        return None  # SP as base, and an offset
     c.x[n] = base & M64
     if row.name == "LDAPR_memop" and va % length:
         c.flags |= MEM_ALIGN

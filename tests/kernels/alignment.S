@@ -1,4 +1,4 @@
-// Alignment: what must be aligned always (exclusives, acquire and release, atomics over 16 bytes, Device memory, PC, SP with SCTLR_EL1.SA), with
+// Alignment: what must be aligned always (exclusives, acquire and release, atomics, Device memory, PC, SP with SCTLR_EL1.SA), with
 // SCTLR_EL1.A (everything), and what need not be (Normal memory, bytes). A faulting access changes neither register nor memory.
 
     .include "lib/kernel.S"

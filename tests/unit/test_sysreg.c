@@ -156,7 +156,7 @@ static void feature_registers(void **state)
     assert_true(rd("ID_AA64ISAR1_EL1") == 0x0010111110211102);
     assert_true(rd("ID_AA64MMFR0_EL1") == 0x0000000000100026);
     assert_true(rd("ID_AA64MMFR1_EL1") == 0x0000000000211002);
-    assert_true(rd("ID_AA64MMFR2_EL1") == 0x1021001110011011);
+    assert_true(rd("ID_AA64MMFR2_EL1") == 0x1021001010011011);
     /* With a GICv2, no system registers for the GIC; also after a reset. */
     s.gicv2 = true;
     for (unsigned i = 0; i < 2; i++) {
