@@ -50,6 +50,20 @@ def handler(row, values):
     return "a64_op_" + "_".join([row.name] + [str(v) for v in values])
 
 
+# How an operand kind uses its register: a base (xs) may be written back.
+USE = {"xr": "A64_USE_READ", "xw": "A64_USE_WRITE", "x": "A64_USE_READ | A64_USE_WRITE", "xs": "A64_USE_READ | A64_USE_WRITE",
+       "vr": "A64_USE_VECTOR | A64_USE_READ", "vw": "A64_USE_VECTOR | A64_USE_WRITE",
+       "v": "A64_USE_VECTOR | A64_USE_READ | A64_USE_WRITE"}
+
+
+def register_operands(row):
+    return [o for o in row.operands if o.kind in a64spec.REGISTERS]
+
+
+def register_operands_max(spec):
+    return max(len(register_operands(row)) for row in spec.rows)
+
+
 # ---- a64_args.h, a64_rows.h, a64_handlers.h ----
 
 def write_args(spec, out):
@@ -80,7 +94,16 @@ def write_rows(spec, out):
               "    uint32_t should_mask, should_value; /* ignored, but other values are CONSTRAINED UNPREDICTABLE */\n"
               "    uint8_t kind;                       /* enum a64_kind */\n"
               "    uint8_t simd_fp;                    /* traps by CPACR_EL1.FPEN */\n};\n"
-              "extern const struct a64_row_info a64_rows[A64_NR_ROWS];\n\n#endif\n")
+              "extern const struct a64_row_info a64_rows[A64_NR_ROWS];\n\n"
+              "/* Which arguments of a row are registers, and how they are used. Ends with offset 0xff. */\n"
+              "enum a64_use { A64_USE_READ = 1, A64_USE_WRITE = 2, A64_USE_VECTOR = 4 };\n"
+              "struct a64_operand {\n    uint8_t offset, use;\n};\n"
+              "extern const struct a64_operand a64_operands[A64_NR_ROWS][%d];\n\n"
+              "/* The fields that make handlers of their own and so are not among the arguments. */\n" % (register_operands_max(spec) + 1))
+    for row in spec.rows:
+        for f in row.special:
+            out.write("#define A64_FIELD_%s_%s(word) (%s)\n" % (row.name, f.name, special_c(row, f).replace("word", "(word)")))
+    out.write("\n#endif\n")
 
 
 def write_handlers(spec, out):
@@ -165,6 +188,10 @@ def write_decode(spec, out):
         out.write("    {\"%s\", \"%s\", \"%s\", 0x%08xu, 0x%08xu, 0x%08xu, 0x%08xu, A64_KIND_%s, %d},\n"
                   % (row.name, row.heading, ",".join(row.features), row.mask, row.value, row.should_mask, row.should_value,
                      row.kind.upper(), row.simd_fp))
+    out.write("};\n\nconst struct a64_operand a64_operands[A64_NR_ROWS][%d] = {\n" % (register_operands_max(spec) + 1))
+    for row in spec.rows:
+        out.write("    {%s{0xff, 0}},\n" % "".join("{offsetof(struct a64_args_%s, %s), %s}, " % (row.name, o.slot, USE[o.kind])
+                                                   for o in register_operands(row)))
     out.write("};\n\nunsigned a64_find_row(uint32_t word)\n{\n    do {\n")
     write_tree(out, spec.rows, 0, 2)
     out.write("    } while (0);\n    return A64_ROW_NONE;\n}\n\n")
