@@ -122,7 +122,7 @@ PROG := $(OUT)/vibevmm
 
 # ---- rules ------------------------------------------------------------------------------------------------------------------
 
-.PHONY: all prog gen test unit unit-bins tsan fuzz fuzz-bins bench lint format format-check install uninstall clean help FORCE
+.PHONY: all prog gen libs test unit unit-bins tsan fuzz fuzz-bins bench lint format format-check install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -210,6 +210,10 @@ prog: $(PROG)
 # The generated sources alone; including their makefiles has made them.
 gen:
 	@:
+
+# What a program that uses $(LIB) has to be linked with.
+libs:
+	@echo '$(LIBS)'
 
 test:
 	./test.sh

@@ -61,7 +61,7 @@ static bool same_text(const char *a, const char *b)
 }
 
 /* What contradicts something else, once everything is known. */
-static int check_together(const bool *given, struct err *e)
+static int check_together(const struct options *o, const bool *given, struct err *e)
 {
     for (size_t i = 0; i < ARRAY_LEN(conflicts); i++) {
         const struct pair_rule *c = &conflicts[i];
@@ -75,6 +75,11 @@ static int check_together(const bool *given, struct err *e)
             return err_set(e, EINVAL, "--%s needs --%s%s", option_table[n->a].name,
                            option_table[n->b].name, n->why);
     }
+    if (o->vm.jit.check && o->vm.nr_cpus > 1)
+        return err_set(e, EINVAL, "--check-jit needs one CPU: another would write between the two runs");
+    if (o->vm.jit.off && (o->vm.jit.check || o->vm.jit.dump))
+        return err_set(e, EINVAL, "--%s and --accel soft,jit=off contradict each other",
+                       o->vm.jit.check ? "check-jit" : "jit-dump");
     if (!given[OPT_BINARY] && !given[OPT_KERNEL] && !given[OPT_FIRMWARE] && !given[OPT_DUMP_DTB])
         return err_set(
             e, EINVAL,
@@ -133,7 +138,7 @@ int options_parse(struct options *o, int argc, char *const *argv, struct err *e)
         if (d->set(o, val, e) < 0)
             return err_prefix(e, "--%s", d->name);
     }
-    return o->action == OPTIONS_RUN ? check_together(given, e) : 0;
+    return o->action == OPTIONS_RUN ? check_together(o, given, e) : 0;
 }
 
 void options_free(struct options *o)

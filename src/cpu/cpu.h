@@ -15,6 +15,8 @@
 
 struct ram;
 struct cpu;
+struct jit;
+struct jit_check;
 
 #define CPU_MAX 64
 
@@ -33,6 +35,7 @@ enum cpu_leave {
     CPU_LEAVE_NONE,
     CPU_LEAVE_EXCEPTION, /* internal: c->exc is to be taken */
     CPU_LEAVE_RESYNC,    /* internal: context changed, go on from st.pc */
+    CPU_LEAVE_SLICE,     /* internal: the slice is over, go on from st.pc */
     CPU_LEAVE_WFI,
     CPU_LEAVE_WFE, /* see cpu_wait_event() */
     CPU_LEAVE_SEV, /* CPUs that wait in WFE are to be woken */
@@ -95,6 +98,8 @@ struct itlb_entry {
 
 #define BRANCH_RING 32u
 
+#define HOT_SLOTS 4096u
+
 /* A message to another CPU of the cluster; done by its DSB. */
 struct cpu_inval {
     enum {
@@ -109,6 +114,27 @@ struct cpu_inval {
 };
 #define INVAL_QUEUE 64u
 
+/* --- What translated code reaches directly (cpu/jit) ------------------------------------------------------------------ */
+
+#define JIT_NR_TARGETS 1024u
+struct jit_target {
+    gva_t va;
+    const void *code;
+    uint32_t stamp;
+    uint32_t pad[3];
+};
+_Static_assert(sizeof(struct jit_target) == 32, "translated code finds it by the address times 8");
+
+struct jit_hot {
+    int64_t budget;           /* instructions until it comes back by itself */
+    uint64_t host_sp;         /* of who entered it */
+    uint32_t flag_kind, exit; /* enum flag_kind, enum jit_exit */
+    uint64_t flag_a, flag_b, flag_static[2];
+    uint32_t stamp[2]; /* of the upper and the lower half of the address space: what is known of its code holds while it is the same */
+    uint64_t frame[16], spill[64];
+    struct jit_target target[JIT_NR_TARGETS]; /* of indirect branches */
+};
+
 enum cpu_event { EVENT_KICK = 1, EVENT_IRQ = 2, EVENT_INVAL = 4 };
 
 struct cpu {
@@ -121,7 +147,7 @@ struct cpu {
         bool guarded;
     } code;
 
-    /* CPACR_EL1.FPEN traps SIMD and floating point at this EL: cpu_fp_changed() keeps it. */
+    /* CPACR_EL1.FPEN traps SIMD and floating point at this EL: cpu_context_changed() keeps it. */
     bool fp_trap;
 
     uint64_t tlb_ctx;     /* context of loads and stores, in place (bits 11:3) */
@@ -146,8 +172,7 @@ struct cpu {
     struct {
         gpa_t pa;
         uint64_t val, ns;
-    } nap;            /* the last one in a WFE with the monitor armed: at what, how long */
-    bool others_look; /* there are other CPUs: they must not see half of an atomic access */
+    } nap; /* the last one in a WFE with the monitor armed: at what, how long */
 
     _Atomic uint32_t events;    /* enum cpu_event */
     _Atomic uint32_t irq_lines; /* 1 IRQ, 2 FIQ */
@@ -177,6 +202,14 @@ struct cpu {
     struct cpu_cluster *cluster;
     unsigned index;
     uint64_t counter_base_ns;
+
+    struct jit *jit;         /* null: interpreter only */
+    struct jit_check *check; /* null: translated code is trusted */
+    uint64_t nr_checked;     /* runs of it that were compared */
+    gva_t hot_target;        /* a branch target to be translated */
+    bool has_hot_target;
+    uint16_t hot[HOT_SLOTS]; /* by hashed branch target: how often until it is hot */
+    struct jit_hot jit_hot;
 
     struct cpu_mmu *mmu;       /* contexts: cpu/tlb.c */
     struct code_cache *icache; /* cpu/icache.c */

@@ -11,11 +11,14 @@
 struct cpu_mmu *mmu_create(void);
 void mmu_destroy(struct cpu_mmu *m);
 
-/* EL, SPSel-independent: PAN, TTBRn or SCTLR_EL1.M changed: picks the context of loads, stores and fetches. */
-void mmu_context_changed(struct cpu *c);
+/* EL, PAN, TTBRn_EL1, SCTLR_EL1 or CPACR_EL1 changed: picks the context of loads, stores and fetches, whether SIMD traps, and what
+ * translations hold. */
+void cpu_context_changed(struct cpu *c);
 
 /* Drops every cached translation of this CPU, and all contexts. */
 void tlb_flush_all(struct cpu *c);
+/* Drops the cached translations of data alone. */
+void tlb_flush_data(struct cpu *c);
 void tlb_flush_asid(struct cpu *c, unsigned asid);
 void tlb_flush_va(struct cpu *c, gva_t va, uint64_t len);
 
@@ -47,6 +50,10 @@ void icache_destroy(struct code_cache *cc);
 /* The decoded page of pa (page-aligned), whose words are at host. Never null: an old page is recycled when there are many, which forgets the
  * ITLB: no pointer to an instruction outlives the call. */
 struct code_page *icache_page(struct cpu *c, gpa_t pa, const void *host);
+/* Whether the instruction at that index of the page has ever been run here. */
+bool icache_was_run(const struct cpu *c, gpa_t page, unsigned index);
+/* The decoded instruction at pa, if its page is known, gets fn for its function. */
+void icache_mark_entry(struct cpu *c, gpa_t pa, a64_fn *fn);
 void icache_flush_all(struct cpu *c);
 void icache_flush_pa(struct cpu *c, gpa_t pa, uint64_t len);
 
@@ -57,12 +64,6 @@ bool cpu_event_soon(struct cpu *c);
 void cpu_wait_over(struct cpu *c);
 
 /* --- run.c ---------------------------------------------------------------------------------------------------------- */
-
-/* EL or CPACR_EL1 changed. */
-static inline void cpu_fp_changed(struct cpu *c)
-{
-    c->fp_trap = sysreg_fp_traps(&c->st);
-}
 
 /* cpu_ops.mmio, and what it has changed in the translations of this CPU. */
 bool cpu_mmio(struct cpu *c, gpa_t pa, unsigned size, bool write, uint64_t *val);

@@ -5,6 +5,7 @@
  * Specification: DDI 0487, "Concurrent modification and execution of instructions", "Instruction caches". */
 #include "cpu/cpu_internal.h"
 #include "cpu/interp.h"
+#include "cpu/jit.h"
 
 #include <stdlib.h>
 
@@ -89,8 +90,36 @@ struct code_page *icache_page(struct cpu *c, gpa_t pa, const void *host)
     return p;
 }
 
+static struct code_page *find_page(const struct cpu *c, gpa_t pa)
+{
+    for (struct code_page *p = c->icache->bucket[(pa >> TLB_PAGE_SHIFT) & (ICACHE_BUCKETS - 1)]; p;
+         p = p->hash_next)
+        if (p->pa == pa)
+            return p;
+    return NULL;
+}
+
+bool icache_was_run(const struct cpu *c, gpa_t page, unsigned index)
+{
+    const struct code_page *p = find_page(c, page);
+    return p && p->insn[index].fn != op_first_time;
+}
+
+void icache_mark_entry(struct cpu *c, gpa_t pa, a64_fn *fn)
+{
+    struct code_page *p = find_page(c, pa & ~(gpa_t)(TLB_PAGE_SIZE - 1));
+    const unsigned index = (unsigned)(pa >> 2) & (PAGE_INSNS - 1);
+
+    if (!p)
+        return;
+    if (p->insn[index].fn == op_first_time)
+        a64_decode(__atomic_load_n(&p->host[index], __ATOMIC_RELAXED), &p->insn[index]);
+    p->insn[index].fn = fn;
+}
+
 void icache_flush_all(struct cpu *c)
 {
+    jit_flush_all(c);
     for (unsigned i = 0; i < ICACHE_BUCKETS; i++)
         for (struct code_page *p = c->icache->bucket[i]; p; p = p->hash_next)
             reset_entries(p, 0, PAGE_INSNS);
@@ -104,6 +133,7 @@ void icache_flush_pa(struct cpu *c, gpa_t pa, uint64_t len)
         icache_flush_all(c);
         return;
     }
+    jit_flush_pa(c, pa, len);
     while (pa < end) {
         const gpa_t page = pa & ~(gpa_t)(TLB_PAGE_SIZE - 1), stop = MIN(end, page + TLB_PAGE_SIZE);
         for (struct code_page *p = c->icache->bucket[(page >> TLB_PAGE_SHIFT) & (ICACHE_BUCKETS - 1)];

@@ -28,11 +28,21 @@ static inline gva_t cpu_pc(const struct cpu *c, const struct a64_insn *insn)
     return c->code.va + (((uintptr_t)insn - (uintptr_t)c->code.insns) >> (A64_INSN_SHIFT - 2));
 }
 
+/* A branch target that is reached often is to be translated: looked at between slices. */
+static inline void branch_count(struct cpu *c, gva_t to)
+{
+    if (unlikely(!--c->hot[(to >> 2) & (HOT_SLOTS - 1)])) {
+        c->hot_target = to;
+        c->has_hot_target = true;
+    }
+}
+
 static inline void branch_note(struct cpu *c, gva_t from, gva_t to)
 {
     struct branch_record *r = &c->branch[c->branch_next++ % BRANCH_RING];
     r->from = from;
     r->to = to;
+    branch_count(c, to);
 }
 
 /* Goes on at va in another page, or through the ITLB; null when it isn't there (st.pc = va, RESYNC). */
@@ -70,7 +80,7 @@ const struct a64_insn *cpu_leave_after(struct cpu *c, const struct a64_insn *ins
 
 enum mem_flags {
     MEM_EL0 = 1, /* check as EL0: LDTR, STTR */
-    MEM_ORDERED = 2, /* acquire, release: misaligned only within 16 aligned bytes, or with SCTLR_EL1.nAA */
+    MEM_ALIGNED = 2, /* must be naturally aligned whatever the memory type: exclusives, atomics, acquire-release */
 };
 
 /* Slow paths: TLB miss, misaligned, page crossing, device, faults. size is 1, 2, 4 or 8. False: c->exc is set. */
@@ -83,21 +93,13 @@ bool mem_store_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint
 bool mem_load_elements(struct cpu *c, gva_t va, unsigned len, unsigned esize, void *out);
 bool mem_store_elements(struct cpu *c, gva_t va, unsigned len, unsigned esize, const void *in);
 
-/* Host pointer for an access of size (up to 16) bytes within 16 aligned ones (else an alignment fault), with the permissions asked for:
- * atomics and exclusives. A device is an unsupported-atomic fault (FSC_UNSUPPORTED_ATOMIC). False: c->exc is set. */
+/* Host pointer for an access of size (up to 16) bytes, aligned to size (else an alignment fault), with the permissions asked for: atomics and
+ * exclusives. A device is an unsupported-atomic fault (FSC_UNSUPPORTED_ATOMIC). False: c->exc is set. */
 bool mem_atomic_ptr(struct cpu *c, gva_t va, unsigned size, bool read, bool write, void **host,
                     gpa_t *pa);
 
-/* LDP, STP of two registers of size bytes each. Neither is read or written when one of them faults. */
-bool mem_load_pair_slow(struct cpu *c, gva_t va, unsigned size, uint64_t val[2]);
-bool mem_store_pair_slow(struct cpu *c, gva_t va, unsigned size, const uint64_t val[2]);
-
-/* Of size bytes at va all lie within 16 aligned ones: FEAT_LSE2 makes the access atomic in Normal memory, and lets it be misaligned
- * where it otherwise must not. */
-static inline bool mem_within16(gva_t va, unsigned size)
-{
-    return (va & 15) + size <= 16;
-}
+/* Checks that a store of len bytes could be made, before half of it is (pairs over two pages). False: fault. */
+bool mem_probe_store(struct cpu *c, gva_t va, unsigned len, unsigned flags);
 
 static inline struct tlb_entry *tlb_slot(struct cpu *c, gva_t va)
 {

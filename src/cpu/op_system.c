@@ -70,8 +70,7 @@ static const struct a64_insn *eret(struct cpu *c, const struct a64_insn *insn, g
     c->event_register = true;
     c->stuck.same = c->stuck.similar = 0;
     c->stuck.nested = false;
-    mmu_context_changed(c);
-    cpu_fp_changed(c);
+    cpu_context_changed(c);
     c->leave = CPU_LEAVE_RESYNC;
     return NULL;
 }
@@ -248,7 +247,7 @@ OP(MSR_SI_pstate)
         return cpu_undefined(c, insn);
     s->misc = a->imm & 1 ? s->misc | psr_bit : s->misc & ~psr_bit;
     if (psr_bit == PSR_PAN)
-        mmu_context_changed(c);
+        cpu_context_changed(c);
     return insn + 1;
 }
 
@@ -331,9 +330,7 @@ OP(MSR_SR_systemmove)
         c->stuck.vbar_written = true;
     if (d->effects & EFFECT_TLB)
         tlb_flush_all(c);
-    if (d->effects & (EFFECT_MMU | EFFECT_TLB))
-        mmu_context_changed(c);
-    if (d->effects & EFFECT_FP)
-        cpu_fp_changed(c);
+    if (d->effects & (EFFECT_MMU | EFFECT_TLB | EFFECT_FP))
+        cpu_context_changed(c);
     return cpu_leave_after(c, insn, CPU_LEAVE_RESYNC);
 }

@@ -5,13 +5,18 @@
 #include "base/os.h"
 #include "cpu/cpu_internal.h"
 #include "cpu/interp.h"
+#include "cpu/jit.h"
+#include "cpu/jit/check.h"
 
 #include "gen/sysreg_fields.h"
 
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define SLICE_INSNS 512
+/* The same for translated code, which is that much faster. */
+#define JIT_SLICE_INSNS 8192
 
 /* How often a fault has to come again before the vCPU counts as stuck: with all registers alike, or with only ELR and ESR alike. */
 #define STUCK_SAME 64u
@@ -24,7 +29,11 @@ struct cpu *cpu_create(struct cpu_cluster *cl, struct ram *ram, uint64_t mpidr,
 
     if (cl->nr_cpus == CPU_MAX || posix_memalign((void **)&c, 64, sizeof(*c)))
         return NULL;
-    *c = (struct cpu){.ops = ops, .opaque = opaque, .ram = ram, .cluster = cl};
+    memset(c, 0, sizeof(*c));
+    c->ops = ops;
+    c->opaque = opaque;
+    c->ram = ram;
+    c->cluster = cl;
     c->counter_base_ns = counter_base_ns;
     c->deadline_ns = UINT64_MAX;
     c->mmu = mmu_create();
@@ -53,6 +62,8 @@ void cpu_destroy(struct cpu *c)
     if (!c)
         return;
     pthread_mutex_destroy(&c->inval_lock);
+    jit_destroy(c->jit);
+    jit_check_destroy(c->check);
     mmu_destroy(c->mmu);
     icache_destroy(c->icache);
     free(c);
@@ -73,8 +84,7 @@ void cpu_reset(struct cpu *c)
 void cpu_state_changed(struct cpu *c)
 {
     tlb_flush_all(c);
-    mmu_context_changed(c);
-    cpu_fp_changed(c);
+    cpu_context_changed(c);
 }
 
 uint64_t cpu_counter(const struct cpu *c)
@@ -122,7 +132,7 @@ static void inval_apply(struct cpu *c, const struct cpu_inval *inv)
     switch (inv->what) {
     case INVAL_TLB_ALL:
         tlb_flush_all(c);
-        mmu_context_changed(c);
+        cpu_context_changed(c);
         break;
     case INVAL_TLB_ASID: tlb_flush_asid(c, (unsigned)inv->asid); break;
     case INVAL_TLB_VA: tlb_flush_va(c, inv->addr, inv->len); break;
@@ -137,7 +147,7 @@ static void inval_drain(struct cpu *c)
     pthread_mutex_lock(&c->inval_lock);
     if (c->nr_inval > INVAL_QUEUE) {
         tlb_flush_all(c);
-        mmu_context_changed(c);
+        cpu_context_changed(c);
         icache_flush_all(c);
     } else {
         for (unsigned i = 0; i < c->nr_inval; i++)
@@ -293,8 +303,7 @@ static bool take_exception(struct cpu *c)
         return true;
     c->nr_exceptions++;
     exception_take(&c->st, &c->exc, 1);
-    mmu_context_changed(c);
-    cpu_fp_changed(c);
+    cpu_context_changed(c);
     return false;
 }
 
@@ -394,8 +403,13 @@ static enum cpu_leave look_around(struct cpu *c)
         if (events & EVENT_IRQ)
             take_interrupt(c);
     }
+    if (unlikely(c->has_hot_target)) {
+        c->has_hot_target = false;
+        jit_hot(c, c->hot_target);
+    }
     if (c->slice_left <= 0) {
         c->slice_left = SLICE_INSNS;
+        c->jit_hot.budget = JIT_SLICE_INSNS;
         if (c->deadline_ns != UINT64_MAX && os_now_ns() >= c->deadline_ns)
             c->ops->deadline(c->opaque);
     }
@@ -437,6 +451,7 @@ static enum cpu_leave run_slices(struct cpu *c)
             if (unlikely(take_exception(c)))
                 return CPU_LEAVE_STUCK;
             break;
+        case CPU_LEAVE_SLICE: c->slice_left = 0; break;
         case CPU_LEAVE_RESYNC: break;
         default: return c->leave;
         }
@@ -447,8 +462,7 @@ enum cpu_leave cpu_run(struct cpu *c)
 {
     if (c->waiting)
         cpu_wait_over(c);
-    c->others_look = c->cluster->nr_cpus > 1;
-    if (!c->others_look)
+    if (c->cluster->nr_cpus == 1)
         return run_slices(c);
     atomic_store(&c->in_guest, true);
     enum cpu_leave leave = run_slices(c);

@@ -113,7 +113,7 @@ static void tlbi(struct cpu *c, bool broadcast, const struct cpu_inval *inv)
         tlb_flush_asid(c, (unsigned)inv->asid);
     else {
         tlb_flush_all(c);
-        mmu_context_changed(c);
+        cpu_context_changed(c);
     }
 }
 

@@ -6,7 +6,11 @@
  * Owner thread only. Specification: DDI 0487, "Translation Lookaside Buffers (TLBs)". */
 #include "cpu/cpu_internal.h"
 #include "cpu/interp.h"
+#include "cpu/jit.h"
+#include "cpu/jit/check.h"
 #include "mem/ram.h"
+
+#include "gen/sysreg_fields.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +44,7 @@ static uint64_t context(const struct cpu_mmu *m, unsigned variant)
     return (uint64_t)(m->current * NR_VARIANTS + variant) << TLB_CTX_SHIFT;
 }
 
-void mmu_context_changed(struct cpu *c)
+void cpu_context_changed(struct cpu *c)
 {
     struct cpu_mmu *m = c->mmu;
     uint64_t ttbr0 = SYS(&c->st, TTBR0_EL1), ttbr1 = SYS(&c->st, TTBR1_EL1);
@@ -66,6 +70,8 @@ void mmu_context_changed(struct cpu *c)
         c->tlb_ctx = c->tlb_ctx_el0;
     else
         c->tlb_ctx = context(m, c->st.misc & PSR_PAN ? VARIANT_EL1_PAN : VARIANT_EL1);
+    c->fp_trap = sysreg_fp_traps(&c->st);
+    jit_context_changed(c);
 }
 
 static void entry_drop(struct tlb_entry *e)
@@ -74,10 +80,15 @@ static void entry_drop(struct tlb_entry *e)
     e->page = 0;
 }
 
-static void flush_entries(struct cpu *c)
+void tlb_flush_data(struct cpu *c)
 {
     for (unsigned i = 0; i < TLB_ENTRIES; i++)
         entry_drop(&c->tlb[i]);
+}
+
+static void flush_entries(struct cpu *c)
+{
+    tlb_flush_data(c);
     for (unsigned i = 0; i < ITLB_ENTRIES; i++)
         c->itlb[i].tag = TLB_TAG_NONE;
     c->mmu->large[0].hi = c->mmu->large[1].hi = 0;
@@ -89,6 +100,7 @@ void tlb_flush_all(struct cpu *c)
     flush_entries(c);
     c->mmu->nr_spaces = 0;
     c->mmu->current = 0;
+    jit_mapping_changed(c, true, true);
 }
 
 /* Entries do not know their ASID, their context does: dropping the contexts' entries means dropping all. */
@@ -96,17 +108,20 @@ void tlb_flush_asid(struct cpu *c, unsigned asid)
 {
     (void)asid;
     flush_entries(c);
+    jit_mapping_changed(c, true, true);
 }
 
 void tlb_flush_va(struct cpu *c, gva_t va, uint64_t len)
 {
     const unsigned half = bit(va, 55);
     const gva_t mask = mask64(56);
+    jit_page_unmapped(c, va, len);
     gva_t first = va & mask & ~(gva_t)(TLB_PAGE_SIZE - 1), last = (va & mask) + len - 1;
 
     if (len > (uint64_t)TLB_ENTRIES * TLB_PAGE_SIZE ||
         (first <= c->mmu->large[half].hi && last >= c->mmu->large[half].lo)) {
         flush_entries(c);
+        jit_mapping_changed(c, !half, half);
         return;
     }
     for (uint64_t off = 0; off <= last - first; off += TLB_PAGE_SIZE) {
@@ -167,7 +182,8 @@ void mem_set_abort(struct cpu *c, gva_t va, bool write, uint8_t fsc)
     };
 }
 
-bool tlb_translate(struct cpu *c, gva_t va, enum walk_access access, unsigned flags, struct tlb_view *view)
+static bool find_translation(struct cpu *c, gva_t va, enum walk_access access, unsigned flags,
+                             struct tlb_view *view)
 {
     const bool el0 = c->st.el == 0 || (flags & MEM_EL0);
     const uint64_t tag = tlb_key(flags & MEM_EL0 ? c->tlb_ctx_el0 : c->tlb_ctx, va, 1);
@@ -214,9 +230,12 @@ bool tlb_translate(struct cpu *c, gva_t va, enum walk_access access, unsigned fl
     if (r) {
         uint8_t *host = r->host + (page - r->base);
         e->addend = (uintptr_t)host - (va - offset);
-        if (w.can_read)
+        /* Translated code looks at alignment only where all of it must be aligned: with the MMU off, or by SCTLR_EL1.A. Memory that is
+         * mapped as Device one page at a time, which is rare, is for the slow paths. */
+        const bool fast = !w.device || !(SYS(&c->st, SCTLR_EL1) & SCTLR_EL1_M);
+        if (w.can_read && fast)
             e->tag_r = tag;
-        if (w.can_write && w.writable_dirty && r->kind == RAM_KIND_RAM)
+        if (w.can_write && w.writable_dirty && r->kind == RAM_KIND_RAM && fast)
             e->tag_w = tag;
         if (!write || r->kind == RAM_KIND_RAM)
             view->host = host + offset;
@@ -225,6 +244,18 @@ bool tlb_translate(struct cpu *c, gva_t va, enum walk_access access, unsigned fl
         e->addend = (uintptr_t)tag;
     }
     return true;
+}
+
+bool tlb_translate(struct cpu *c, gva_t va, enum walk_access access, unsigned flags, struct tlb_view *view)
+{
+    if (!find_translation(c, va, access, flags, view))
+        return false;
+    if (likely(!c->check))
+        return true;
+    if (jit_check_translated(c, va, access == WALK_WRITE, view))
+        return true;
+    mem_set_abort(c, va, access == WALK_WRITE, FSC_EXTERNAL);
+    return false;
 }
 
 bool tlb_translate_fetch(struct cpu *c, gva_t va)

@@ -14,6 +14,7 @@
 #include <stddef.h>
 
 struct err;
+struct jit_options;
 struct ram;
 
 enum hv_exit_reason {
@@ -21,6 +22,13 @@ enum hv_exit_reason {
 #include "spec/exits.def"
 #undef EXIT
     HV_NR_EXITS
+};
+
+enum hv_counter {
+#define COUNTER(id, key, label, text) HV_COUNTER_##id,
+#include "spec/counters.def"
+#undef COUNTER
+    HV_NR_COUNTERS
 };
 
 /* Register ids: X0..X30 are 0..30; a system register is HV_REG_SYS | its 16-bit encoding (arch/sysreg.h). */
@@ -83,7 +91,8 @@ struct hv_caps {
 struct hv_vm_config {
     struct ram *ram; /* complete: regions do not change later */
     unsigned nr_vcpus;
-    uint64_t counter_base_ns; /* os_now_ns() at which CNTPCT_EL0 and CNTVCT_EL0 read 0 */
+    uint64_t counter_base_ns;      /* os_now_ns() at which CNTPCT_EL0 and CNTVCT_EL0 read 0 */
+    const struct jit_options *jit; /* of hv_soft; null: as they are by default */
 };
 
 struct hv_vcpu_config {
@@ -99,6 +108,7 @@ struct hv_counters {
     uint64_t insns;      /* guest instructions completed or faulted */
     uint64_t exceptions; /* taken inside the guest, interrupts included */
     uint64_t interrupts;
+    uint64_t own[HV_NR_COUNTERS]; /* spec/counters.def */
 };
 
 struct hv_backend {

@@ -4,6 +4,7 @@
 #define VIBE_VM_OPTIONS_H
 
 #include "base/types.h"
+#include "cpu/jit.h"
 #include "dev/disk.h"
 #include "dev/net/filter.h"
 #include "dev/net/user.h"
@@ -87,6 +88,7 @@ struct vm_options {
     unsigned nr_cpus;     /* 1..VM_MAX_CPUS */
     enum vm_machine machine;
     enum vm_accel accel;
+    struct jit_options jit; /* of the software CPU */
     enum vm_console console;
     enum vm_virtio virtio;
     enum vm_gic gic;

@@ -17,6 +17,14 @@ static const struct {
 #undef EXIT
 };
 
+static const struct {
+    const char *key, *label;
+} counter_kind[HV_NR_COUNTERS] = {
+#define COUNTER(id, k, l, text) [HV_COUNTER_##id] = {k, l},
+#include "spec/counters.def"
+#undef COUNTER
+};
+
 static uint64_t total_exits(const struct vm_vcpu_stats *v)
 {
     uint64_t n = 0;
@@ -35,7 +43,7 @@ static double rate(uint64_t n, uint64_t ns)
 
 #define BOX_MIN_COLUMNS 66
 #define BOX_ROW_LEN 160
-#define BOX_MAX_ROWS (2 * BUS_MAX_DEVICES + HV_NR_EXITS + 16)
+#define BOX_MAX_ROWS (2 * BUS_MAX_DEVICES + HV_NR_EXITS + HV_NR_COUNTERS + 16)
 #define LABEL_COLUMNS 31
 
 /* Rows are collected first: the widest decides where the right border is. Text is ASCII, a byte a column. */
@@ -124,6 +132,15 @@ static void print_vcpu_box(FILE *out, struct box *b, unsigned index, const struc
         box_value(b, "Exceptions Taken", "%" PRIu64, v->counters.exceptions);
     if (v->counters.interrupts)
         box_value(b, "Interrupts Taken", "%" PRIu64, v->counters.interrupts);
+    bool any = false;
+    for (int i = 0; i < HV_NR_COUNTERS; i++) {
+        if (!v->counters.own[i])
+            continue;
+        if (!any)
+            box_row(b, "  Software CPU:");
+        any = true;
+        box_value(b, counter_kind[i].label, "%" PRIu64, v->counters.own[i]);
+    }
     box_row(b, "  Time:");
     box_time(b, "Total", v->wall_ns, 0);
     box_time(b, "In Guest", v->guest_ns, v->wall_ns);
@@ -243,6 +260,10 @@ static void json_vcpu(FILE *out, unsigned index, const struct vm_vcpu_stats *v)
     json_rate(out, rate(total_exits(v), v->wall_ns));
     fputs(", \"mips\": ", out);
     json_rate(out, rate(v->counters.insns, v->guest_ns) / 1e6);
+    fputs(",\n     \"cpu\": {", out);
+    for (int i = 0; i < HV_NR_COUNTERS; i++)
+        fprintf(out, "%s\"%s\": %" PRIu64, i ? ", " : "", counter_kind[i].key, v->counters.own[i]);
+    fputc('}', out);
     fputc('}', out);
 }
 

@@ -79,7 +79,7 @@ fail:
 int vm_start(struct vm *vm, struct err *e)
 {
     const struct hv_vm_config cfg = {
-        .ram = &vm->ram, .nr_vcpus = vm->nr_vcpus, .counter_base_ns = os_now_ns()};
+        .ram = &vm->ram, .nr_vcpus = vm->nr_vcpus, .counter_base_ns = os_now_ns(), .jit = &vm->opt->jit};
     int r;
 
     vm->start_ns = vm->base_ns = cfg.counter_base_ns;

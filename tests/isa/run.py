@@ -57,6 +57,7 @@ class Programs:
         lib = os.path.join("build", variant, "libvibe.a")
         must(["make", "-s", "BUILD=" + variant, lib], "building libvibe.a")
         lib = os.path.join(ROOT, lib)
+        libs = subprocess.run(["make", "-s", "BUILD=" + variant, "libs"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout.split()
         case_h = os.path.join(HERE, "case.h")
         src = os.path.join(HERE, "runner.c")
         if self.older(self.runner, src, case_h):
@@ -65,7 +66,7 @@ class Programs:
         if self.older(self.compare, src, case_h, lib):
             san = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"] if variant == "asan" else ["-O2"]
             must([os.environ.get("CC", "gcc"), "-std=c11", "-D_GNU_SOURCE", "-g", "-pthread", *san, *WARN, "-Isrc", "-Ibuild", "-I" + HERE,
-                  "-o", self.compare, src, lib, "-lm"], "building compare")
+                  "-o", self.compare, src, lib, *libs], "building compare")
 
     @staticmethod
     def older(target, *sources):

@@ -117,7 +117,9 @@ static void test_extremes(void **state)
         struct vm_vcpu_stats *v = &s->vcpu[i];
         for (unsigned k = 0; k < HV_NR_EXITS; k++)
             v->exits[k] = UINT64_MAX >> (i & 7) * 8;
-        v->counters = (struct hv_counters){UINT64_MAX, UINT64_MAX, UINT64_MAX};
+        v->counters = (struct hv_counters){
+            .insns = UINT64_MAX, .exceptions = UINT64_MAX, .interrupts = UINT64_MAX};
+        memset(v->counters.own, 0xff, sizeof(v->counters.own));
         v->wall_ns = i & 1 ? 1 : UINT64_MAX;
         v->guest_ns = 1;
         v->exit_ns = v->asleep_ns = UINT64_MAX;

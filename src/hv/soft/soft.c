@@ -7,6 +7,7 @@
 #include "arch/sysreg.h"
 #include "base/err.h"
 #include "cpu/cpu.h"
+#include "cpu/jit.h"
 #include "hv/hv.h"
 
 #include <errno.h>
@@ -106,6 +107,7 @@ static int soft_vcpu_create(struct hv_vm *vm, struct hv_vcpu **vcpu,
     }
     if (cfg->gicv2)
         cpu_without_gic_registers(v->cpu);
+    jit_attach(v->cpu, vm->cfg.jit);
     *vcpu = v;
     return 0;
 }
@@ -142,7 +144,8 @@ static void soft_run(struct hv_vcpu *v, struct hv_exit *exit)
     case CPU_LEAVE_STUCK: exit->reason = HV_EXIT_STUCK; return;
     case CPU_LEAVE_NONE:
     case CPU_LEAVE_EXCEPTION:
-    case CPU_LEAVE_RESYNC: break;
+    case CPU_LEAVE_RESYNC:
+    case CPU_LEAVE_SLICE: break;
     }
     BUG("cpu_run() left for no reason");
 }
@@ -216,11 +219,25 @@ static int soft_set_reg(struct hv_vcpu *v, unsigned reg, uint64_t val)
 
 static void soft_counters(const struct hv_vcpu *v, struct hv_counters *n)
 {
+    const struct cpu *c = v->cpu;
+
     *n = (struct hv_counters){
-        .insns = v->cpu->nr_insns,
-        .exceptions = v->cpu->nr_exceptions,
-        .interrupts = v->cpu->nr_interrupts,
-    };
+        .insns = c->nr_insns, .exceptions = c->nr_exceptions, .interrupts = c->nr_interrupts};
+    n->own[HV_COUNTER_TLB_MISSES] = c->nr_tlb_misses;
+    n->own[HV_COUNTER_CHECKED] = c->nr_checked;
+    if (!c->jit)
+        return;
+    const struct jit_stats *j = jit_statistics(c->jit);
+    n->own[HV_COUNTER_TRANSLATED_INSNS] = j->insns;
+    n->own[HV_COUNTER_REGIONS] = j->nr_regions;
+    n->own[HV_COUNTER_REGION_INSNS] = j->nr_guest_insns;
+    n->own[HV_COUNTER_CODE_BYTES] = j->code_bytes;
+    n->own[HV_COUNTER_TRANSLATE_NS] = j->translate_ns;
+    n->own[HV_COUNTER_INVALIDATED] = j->nr_invalidated;
+    n->own[HV_COUNTER_CODE_FLUSHES] = j->nr_flushes;
+    n->own[HV_COUNTER_LINKS] = j->nr_links;
+    n->own[HV_COUNTER_CODE_EXITS] = j->nr_exits;
+    n->own[HV_COUNTER_SLOW_PATHS] = j->nr_slow;
 }
 
 static void soft_code_changed(struct hv_vm *vm, gpa_t gpa, uint64_t len)

@@ -1,0 +1,399 @@
+/* What becomes of translations: memory for code, regions and their entries, what holds of the address space, invalidation.
+ *
+ * A region is found by the physical address of an entry, and counts if the virtual address and the mode are those it was made for, and all
+ * of its pages are mapped as they were. That is checked once for each stamp: a number that stands for what is known of one half of the address
+ * space in one mode. It changes with TTBRn_EL1, with the mode, and with TLB maintenance that touches code; it is the old one again when
+ * an address space comes back. Links and the table of indirect targets compare stamps.
+ *
+ * Threads: the CPU's own. */
+#include "base/os.h"
+#include "cpu/cpu_internal.h"
+#include "cpu/jit/jit_internal.h"
+
+#include "gen/sysreg_fields.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define NO_STAMP UINT32_C(0x7fffffff)
+
+/* --- Mode, stamps --------------------------------------------------------------------------------------------------- */
+
+uint32_t jit_current_mode(const struct cpu *c)
+{
+    const uint64_t sctlr = SYS(&c->st, SCTLR_EL1);
+    const bool el1 = c->st.el != 0;
+    uint32_t mode = el1 ? MODE_EL1 : 0;
+
+    if (!(sctlr & SCTLR_EL1_M) || (sctlr & SCTLR_EL1_A))
+        mode |= MODE_ALIGN;
+    if (sctlr & SCTLR_EL1_M)
+        mode |= MODE_MMU;
+    if (sctlr & (el1 ? SCTLR_EL1_SA : SCTLR_EL1_SA0))
+        mode |= MODE_SP;
+    if (!c->fp_trap)
+        mode |= MODE_FP;
+    return mode;
+}
+
+static uint32_t new_stamp(struct jit *j)
+{
+    if (++j->next_stamp == NO_STAMP)
+        j->next_stamp = 1;
+    return j->next_stamp;
+}
+
+static uint32_t stamp_for(struct jit *j, bool lower, uint64_t ttbr, uint32_t mode)
+{
+    const unsigned h = (unsigned)(ttbr >> 12 ^ ttbr >> 48 ^ mode * 5 ^ lower) & (JIT_NR_SPACES - 1);
+    struct jit_space *s = &j->space[h];
+
+    if (s->stamp && s->ttbr == ttbr && s->mode == mode && s->lower == lower)
+        return s->stamp;
+    *s = (struct jit_space){.ttbr = ttbr, .mode = mode, .lower = lower, .stamp = new_stamp(j)};
+    return s->stamp;
+}
+
+void jit_context_changed(struct cpu *c)
+{
+    struct jit *j = c->jit;
+
+    if (!j)
+        return;
+    j->mode = jit_current_mode(c);
+    c->jit_hot.stamp[0] = stamp_for(j, false, SYS(&c->st, TTBR1_EL1), j->mode);
+    c->jit_hot.stamp[1] = stamp_for(j, true, SYS(&c->st, TTBR0_EL1), j->mode);
+}
+
+void jit_mapping_changed(struct cpu *c, bool lower, bool upper)
+{
+    struct jit *j = c->jit;
+
+    if (!j)
+        return;
+    for (unsigned i = 0; i < JIT_NR_SPACES; i++)
+        if (j->space[i].lower ? lower : upper)
+            j->space[i].stamp = 0;
+    jit_context_changed(c);
+}
+
+static uint64_t *filter_word(struct jit *j, gva_t va, uint64_t *bit_)
+{
+    const unsigned h =
+        (unsigned)(va >> TLB_PAGE_SHIFT ^ va >> (TLB_PAGE_SHIFT + 12)) & (JIT_FILTER_BITS - 1);
+    *bit_ = BIT64(h % 64);
+    return &j->code_pages[(int64_t)va < 0][h / 64];
+}
+
+void jit_page_unmapped(struct cpu *c, gva_t va, uint64_t len)
+{
+    struct jit *j = c->jit;
+    const bool upper = bit(va, 55);
+    uint64_t b;
+
+    if (!j)
+        return;
+    va = (gva_t)sext(va, 56);
+    if (len <= 64 * (uint64_t)TLB_PAGE_SIZE) {
+        bool hit = false;
+        for (uint64_t off = 0; off < len; off += TLB_PAGE_SIZE)
+            hit |= (*filter_word(j, va + off, &b) & b) != 0;
+        if (!hit)
+            return;
+    }
+    jit_mapping_changed(c, !upper, upper);
+}
+
+/* --- Pages ---------------------------------------------------------------------------------------------------------- */
+
+bool jit_peek_fetch(struct cpu *c, gva_t va, gpa_t *pa, const uint32_t **host)
+{
+    const struct itlb_entry *e = &c->itlb[(va >> TLB_PAGE_SHIFT) & (ITLB_ENTRIES - 1)];
+
+    if (e->tag != ((va & ~(gva_t)(TLB_PAGE_SIZE - 1)) | c->tlb_ctx))
+        return false;
+    *pa = e->page->pa;
+    *host = e->page->host;
+    return true;
+}
+
+static bool page_is(struct cpu *c, gva_t va, gpa_t pa)
+{
+    const uint32_t *host;
+    gpa_t now;
+
+    if (!jit_peek_fetch(c, va, &now, &host) &&
+        (!tlb_translate_fetch(c, va) || !jit_peek_fetch(c, va, &now, &host)))
+        return false;
+    return now == pa;
+}
+
+/* Whether the region's pages are mapped as they were when it was made. */
+static bool region_holds(struct cpu *c, struct jit_region *r)
+{
+    const bool lower = (int64_t)r->page[0].va >= 0;
+    const uint32_t stamp = c->jit_hot.stamp[lower];
+
+    if (r->stamp == stamp)
+        return true;
+    for (unsigned i = 0; i < r->nr_pages; i++)
+        if (!page_is(c, r->page[i].va, r->page[i].pa))
+            return false;
+    r->stamp = stamp;
+    return true;
+}
+
+/* --- Entries -------------------------------------------------------------------------------------------------------- */
+
+static struct jit_entry **entry_bucket(struct jit *j, gpa_t pa)
+{
+    return &j->bucket[(pa >> 2 ^ pa >> 14) & (JIT_ENTRY_BUCKETS - 1)];
+}
+
+struct jit_entry *jit_entry_at(struct cpu *c, gva_t va, gpa_t pa, bool *any)
+{
+    struct jit *j = c->jit;
+
+    *any = false;
+    for (struct jit_entry *e = *entry_bucket(j, pa); e; e = e->next) {
+        if (e->pa != pa)
+            continue;
+        *any = true;
+        if (e->va == va && e->region->mode == j->mode && region_holds(c, e->region))
+            return e;
+    }
+    return NULL;
+}
+
+struct jit_entry *jit_find_entry(struct cpu *c, gva_t va)
+{
+    const uint32_t *host;
+    gpa_t pa;
+    bool any;
+
+    if (!jit_peek_fetch(c, va, &pa, &host) &&
+        (!tlb_translate_fetch(c, va) || !jit_peek_fetch(c, va, &pa, &host)))
+        return NULL;
+    return jit_entry_at(c, va, pa | (va & (TLB_PAGE_SIZE - 1)), &any);
+}
+
+const uint8_t *jit_entry_code(const struct jit *j, const struct jit_entry *e)
+{
+    return j->rx + e->region->code + e->code;
+}
+
+/* --- Regions -------------------------------------------------------------------------------------------------------- */
+
+static void *copy_of(const void *from, size_t len)
+{
+    void *p = malloc(len ? len : 1);
+
+    if (!p)
+        BUG("out of memory for a translation");
+    if (len)
+        memcpy(p, from, len);
+    return p;
+}
+
+struct jit_region *jit_publish(struct jit_unit *u)
+{
+    struct jit *j = u->j;
+    struct jit_region *r = calloc(1, sizeof(*r));
+
+    if (!r)
+        BUG("out of memory for a translation");
+    r->mode = u->mode;
+    r->nr_pages = u->nr_pages;
+    memcpy(r->page, u->page, sizeof(r->page));
+    for (unsigned i = 0; i < u->nr_insns; i++)
+        for (unsigned p = 0; p < r->nr_pages; p++)
+            if (r->page[p].va == (u->insn[i].va & ~(gva_t)(TLB_PAGE_SIZE - 1))) {
+                const uint16_t at = (uint16_t)(u->insn[i].va & (TLB_PAGE_SIZE - 1));
+                r->page[p].lo = MIN(r->page[p].lo, at);
+                r->page[p].hi = MAX(r->page[p].hi, (uint16_t)(at + 4));
+            }
+    r->code = u->code_at;
+    r->code_len = (uint32_t)(u->buf.p - u->buf.start);
+    r->nr_sites = u->nr_sites;
+    r->nr_links = u->nr_links;
+    r->nr_entries = u->nr_entries;
+    r->nr_insns = u->nr_insns;
+    r->site = copy_of(u->site, u->nr_sites * sizeof(u->site[0]));
+    r->loc = copy_of(u->loc, u->nr_locs * sizeof(u->loc[0]));
+    r->link = copy_of(u->link, u->nr_links * sizeof(u->link[0]));
+    r->entry = copy_of(u->entry, u->nr_entries * sizeof(u->entry[0]));
+    r->insn = malloc((u->nr_insns + 1) * sizeof(r->insn[0]));
+    if (!r->insn)
+        BUG("out of memory for a translation");
+    for (unsigned i = 0; i < u->nr_insns; i++)
+        r->insn[i] = u->insn[i].i;
+    for (unsigned i = 0; i < r->nr_sites; i++)
+        r->site[i].region = r;
+    for (unsigned i = 0; i < r->nr_links; i++)
+        r->link[i].from = r;
+    for (unsigned i = 0; i < u->nr_pointers; i++) {
+        const uint64_t p = u->pointer[i].link ? (uintptr_t)&r->link[u->pointer[i].index]
+                                              : (uintptr_t)&r->site[u->pointer[i].index];
+        memcpy(j->rw + r->code + u->pointer[i].at, &p, sizeof(p));
+    }
+
+    for (unsigned i = 0; i < r->nr_entries; i++) {
+        struct jit_entry *e = &r->entry[i];
+        e->region = r;
+        e->pa = 0;
+        for (unsigned p = 0; p < r->nr_pages; p++)
+            if (r->page[p].va == (e->va & ~(gva_t)(TLB_PAGE_SIZE - 1)))
+                e->pa = r->page[p].pa | (e->va & (TLB_PAGE_SIZE - 1));
+        struct jit_entry **b = entry_bucket(j, e->pa);
+        e->next = *b;
+        *b = e;
+        icache_mark_entry(u->c, e->pa, jit_enter);
+    }
+    for (unsigned p = 0; p < r->nr_pages; p++) {
+        uint64_t bit_, *w = filter_word(j, r->page[p].va, &bit_);
+        *w |= bit_;
+        r->page[p].region = r;
+        struct jit_page **b = &j->page_bucket[r->page[p].pa >> TLB_PAGE_SHIFT & (JIT_PAGE_BUCKETS - 1)];
+        r->page[p].next = *b;
+        *b = &r->page[p];
+    }
+    r->stamp = u->c->jit_hot.stamp[(int64_t)r->page[0].va >= 0];
+    r->next = j->regions;
+    if (r->next)
+        r->next->prev = r;
+    j->regions = r;
+    j->code_used += (r->code_len + 15) & ~15u;
+    return r;
+}
+
+static void unlink_from_target(struct jit_link *l)
+{
+    if (!l->to)
+        return;
+    for (struct jit_link **p = &l->to->incoming; *p; p = &(*p)->next_to)
+        if (*p == l) {
+            *p = l->next_to;
+            break;
+        }
+    l->to = NULL;
+}
+
+static void set_guard(struct jit *j, const struct jit_link *l, uint32_t stamp)
+{
+    memcpy(j->rw + l->from->code + l->guard, &stamp, sizeof(stamp));
+}
+
+void jit_link_to(struct cpu *c, struct jit_link *l, struct jit_entry *e)
+{
+    struct jit *j = c->jit;
+
+    if (l->to != e->region) {
+        unlink_from_target(l);
+        l->to = e->region;
+        l->next_to = e->region->incoming;
+        e->region->incoming = l;
+    }
+    x64_patch_rel32(j->rw + l->from->code + l->jump, j->rw + e->region->code + e->code);
+    set_guard(j, l, c->jit_hot.stamp[(int64_t)l->target >= 0]);
+    j->stats.nr_links++;
+}
+
+void jit_forget_targets(struct cpu *c)
+{
+    for (unsigned i = 0; i < JIT_NR_TARGETS; i++)
+        c->jit_hot.target[i] = (struct jit_target){.va = UINT64_MAX};
+}
+
+static void free_region(struct jit_region *r)
+{
+    free(r->site);
+    free(r->loc);
+    free(r->link);
+    free(r->entry);
+    free(r->insn);
+    free(r);
+}
+
+/* Takes a region out of everything; it may still be running. */
+static void kill_region(struct cpu *c, struct jit_region *r)
+{
+    struct jit *j = c->jit;
+
+    for (unsigned i = 0; i < r->nr_entries; i++)
+        for (struct jit_entry **p = entry_bucket(j, r->entry[i].pa); *p; p = &(*p)->next)
+            if (*p == &r->entry[i]) {
+                *p = r->entry[i].next;
+                break;
+            }
+    for (unsigned i = 0; i < r->nr_pages; i++)
+        for (struct jit_page **p =
+                 &j->page_bucket[r->page[i].pa >> TLB_PAGE_SHIFT & (JIT_PAGE_BUCKETS - 1)];
+             *p; p = &(*p)->next)
+            if (*p == &r->page[i]) {
+                *p = r->page[i].next;
+                break;
+            }
+    for (struct jit_link *l = r->incoming, *next; l; l = next) {
+        next = l->next_to;
+        set_guard(j, l, NO_STAMP);
+        l->to = NULL;
+    }
+    for (unsigned i = 0; i < r->nr_links; i++) {
+        unlink_from_target(&r->link[i]);
+        set_guard(j, &r->link[i], NO_STAMP);
+    }
+    if (r->prev)
+        r->prev->next = r->next;
+    else
+        j->regions = r->next;
+    if (r->next)
+        r->next->prev = r->prev;
+    r->prev = NULL;
+    r->next = j->graveyard;
+    j->graveyard = r;
+}
+
+void jit_bury(struct jit *j)
+{
+    while (j->graveyard) {
+        struct jit_region *r = j->graveyard;
+        j->graveyard = r->next;
+        free_region(r);
+    }
+}
+
+void jit_flush_pa(struct cpu *c, gpa_t pa, uint64_t len)
+{
+    struct jit *j = c->jit;
+    bool any = false;
+
+    if (!j)
+        return;
+    for (gpa_t page = pa & ~(gpa_t)(TLB_PAGE_SIZE - 1); page < pa + len; page += TLB_PAGE_SIZE)
+        for (struct jit_page *p = j->page_bucket[page >> TLB_PAGE_SHIFT & (JIT_PAGE_BUCKETS - 1)], *next;
+             p; p = next) {
+            next = p->next;
+            if (p->pa != page || page + p->lo >= pa + len || page + p->hi <= pa)
+                continue;
+            kill_region(c, p->region);
+            j->stats.nr_invalidated++;
+            any = true;
+            /* It may have been in this list with another page too. */
+            next = j->page_bucket[page >> TLB_PAGE_SHIFT & (JIT_PAGE_BUCKETS - 1)];
+        }
+    if (any)
+        jit_forget_targets(c);
+}
+
+void jit_flush_all(struct cpu *c)
+{
+    struct jit *j = c->jit;
+
+    if (!j)
+        return;
+    while (j->regions)
+        kill_region(c, j->regions);
+    memset(j->code_pages, 0, sizeof(j->code_pages));
+    jit_forget_targets(c);
+    j->flush_pending = true; /* code is not overwritten while it may be running */
+}

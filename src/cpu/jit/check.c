@@ -1,0 +1,236 @@
+/* --check-jit: what translated code does is compared with what the interpreter does, from entry to exit.
+ *
+ * First the interpreter runs from the entry on, with every piece of memory that it may write to noted before, and its state after each
+ * instruction. It stops where something could not be done twice: at a device, at a system instruction. Then memory and state are put back, and
+ * the translated code runs. It says how many instructions it did; its state, and the memory that was noted, must be what the interpreter's
+ * were after that many.
+ *
+ * For one CPU alone: another would write in between. */
+#include "cpu/jit/check.h"
+
+#include "base/err.h"
+#include "cpu/cpu_internal.h"
+#include "cpu/jit/jit_internal.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CHECK_INSNS 600u /* of one comparison */
+#define PIECE 64u        /* no instruction writes more at one address */
+#define MAX_PIECES (CHECK_INSNS * 4)
+
+struct piece {
+    uint8_t *host;
+    uint8_t len;
+    uint16_t after; /* instructions that were done when it was noted: it is the next one's */
+    uint8_t old[PIECE], new[PIECE];
+};
+
+struct jit_check {
+    bool noting, stop;
+    unsigned nr; /* instructions done by the interpreter */
+    unsigned nr_pieces;
+    struct pe_state state[CHECK_INSNS + 1];
+    struct exception exc; /* that ended it, if it did */
+    bool faulted;
+    struct piece piece[MAX_PIECES];
+    struct {
+        gpa_t pa;
+        uint64_t lo, hi;
+        unsigned size;
+    } excl;
+};
+
+struct jit_check *jit_check_create(void)
+{
+    struct jit_check *k = calloc(1, sizeof(*k));
+
+    if (!k)
+        BUG("out of memory for --check-jit");
+    return k;
+}
+
+void jit_check_destroy(struct jit_check *k)
+{
+    free(k);
+}
+
+bool jit_check_translated(struct cpu *c, gva_t va, bool write, const struct tlb_view *v)
+{
+    struct jit_check *k = c->check;
+
+    if (!k->noting)
+        return true;
+    if (!v->host) {
+        k->stop = true;
+        return false;
+    }
+    tlb_slot(c, va)->tag_w = TLB_TAG_NONE; /* the next store has to come by here too */
+    if (!write)
+        return true;
+    if (k->nr_pieces == MAX_PIECES) {
+        k->stop = true;
+        return false;
+    }
+    struct piece *p = &k->piece[k->nr_pieces++];
+    p->host = v->host;
+    p->len = (uint8_t)MIN(PIECE, TLB_PAGE_SIZE - (va & (TLB_PAGE_SIZE - 1)));
+    p->after = (uint16_t)k->nr;
+    memcpy(p->old, p->host, p->len);
+    return true;
+}
+
+static bool can_be_done_twice(const struct a64_insn *i)
+{
+    if (i->row == A64_ROW_NONE)
+        return false;
+    switch (a64_rows[i->row].kind) {
+    case A64_KIND_SYSTEM:
+    case A64_KIND_TRAP:
+    case A64_KIND_EXCLUSIVE: return false;
+    default: return true;
+    }
+}
+
+/* The interpreter, until something stops it. */
+static void interpret(struct cpu *c, struct jit_check *k)
+{
+    while (k->nr < CHECK_INSNS && !k->stop) {
+        const struct a64_insn *insn = cpu_goto(c, c->st.pc);
+        struct a64_insn plain;
+        if (!insn || c->st.btype)
+            return;
+        const struct code_page *p = CONTAINER_OF(c->code.insns, const struct code_page, insn[0]);
+        a64_decode(__atomic_load_n(&p->host[insn - c->code.insns], __ATOMIC_RELAXED), &plain);
+        if (!can_be_done_twice(&plain))
+            return;
+        /* In its own place, because instructions know where they are by it. */
+        struct a64_insn *place = (struct a64_insn *)(uintptr_t)insn, was = *place;
+        const unsigned first = k->nr_pieces;
+        *place = plain;
+        const gva_t pc = c->st.pc;
+        const struct a64_insn *next = plain.fn(c, insn);
+        *place = was;
+        if (k->stop) {
+            k->nr_pieces = first; /* nothing was written */
+            return;
+        }
+        for (unsigned i = first; i < k->nr_pieces; i++)
+            memcpy(k->piece[i].new, k->piece[i].host, k->piece[i].len);
+        if (next) {
+            c->st.pc = cpu_pc(c, next);
+        } else if (c->leave == CPU_LEAVE_EXCEPTION) {
+            k->faulted = true;
+            k->exc = c->exc;
+            c->st.pc = pc;
+        } else if (c->leave != CPU_LEAVE_RESYNC) {
+            return;
+        }
+        k->state[++k->nr] = c->st;
+        if (k->faulted)
+            return;
+    }
+}
+
+void jit_check_before(struct cpu *c)
+{
+    struct jit_check *k = c->check;
+    const unsigned branch_next = c->branch_next;
+
+    k->nr = k->nr_pieces = 0;
+    k->stop = k->faulted = false;
+    k->state[0] = c->st;
+    memcpy(&k->excl, &c->excl, sizeof(k->excl));
+    tlb_flush_data(c); /* stores have to come by jit_check_translated() */
+    k->noting = true;
+    interpret(c, k);
+    k->noting = false;
+    for (unsigned i = k->nr_pieces; i-- > 0;)
+        memcpy(k->piece[i].host, k->piece[i].old, k->piece[i].len);
+    tlb_flush_data(c);
+    c->st = k->state[0];
+    memcpy(&c->excl, &k->excl, sizeof(k->excl));
+    c->branch_next = branch_next;
+    c->leave = CPU_LEAVE_NONE;
+    cpu_goto(c, c->st.pc);
+}
+
+/* --- Comparing ------------------------------------------------------------------------------------------------------ */
+
+static void show(const char *who, const struct pe_state *s)
+{
+    fprintf(stderr, "%s: pc %016" PRIx64 " nzcv %x sp %016" PRIx64 " el %u fpsr %08x\n", who, s->pc,
+            s->nzcv >> 28, s->x[REG_SP], s->el, s->fpsr);
+    for (unsigned i = 0; i <= 30; i++)
+        fprintf(stderr, "  x%-2u %016" PRIx64 "%s", i, s->x[i], i % 4 == 3 || i == 30 ? "\n" : "");
+}
+
+static bool same_state(const struct pe_state *a, const struct pe_state *b)
+{
+    for (unsigned i = 0; i <= 30; i++)
+        if (a->x[i] != b->x[i])
+            return false;
+    return a->x[REG_SP] == b->x[REG_SP] && a->pc == b->pc && a->nzcv == b->nzcv &&
+           a->fpsr == b->fpsr && a->fpcr == b->fpcr && memcmp(a->v, b->v, sizeof(a->v)) == 0;
+}
+
+static void differs(struct cpu *c, const struct jit_check *k, unsigned n, const char *what)
+{
+    const struct pe_state *want = &k->state[n];
+
+    fprintf(stderr, "vibevmm: --check-jit: %s after %u instructions from %#" PRIx64 "\n", what, n,
+            k->state[0].pc);
+    show("at the entry", &k->state[0]);
+    show("interpreter", want);
+    show("translator", &c->st);
+    for (unsigned i = 0; i <= 30; i++)
+        if (want->x[i] != c->st.x[i])
+            fprintf(stderr, "x%u: %#" PRIx64 " should be %#" PRIx64 "\n", i, c->st.x[i], want->x[i]);
+    for (unsigned i = 0; i < 32; i++)
+        if (memcmp(&want->v[i], &c->st.v[i], 16) != 0)
+            fprintf(stderr, "v%u: %016" PRIx64 "%016" PRIx64 " should be %016" PRIx64 "%016" PRIx64 "\n",
+                    i, c->st.v[i].d[1], c->st.v[i].d[0], want->v[i].d[1], want->v[i].d[0]);
+    for (unsigned i = 0; i < n; i++) {
+        const uint32_t *host;
+        char text[96] = "?";
+        gpa_t pa;
+        const gva_t pc = k->state[i].pc;
+        if (jit_peek_fetch(c, pc, &pa, &host))
+            a64_disassemble(host[(pc >> 2) & (PAGE_INSNS - 1)], pc, text, sizeof(text));
+        fprintf(stderr, "  %016" PRIx64 "  %s\n", pc, text);
+    }
+    BUG("translated code does what the interpreter does not");
+}
+
+void jit_check_after(struct cpu *c, uint64_t done, bool left)
+{
+    const struct jit_check *k = c->check;
+    uint8_t want[PIECE];
+
+    c->nr_checked += done <= k->nr;
+    if (done > k->nr)
+        return; /* it did what cannot be done twice */
+    const unsigned n = (unsigned)done;
+    const bool fault = left && c->leave == CPU_LEAVE_EXCEPTION;
+    if (fault != (k->faulted && n == k->nr))
+        differs(c, k, n, fault ? "a fault that should not be" : "no fault");
+    if (fault && (c->exc.esr != k->exc.esr || c->exc.ret != k->exc.ret ||
+                  (k->exc.far_valid && c->exc.far != k->exc.far)))
+        differs(c, k, n, "another fault");
+    if (!same_state(&c->st, &k->state[n]))
+        differs(c, k, n, "registers differ");
+    for (unsigned i = 0; i < k->nr_pieces && k->piece[i].after < n; i++) {
+        /* Later ones of those instructions may have written there again. */
+        memcpy(want, k->piece[i].new, k->piece[i].len);
+        for (unsigned m = i + 1; m < k->nr_pieces && k->piece[m].after < n; m++) {
+            const intptr_t at = k->piece[m].host - k->piece[i].host;
+            for (intptr_t b = 0; b < k->piece[m].len; b++)
+                if (at + b >= 0 && at + b < k->piece[i].len)
+                    want[at + b] = k->piece[m].new[b];
+        }
+        if (memcmp(want, k->piece[i].host, k->piece[i].len) != 0)
+            differs(c, k, n, "memory differs");
+    }
+}

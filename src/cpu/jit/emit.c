@@ -1,0 +1,279 @@
+/* From IR with registers to host code: the loop over the operations. */
+#include "cpu/jit/emit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int emit_use(struct emit *e, var_t web, int scratch)
+{
+    if (web == VAR_ZERO || web == VAR_IMM) {
+        x64_mov_ri(e->b, scratch, 0);
+        return scratch;
+    }
+    const int reg = emit_hreg(e, web);
+    if (reg != X64_NONE)
+        return reg;
+    x64_load(e->b, X_64, scratch, emit_memory(e, web));
+    return scratch;
+}
+
+int emit_def(struct emit *e, var_t web, int scratch)
+{
+    const int reg = emit_hreg(e, web);
+    return reg == X64_NONE ? scratch : reg;
+}
+
+void emit_noted(struct emit *e, var_t web)
+{
+    const struct jit_web *w = &e->u->web[web];
+
+    if (w->var == VAR_TEMP)
+        return;
+    e->now[w->var] = web;
+    e->written |= BIT64(w->var);
+    if (w->lazy)
+        e->dirty |= BIT64(w->var);
+    else
+        e->dirty &= ~BIT64(w->var);
+}
+
+void emit_defined(struct emit *e, var_t web, int reg)
+{
+    if (web >= VAR_IMM)
+        return;
+    const struct jit_web *w = &e->u->web[web];
+    if (w->hreg == X64_NONE || (w->var != VAR_TEMP && !w->lazy))
+        x64_store(e->b, X_64, emit_memory(e, web), reg);
+    emit_noted(e, web);
+}
+
+/* The interpreter put the value into its home. */
+static void found_at_home(struct emit *e, var_t web)
+{
+    const struct jit_web *w = &e->u->web[web];
+
+    if (w->hreg != X64_NONE && !w->vec && (w->lazy || jit_bit(e->u, e->u->live, web, e->at)))
+        x64_load(e->b, X_64, w->hreg, emit_memory(e, web));
+    e->now[w->var] = web;
+    e->dirty &= ~BIT64(w->var);
+}
+
+/* --- Which homes may be older than their registers, at the start of each block ----------------------------------------- */
+
+static uint64_t dirty_through(const struct jit_unit *u, const struct jit_block *b, uint64_t dirty)
+{
+    for (unsigned i = b->ir_first; i < b->ir_end; i++) {
+        const struct ir *r = &u->ir[i];
+        if (r->op == IR_INTERP)
+            dirty = 0;
+        if (!(ir_traits[r->op] & IRT_D) || r->d >= VAR_IMM || u->web[r->d].var == VAR_TEMP)
+            continue;
+        if (u->web[r->d].lazy && r->op != IR_HOME)
+            dirty |= BIT64(u->web[r->d].var);
+        else
+            dirty &= ~BIT64(u->web[r->d].var);
+    }
+    return dirty;
+}
+
+static void find_dirty(struct emit *e)
+{
+    const struct jit_unit *u = e->u;
+
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (unsigned n = 0; n < u->nr_blocks; n++) {
+            const struct jit_block *b = &u->block[u->order[n]];
+            const uint64_t out = dirty_through(u, b, e->dirty_in[u->order[n]]);
+            const uint16_t succ[2] = {b->taken, b->next};
+            for (unsigned s = 0; s < 2; s++)
+                if (succ[s] != JIT_MAX_BLOCKS && (out & ~e->dirty_in[succ[s]])) {
+                    e->dirty_in[succ[s]] |= out;
+                    changed = true;
+                }
+        }
+    }
+}
+
+/* --- Sites ---------------------------------------------------------------------------------------------------------- */
+
+static void add_loc(struct emit *e, struct jit_site *s, unsigned var, int hreg, bool dirty, bool reload)
+{
+    struct jit_unit *u = e->u;
+
+    if (u->nr_locs == ARRAY_LEN(u->loc) || s->nr_locs == UINT8_MAX) {
+        u->failed = true;
+        return;
+    }
+    u->loc[u->nr_locs++] =
+        (struct jit_loc){(uint8_t)var, (uint8_t)(hreg + (var >= VAR_V0 ? 16 : 0)), dirty, reload};
+    s->nr_locs++;
+}
+
+/* The guest instruction is done: its sites learn where they come back to, and where the registers were and are. */
+static void finish_sites(struct emit *e)
+{
+    struct jit_unit *u = e->u;
+
+    for (unsigned i = e->first_site; i < u->nr_sites; i++) {
+        struct jit_site *s = &u->site[i];
+        s->resume = s->kind == SITE_INTERP ? s->retry : (uint32_t)(e->b->p - e->b->start);
+        s->locs = u->nr_locs;
+        s->nr_locs = 0;
+        for (uint64_t m = u->vars; m; m &= m - 1) {
+            const unsigned v = (unsigned)__builtin_ctzll(m);
+            const var_t old = e->now_before[v], new = e->now[v];
+            const bool dirty = e->dirty_before >> v & 1;
+            if (dirty)
+                add_loc(e, s, v, u->web[old].hreg, true, false);
+            if ((e->written >> v & 1) && s->kind != SITE_INTERP && emit_hreg(e, new) != X64_NONE &&
+                (u->web[new].lazy || jit_bit(u, u->live, new, e->at)))
+                add_loc(e, s, v, u->web[new].hreg, false, true);
+        }
+    }
+    e->first_site = u->nr_sites;
+}
+
+unsigned emit_site(struct emit *e, enum jit_site_kind kind)
+{
+    struct jit_unit *u = e->u;
+    const struct ir *r = &u->ir[e->at];
+    const struct jit_block *b = &u->block[e->block];
+
+    if (u->nr_sites == JIT_MAX_SITES) {
+        u->failed = true;
+        return 0;
+    }
+    u->site[u->nr_sites] = (struct jit_site){
+        .kind = (uint8_t)kind,
+        .insns_after = (int16_t)(b->nr - (r->gi - b->first)),
+        .insn = r->gi,
+        .pc = u->insn[r->gi].va,
+        .flags = u->flag_state[r->flags],
+    };
+    return u->nr_sites++;
+}
+
+void emit_site_stub(struct emit *e, unsigned site, uint8_t *from, int va_reg)
+{
+    struct emit_stub *s = emit_stub(e, STUB_SITE);
+
+    s->from = from;
+    s->site = (uint16_t)site;
+    s->va_reg = (uint8_t)va_reg;
+}
+
+void emit_pointer(struct emit *e, bool link, unsigned index)
+{
+    x64_byte(e->b, 0x48);
+    x64_byte(e->b, 0xb8);
+    x64_u64(e->b, 0);
+    if (e->nr_pointers == ARRAY_LEN(e->pointer)) {
+        e->u->failed = true;
+        return;
+    }
+    e->pointer[e->nr_pointers].at = e->b->p - 8;
+    e->pointer[e->nr_pointers].link = link;
+    e->pointer[e->nr_pointers++].index = (uint16_t)index;
+}
+
+/* --- The loop ------------------------------------------------------------------------------------------------------- */
+
+static void emit_operation(struct emit *e, const struct ir *r)
+{
+    if (!(r->fl & (IRF_KEEP | IRF_NEAR)) && r->op != IR_FSAVE && r->op != IR_FHOST)
+        e->host = HF_NONE;
+    switch (r->op) {
+    case IR_INTERP: {
+        const unsigned site = emit_site(e, SITE_INTERP);
+        emit_pointer(e, false, site);
+        x64_jmp_to(e->b, e->b->start - e->u->code_at + e->u->j->slow);
+        e->dirty = 0;
+        /* It comes back here, before what it wrote is fetched from home. */
+        e->u->site[site].retry = (uint32_t)(e->b->p - e->b->start);
+        break;
+    }
+    case IR_HOME: found_at_home(e, r->d); break;
+    case IR_FENCE: /* lock or dword [rsp - 8], 0: cheaper than MFENCE, and as good for ordinary memory */
+        x64_byte(e->b, 0xf0);
+        x64_alu_mi(e->b, ALU_OR, X_32, x64_at(RSP, -8), 0);
+        break;
+    case IR_FSAVE:
+        if (r->a == VAR_ZERO)
+            x64_store_imm(e->b, X_64, x64_at(CPU, CPU_AT(jit_hot.flag_static) + (int32_t)r->aux * 8), 0);
+        else
+            x64_store(e->b, X_64, x64_at(CPU, CPU_AT(jit_hot.flag_static) + (int32_t)r->aux * 8),
+                      emit_use(e, r->a, SCRATCH));
+        break;
+    case IR_FHOST: emit_flags_save(e, CPU_AT(jit_hot.flag_static)); break;
+    case IR_CCMP:
+    case IR_CCMN: emit_ccmp(e, r); break;
+    default:
+        if (!emit_integer(e, r) && !emit_memory_op(e, r))
+            BUG("the translator has no code for %s", ir_name[r->op]);
+    }
+}
+
+static void emit_block(struct emit *e, uint16_t k)
+{
+    const struct jit_unit *u = e->u;
+    const struct jit_block *b = &u->block[k];
+
+    e->block = k;
+    e->gi = b->first;
+    for (e->at = b->ir_first; e->at < b->ir_end && !u->failed && !e->b->full; e->at++) {
+        const struct ir *r = &u->ir[e->at];
+        if (r->op == IR_LABEL) {
+            emit_block_start(e, k);
+            memcpy(e->now_before, e->now, sizeof(e->now));
+            e->dirty_before = e->dirty;
+            e->written = 0;
+            continue;
+        }
+        const bool ends = ir_traits[r->op] & IRT_T;
+        if (ends || r->gi != e->gi) {
+            e->at--; /* the gap behind the operation before */
+            finish_sites(e);
+            e->at++;
+        }
+        if (r->gi != e->gi) {
+            e->gi = r->gi;
+            memcpy(e->now_before, e->now, sizeof(e->now));
+            e->dirty_before = e->dirty;
+            e->written = 0;
+        }
+        if (ends)
+            emit_end(e, r);
+        else
+            emit_operation(e, r);
+    }
+}
+
+void jit_emit(struct jit_unit *u)
+{
+    struct emit *e = calloc(1, sizeof(*e));
+
+    if (!e)
+        BUG("out of memory for a translation");
+    e->u = u;
+    e->b = &u->buf;
+    e->has_bmi2 = u->j->host & JIT_HOST_BMI2;
+    e->has_lzcnt = u->j->host & JIT_HOST_LZCNT;
+    e->has_avx = u->j->host & JIT_HOST_AVX;
+    u->nr_sites = u->nr_links = u->nr_entries = u->nr_locs = 0;
+    find_dirty(e);
+    for (unsigned n = 0; n < u->nr_blocks && !u->failed; n++)
+        emit_block(e, u->order[n]);
+    if (!u->failed)
+        emit_stubs(e);
+    for (unsigned i = 0; i < e->nr_fixups && !e->b->full && !u->failed; i++)
+        x64_patch_rel32(e->fixup[i].at, e->label[e->fixup[i].block]);
+    u->nr_pointers = e->nr_pointers;
+    for (unsigned i = 0; i < e->nr_pointers && !u->failed; i++) {
+        u->pointer[i].at = (uint32_t)(e->pointer[i].at - e->b->start);
+        u->pointer[i].link = e->pointer[i].link;
+        u->pointer[i].index = e->pointer[i].index;
+    }
+    u->failed |= e->b->full;
+    free(e);
+}

@@ -1,0 +1,138 @@
+/* What the emit*.c files share: the state of the emitter, operands, and the small things that every operation needs. */
+#ifndef VIBE_CPU_JIT_EMIT_H
+#define VIBE_CPU_JIT_EMIT_H
+
+#include "cpu/jit/jit_internal.h"
+
+/* The emitter's own registers. */
+enum { SCRATCH = RAX, SCRATCH2 = RCX, SCRATCH3 = RDX, CPU = RBP, BUDGET = R15 };
+
+/* What the host's flags hold. */
+enum host_flags {
+    HF_NONE,
+    HF_SUB,   /* as after CMP: the carry is inverted */
+    HF_ADD,   /* as after ADD */
+    HF_LOGIC, /* as after TEST: C and V are clear */
+};
+
+/* A piece of code out of the way, written behind the region. */
+struct emit_stub {
+    enum stub_kind { STUB_SITE, STUB_EXIT, STUB_EVENT, STUB_EDGE } kind;
+    uint8_t *from;        /* rel32 that goes there; null: none */
+    uint16_t site;        /* STUB_SITE */
+    uint8_t va_reg;       /* STUB_SITE of a probe: the address */
+    enum host_flags host; /* STUB_EXIT: near exits */
+    uint16_t flags;       /* flag state */
+    uint16_t block;       /* STUB_EDGE: the block it goes to */
+    uint16_t flags_from;  /* STUB_EDGE: the block it comes from */
+    uint16_t at;          /* STUB_EDGE: the operation there */
+    bool kind_stored;     /* STUB_EDGE */
+    uint16_t insns;       /* to give back to the budget */
+    gva_t target;
+    uint64_t dirty;            /* guest registers to be stored */
+    int8_t hreg[VAR_NR_GUEST]; /* ... and where they are */
+    var_t now[VAR_NR_GUEST];   /* STUB_EDGE */
+};
+
+#define MAX_STUBS 768u
+
+struct emit {
+    struct jit_unit *u;
+    struct x64_buf *b;
+    unsigned at; /* operation */
+    uint16_t block;
+    bool has_bmi2, has_lzcnt, has_avx;
+    enum host_flags host;
+    bool kind_stored;        /* at the end of a block: FLAG_STATIC is stored already */
+    var_t now[VAR_NR_GUEST]; /* webs */
+    uint64_t dirty;          /* guest registers whose home is older than their register */
+    /* As they were before the guest instruction at work. */
+    var_t now_before[VAR_NR_GUEST];
+    uint64_t dirty_before;
+    uint64_t written;    /* by this guest instruction so far */
+    unsigned first_site; /* of this guest instruction */
+    uint16_t gi;
+    uint64_t dirty_in[JIT_MAX_BLOCKS];
+    uint8_t *label[JIT_MAX_BLOCKS]; /* where a block's code begins */
+    unsigned nr_fixups;
+    struct {
+        uint8_t *at;
+        uint16_t block;
+    } fixup[JIT_MAX_BLOCKS * 3];
+    unsigned nr_stubs;
+    struct emit_stub stub[MAX_STUBS];
+    unsigned nr_pointers; /* imm64 that get the address of a site or link */
+    struct {
+        uint8_t *at;
+        uint16_t index;
+        bool link;
+    } pointer[JIT_MAX_SITES + JIT_MAX_BLOCKS * 2];
+};
+
+static inline enum x64_width emit_width(const struct ir *r)
+{
+    return r->sz == 3 ? X_64 : X_32;
+}
+
+static inline int32_t emit_home(var_t var)
+{
+    if (var >= VAR_V0)
+        return CPU_AT(st.v) + (int32_t)(var - VAR_V0) * 16;
+    return CPU_AT(st.x) + (int32_t)(var == VAR_SP ? REG_SP : var) * 8;
+}
+
+/* Where a web is that has no register. */
+static inline struct x64_mem emit_memory(const struct emit *e, var_t web)
+{
+    const struct jit_web *w = &e->u->web[web];
+    return x64_at(CPU, w->var == VAR_TEMP ? CPU_AT(jit_hot.spill) + (int32_t)w->spill * 8
+                                          : emit_home(w->var));
+}
+
+static inline int emit_hreg(const struct emit *e, var_t web)
+{
+    return web >= VAR_IMM ? X64_NONE : e->u->web[web].hreg;
+}
+
+/* The register that holds the web (or zero); loaded into scratch if it has none. Changes no flags. */
+int emit_use(struct emit *e, var_t web, int scratch);
+/* The register to compute a result in: the web's, or scratch. */
+int emit_def(struct emit *e, var_t web, int scratch);
+/* After the result is there: to its home, where that is wanted, and noted. */
+void emit_defined(struct emit *e, var_t web, int reg);
+/* The same when the code for it has been emitted: only noted. */
+void emit_noted(struct emit *e, var_t web);
+
+/* emit_flags.c */
+/* The host condition for r->cc: near flags are there, others are worked out. May complement the host's carry. */
+enum x64_cc emit_condition(struct emit *e, const struct ir *r);
+/* The host's flags from a flag state; destroys the scratch registers. */
+void emit_flags_from(struct emit *e, const struct flag_state *s, unsigned cc);
+/* The host's flags to flag slot `slot` as FLAG_HOST; changes none. */
+void emit_flags_save(struct emit *e, int32_t slot);
+/* From flag state x to y, as an edge of the control flow asks. Whether that takes any code. */
+bool emit_flags_differ(const struct emit *e, const struct flag_state *x, const struct flag_state *y);
+void emit_flags_convert(struct emit *e, const struct flag_state *x, const struct flag_state *y);
+void emit_flags_dynamic(struct emit *e, const struct flag_state *s);
+/* Makes the host's carry the guest's, or its complement. */
+void emit_carry(struct emit *e, const struct ir *r, bool inverted);
+void emit_ccmp(struct emit *e, const struct ir *r);
+/* The guest register's value here: its register if that still has it, else loaded from home. */
+int emit_var(struct emit *e, var_t var, int scratch);
+
+/* emit_integer.c, emit_memory.c: false: not theirs. */
+bool emit_integer(struct emit *e, const struct ir *r);
+bool emit_memory_op(struct emit *e, const struct ir *r);
+
+/* emit_exit.c: ends of blocks, stubs. */
+void emit_end(struct emit *e, const struct ir *r);
+void emit_block_start(struct emit *e, uint16_t k);
+void emit_stubs(struct emit *e);
+unsigned emit_site(struct emit *e, enum jit_site_kind kind);
+struct emit_stub *emit_stub(struct emit *e, enum stub_kind kind);
+/* A stub for a site, reached from the rel32 at from. */
+void emit_site_stub(struct emit *e, unsigned site, uint8_t *from, int va_reg);
+/* mov rax, the address of a site or link, known later. */
+void emit_pointer(struct emit *e, bool link, unsigned index);
+
+#endif

@@ -1,0 +1,466 @@
+/* The ends of blocks, the ways out of a region, and the code behind it that is seldom run. */
+#include "cpu/jit/emit.h"
+
+#include <string.h>
+
+static void load_pointer_and_jump(struct emit *e, bool link, unsigned index, uint32_t thunk, bool call)
+{
+    emit_pointer(e, link, index);
+    const uint8_t *to = e->b->start - e->u->code_at + thunk;
+    if (call)
+        x64_call_to(e->b, to);
+    else
+        x64_jmp_to(e->b, to);
+}
+
+static const uint8_t *thunk(const struct emit *e, uint32_t at)
+{
+    return e->b->start - e->u->code_at + at;
+}
+
+static void to_label(struct emit *e, uint8_t *at, uint16_t block)
+{
+    if (e->nr_fixups == ARRAY_LEN(e->fixup)) {
+        e->u->failed = true;
+        return;
+    }
+    e->fixup[e->nr_fixups].at = at;
+    e->fixup[e->nr_fixups++].block = block;
+}
+
+static void jump_to(struct emit *e, uint16_t block)
+{
+    if (e->label[block])
+        x64_jmp_to(e->b, e->label[block]);
+    else
+        to_label(e, x64_jmp(e->b), block);
+}
+
+struct emit_stub *emit_stub(struct emit *e, enum stub_kind kind)
+{
+    if (e->nr_stubs == MAX_STUBS) {
+        e->u->failed = true;
+        e->nr_stubs--;
+    }
+    struct emit_stub *s = &e->stub[e->nr_stubs++];
+    *s = (struct emit_stub){.kind = kind};
+    return s;
+}
+
+/* --- Leaving -------------------------------------------------------------------------------------------------------- */
+
+/* A stub needs to know what is where now. */
+static void note_registers(const struct emit *e, struct emit_stub *s)
+{
+    s->dirty = e->dirty;
+    for (uint64_t m = e->dirty; m; m &= m - 1) {
+        const unsigned v = (unsigned)__builtin_ctzll(m);
+        s->hreg[v] = (int8_t)emit_hreg(e, e->now[v]);
+    }
+}
+
+static void store_home(struct emit *e, unsigned var, int hreg)
+{
+    x64_store(e->b, X_64, x64_at(CPU, emit_home((var_t)var)), hreg);
+}
+
+/* Everything home; the flags dynamic. From here on no guest register is where e->now says. */
+static void all_home(struct emit *e, const struct emit_stub *s)
+{
+    if (s->host != HF_NONE) {
+        e->host = s->host;
+        emit_flags_save(e, CPU_AT(jit_hot.flag_a));
+        x64_store_imm(e->b, X_32, x64_at(CPU, CPU_AT(jit_hot.flag_kind)), FLAG_HOST);
+    }
+    for (uint64_t m = s->dirty; m; m &= m - 1)
+        store_home(e, (unsigned)__builtin_ctzll(m), s->hreg[__builtin_ctzll(m)]);
+    memset(e->now, 0xff, sizeof(e->now));
+    e->dirty = 0;
+    if (s->host == HF_NONE)
+        emit_flags_dynamic(e, &e->u->flag_state[s->flags]);
+}
+
+/* The stamp of the half of the address space that va lies in. */
+static int32_t stamp_of(gva_t va)
+{
+    return CPU_AT(jit_hot.stamp) + ((int64_t)va < 0 ? 0 : 4);
+}
+
+/* Goes to a guest address, linked to its region once there is one. */
+static void link_to(struct emit *e, gva_t target, bool call)
+{
+    struct jit_unit *u = e->u;
+
+    if (u->nr_links == ARRAY_LEN(u->link)) {
+        u->failed = true;
+        return;
+    }
+    const unsigned index = u->nr_links++;
+    struct jit_link *l = &u->link[index];
+    *l = (struct jit_link){.target = target, .is_call = call};
+    x64_alu_mi(e->b, ALU_CMP, X_32, x64_at(CPU, stamp_of(target)), 0x7fffffff);
+    l->guard = (uint32_t)(e->b->p - e->b->start) - 4;
+    uint8_t *slow = x64_jcc8(e->b, CC_NE), *over = NULL;
+    if (call) {
+        x64_call_to(e->b, e->b->p);
+        l->jump = (uint32_t)(e->b->p - e->b->start) - 4;
+        over = x64_jmp8(e->b);
+    } else {
+        x64_jmp_to(e->b, e->b->p);
+        l->jump = (uint32_t)(e->b->p - e->b->start) - 4;
+    }
+    x64_patch8_here(e->b, slow);
+    l->slow = (uint32_t)(e->b->p - e->b->start);
+    load_pointer_and_jump(e, true, index, u->j->link, call);
+    if (over)
+        x64_patch8_here(e->b, over);
+}
+
+static void leave_at(struct emit *e, gva_t pc, enum jit_exit why)
+{
+    x64_mov_ri(e->b, SCRATCH, pc);
+    x64_store(e->b, X_64, x64_at(CPU, CPU_AT(st.pc)), SCRATCH);
+    x64_store_imm(e->b, X_32, x64_at(CPU, CPU_AT(jit_hot.exit)), (int32_t)why);
+    x64_jmp_to(e->b, thunk(e, e->u->j->leave));
+}
+
+static void give_back(struct emit *e, unsigned insns)
+{
+    if (insns)
+        x64_lea(e->b, X_64, BUDGET, x64_at(BUDGET, (int32_t)insns));
+}
+
+/* RAX: the guest address. Looks it up among those that were gone to before. */
+static void indirect(struct emit *e, unsigned btype, bool call)
+{
+    const int32_t table = CPU_AT(jit_hot.target);
+    const struct emit *const_e = e;
+
+    x64_lea(e->b, X_32, RCX, (struct x64_mem){.base = X64_NONE, .index = RAX, .shift = 3});
+    x64_alu_ri(e->b, ALU_AND, X_32, RCX, (int32_t)((JIT_NR_TARGETS - 1) * sizeof(struct jit_target)));
+    x64_mov_rr(e->b, X_64, RDX, RAX);
+    x64_shift_ri(e->b, SH_SAR, X_64, RDX, 63);
+    x64_load(e->b, X_32, RDX, x64_at_index(CPU, RDX, 2, CPU_AT(jit_hot.stamp) + 4));
+    x64_alu_rm(e->b, ALU_CMP, X_64, RAX,
+               x64_at_index(CPU, RCX, 0, table + (int32_t)offsetof(struct jit_target, va)));
+    uint8_t *miss = x64_jcc8(e->b, CC_NE);
+    x64_alu_rm(e->b, ALU_CMP, X_32, RDX,
+               x64_at_index(CPU, RCX, 0, table + (int32_t)offsetof(struct jit_target, stamp)));
+    uint8_t *miss2 = x64_jcc8(e->b, CC_NE), *over = NULL;
+    const struct x64_mem code =
+        x64_at_index(CPU, RCX, 0, table + (int32_t)offsetof(struct jit_target, code));
+    x64_rm(e->b, 0xff, X_32, call ? 2 : 4, code);
+    if (call)
+        over = x64_jmp8(e->b);
+    x64_patch8_here(e->b, miss);
+    x64_patch8_here(e->b, miss2);
+    x64_mov_ri(e->b, RDX, btype);
+    if (call)
+        x64_call_to(e->b, thunk(const_e, e->u->j->indirect));
+    else
+        x64_jmp_to(e->b, thunk(const_e, e->u->j->indirect));
+    if (over)
+        x64_patch8_here(e->b, over);
+}
+
+/* --- Entering ------------------------------------------------------------------------------------------------------- */
+
+/* From a state where all is home into block k: registers, flags. */
+static void enter_block(struct emit *e, uint16_t k)
+{
+    const struct jit_unit *u = e->u;
+
+    memset(e->now, 0xff, sizeof(e->now));
+    emit_flags_convert(e, &(struct flag_state){.form = FS_DYNAMIC}, &u->flags_in[k]);
+    for (uint64_t m = u->held_in[k] & u->vars; m; m &= m - 1) {
+        const unsigned v = (unsigned)__builtin_ctzll(m);
+        const var_t web = u->block_web[k][v];
+        if (web >= VAR_IMM || u->web[web].hreg == X64_NONE || u->web[web].vec)
+            continue;
+        if (u->web[web].lazy || (u->live_in[k] >> v & 1))
+            x64_load(e->b, X_64, u->web[web].hreg, emit_memory(e, web));
+    }
+    jump_to(e, k);
+}
+
+void emit_block_start(struct emit *e, uint16_t k)
+{
+    const struct jit_unit *u = e->u;
+    const struct jit_block *b = &u->block[k];
+
+    e->label[k] = e->b->p;
+    e->host = HF_NONE;
+    e->kind_stored = false;
+    memcpy(e->now, u->block_web[k], sizeof(e->now));
+    e->dirty = e->dirty_in[k];
+    x64_alu_ri(e->b, ALU_SUB, X_64, BUDGET, b->nr);
+    if (b->header || b->entry) {
+        struct emit_stub *s = emit_stub(e, STUB_EVENT);
+        s->from = x64_jcc(e->b, CC_S);
+        s->block = k;
+        s->insns = b->nr;
+        s->target = b->va;
+        s->flags = u->ir[e->at].flags;
+        note_registers(e, s);
+    }
+}
+
+/* --- Ends of blocks ------------------------------------------------------------------------------------------------- */
+
+static uint16_t block_behind(const struct emit *e)
+{
+    const unsigned n = e->u->block[e->block].order + 1u;
+    return n < e->u->nr_blocks ? e->u->order[n] : JIT_MAX_BLOCKS;
+}
+
+static struct emit_stub exit_state(struct emit *e, const struct ir *r)
+{
+    struct emit_stub s = {.flags = r->flags};
+
+    note_registers(e, &s);
+    if (r->fl & IRF_NEAR)
+        s.host = e->host;
+    return s;
+}
+
+/* On to a block of the region. */
+static void flow_to(struct emit *e, uint16_t k)
+{
+    emit_flags_convert(e, &e->u->flags_out[e->block], &e->u->flags_in[k]);
+    if (k != block_behind(e))
+        jump_to(e, k);
+}
+
+/* One way of a conditional branch, which jumps there from the rel32 `from`. */
+static void way_from(struct emit *e, const struct ir *r, uint8_t *from, uint32_t k, gva_t target)
+{
+    if (k != IR_NO_BLOCK && !emit_flags_differ(e, &e->u->flags_out[e->block], &e->u->flags_in[k])) {
+        if (e->label[k])
+            x64_patch_rel32(from, e->label[k]);
+        else
+            to_label(e, from, (uint16_t)k);
+        return;
+    }
+    struct emit_stub *s = emit_stub(e, k == IR_NO_BLOCK ? STUB_EXIT : STUB_EDGE);
+    const enum stub_kind kind = s->kind;
+    *s = exit_state(e, r);
+    s->kind = kind;
+    s->from = from;
+    s->target = target;
+    s->block = (uint16_t)k;
+    s->flags_from = e->block;
+    memcpy(s->now, e->now, sizeof(s->now));
+    s->at = (uint16_t)e->at;
+    s->kind_stored = e->kind_stored;
+}
+
+/* The other way, right behind the branch. */
+static void way_on(struct emit *e, const struct ir *r, uint32_t k, gva_t target)
+{
+    if (k != IR_NO_BLOCK) {
+        flow_to(e, (uint16_t)k);
+        return;
+    }
+    const struct emit_stub s = exit_state(e, r);
+    all_home(e, &s);
+    link_to(e, target, false);
+}
+
+/* The kind of the flags for a block that tells by it, stored ahead of the branch if the other way does not mind. */
+static void flags_ahead(struct emit *e, uint32_t k, uint32_t other)
+{
+    const struct jit_unit *u = e->u;
+
+    if (k == IR_NO_BLOCK || u->flags_out[e->block].form != FS_STATIC || u->flags_in[k].form != FS_SELECT ||
+        e->kind_stored || !jit_same_flags(&u->flags_out[e->block], &u->flags_in[k]))
+        return;
+    if (other != IR_NO_BLOCK &&
+        (u->flags_in[other].form == FS_DYNAMIC || u->flags_in[other].form == FS_SELECT) &&
+        !jit_same_flags(&u->flags_in[k], &u->flags_in[other]))
+        return;
+    x64_store_imm(e->b, X_32, x64_at(CPU, CPU_AT(jit_hot.flag_kind)), FLAG_STATIC);
+    e->kind_stored = true;
+}
+
+static void conditional(struct emit *e, const struct ir *r)
+{
+    struct jit_unit *u = e->u;
+    const struct jit_insn *i = &u->insn[r->gi];
+    const gva_t on = i->va + 4;
+    enum x64_cc cc;
+
+    flags_ahead(e, r->aux, r->aux2);
+    flags_ahead(e, r->aux2, r->aux);
+    switch (r->op) {
+    case IR_BR: cc = emit_condition(e, r); break;
+    case IR_BZ:
+    case IR_BNZ: {
+        const int a = emit_hreg(e, r->a);
+        if (a != X64_NONE)
+            x64_test_rr(e->b, emit_width(r), a, a);
+        else
+            x64_alu_mi(e->b, ALU_CMP, emit_width(r), emit_memory(e, r->a), 0);
+        cc = r->op == IR_BZ ? CC_E : CC_NE;
+        break;
+    }
+    default: {
+        const int a = emit_hreg(e, r->a);
+        const unsigned n = (unsigned)r->imm;
+        if (a == X64_NONE) {
+            struct x64_mem m = emit_memory(e, r->a);
+            m.disp += (int32_t)(n / 8);
+            x64_rm(e->b, 0xf6, X_8, 0, m); /* TEST byte */
+            x64_byte(e->b, 1u << (n % 8));
+            cc = CC_NE;
+        } else if (n < 7) {
+            x64_test_ri(e->b, X_8, a, 1 << n);
+            cc = CC_NE;
+        } else if (n < 31) {
+            x64_test_ri(e->b, X_32, a, 1 << n);
+            cc = CC_NE;
+        } else if (n == 31 || n == 63) {
+            x64_test_rr(e->b, n == 63 ? X_64 : X_32, a, a);
+            cc = CC_S;
+        } else {
+            x64_rr(e->b, 0x0fba, X_64, 4, a); /* BT */
+            x64_byte(e->b, n);
+            cc = CC_B;
+        }
+        if (r->op == IR_TBZ)
+            cc ^= 1;
+        break;
+    }
+    }
+    if (r->op != IR_BR)
+        e->host = HF_NONE;
+    const uint16_t behind = block_behind(e);
+    if (r->aux != IR_NO_BLOCK && r->aux == behind) { /* the taken way comes next */
+        way_from(e, r, x64_jcc(e->b, (enum x64_cc)(cc ^ 1)), r->aux2, on);
+        way_on(e, r, r->aux, r->target);
+    } else {
+        way_from(e, r, x64_jcc(e->b, cc), r->aux, r->target);
+        way_on(e, r, r->aux2, on);
+    }
+}
+
+static void come_back(struct emit *e, const struct ir *r)
+{
+    x64_lea(e->b, X_64, RSP, x64_at(RSP, 8));
+    if (r->aux != IR_NO_BLOCK && e->u->block[r->aux].entry)
+        enter_block(e, (uint16_t)r->aux);
+    else
+        link_to(e, r->target, false);
+}
+
+static void push_return(struct emit *e, gva_t va)
+{
+    x64_mov_ri(e->b, RCX, va);
+    x64_push(e->b, RCX);
+}
+
+void emit_end(struct emit *e, const struct ir *r)
+{
+    struct emit_stub s;
+
+    if (r->op == IR_JMP) {
+        flow_to(e, (uint16_t)r->aux);
+        return;
+    }
+    if (r->op == IR_BR || r->op == IR_BZ || r->op == IR_BNZ || r->op == IR_TBZ || r->op == IR_TBNZ) {
+        conditional(e, r);
+        return;
+    }
+    if (r->op == IR_BRANCH || r->op == IR_CALLR || r->op == IR_RET) {
+        const int a = emit_use(e, r->a, RAX);
+        s = exit_state(e, r);
+        if (a != RAX)
+            x64_mov_rr(e->b, X_64, RAX, a);
+        /* The flags' code has RAX and RCX for itself. */
+        if (e->u->flag_state[s.flags].form == FS_STATIC || e->u->flag_state[s.flags].form == FS_SELECT) {
+            x64_mov_rr(e->b, X_64, RDX, RAX);
+            all_home(e, &s);
+            x64_mov_rr(e->b, X_64, RAX, RDX);
+        } else {
+            all_home(e, &s);
+        }
+        if (r->op == IR_CALLR) {
+            push_return(e, r->target);
+            indirect(e, r->cc, true);
+            come_back(e, r);
+        } else {
+            if (r->op == IR_RET) {
+                x64_alu_rm(e->b, ALU_CMP, X_64, RAX, x64_at(RSP, 8));
+                uint8_t *other = x64_jcc8(e->b, CC_NE);
+                x64_byte(e->b, 0xc3);
+                x64_patch8_here(e->b, other);
+            }
+            indirect(e, r->cc, false);
+        }
+        return;
+    }
+    s = exit_state(e, r);
+    all_home(e, &s);
+    switch (r->op) {
+    case IR_EXIT: link_to(e, (gva_t)r->imm, false); break;
+    case IR_EXITI:
+        give_back(e, 1);
+        leave_at(e, (gva_t)r->imm, JIT_EXIT_INTERPRET);
+        break;
+    case IR_CALL:
+        push_return(e, r->target);
+        link_to(e, (gva_t)r->imm, true);
+        come_back(e, r);
+        break;
+    default: BUG("no end of a block: %s", ir_name[r->op]);
+    }
+}
+
+/* --- Out of the way ------------------------------------------------------------------------------------------------- */
+
+static void one_stub(struct emit *e, const struct emit_stub *s)
+{
+    if (s->from)
+        x64_patch_here(e->b, s->from);
+    switch (s->kind) {
+    case STUB_SITE:
+        if ((int8_t)s->va_reg != X64_NONE && s->va_reg != RCX)
+            x64_mov_rr(e->b, X_64, RCX, s->va_reg);
+        load_pointer_and_jump(e, false, s->site, e->u->j->slow, false);
+        break;
+    case STUB_EXIT:
+        all_home(e, s);
+        link_to(e, s->target, false);
+        break;
+    case STUB_EVENT:
+        give_back(e, s->insns);
+        all_home(e, s);
+        leave_at(e, s->target, JIT_EXIT_BUDGET);
+        break;
+    case STUB_EDGE:
+        memcpy(e->now, s->now, sizeof(e->now));
+        e->at = s->at;
+        e->kind_stored = s->kind_stored;
+        e->host = HF_NONE;
+        emit_flags_convert(e, &e->u->flags_out[s->flags_from], &e->u->flags_in[s->block]);
+        jump_to(e, s->block);
+        break;
+    }
+}
+
+void emit_stubs(struct emit *e)
+{
+    struct jit_unit *u = e->u;
+
+    for (unsigned i = 0; i < e->nr_stubs && !e->b->full; i++)
+        one_stub(e, &e->stub[i]);
+    for (unsigned n = 0; n < u->nr_blocks && !e->b->full; n++) {
+        const uint16_t k = u->order[n];
+        if (!u->block[k].entry && !u->block[k].header)
+            continue;
+        if (!u->block[k].entry)
+            continue;
+        u->entry[u->nr_entries++] =
+            (struct jit_entry){.va = u->block[k].va, .code = (uint32_t)(e->b->p - e->b->start)};
+        enter_block(e, k);
+    }
+}

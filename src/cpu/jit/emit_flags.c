@@ -1,0 +1,285 @@
+/* Flags: conditions, and the code that flag states ask for (flags.c). */
+#include "cpu/jit/emit.h"
+
+#define KIND x64_at(CPU, CPU_AT(jit_hot.flag_kind))
+#define SLOT(n) x64_at(CPU, CPU_AT(jit_hot.flag_static) + (int32_t)(n)*8)
+#define DYNAMIC(n) x64_at(CPU, (n) ? CPU_AT(jit_hot.flag_b) : CPU_AT(jit_hot.flag_a))
+
+enum {
+    ARM_EQ,
+    ARM_NE,
+    ARM_CS,
+    ARM_CC,
+    ARM_MI,
+    ARM_PL,
+    ARM_VS,
+    ARM_VC,
+    ARM_HI,
+    ARM_LS,
+    ARM_GE,
+    ARM_LT,
+    ARM_GT,
+    ARM_LE
+};
+
+static void cmc(struct emit *e)
+{
+    x64_byte(e->b, 0xf5);
+}
+
+static void lahf(struct emit *e)
+{
+    x64_byte(e->b, 0x9f);
+}
+
+static void sahf(struct emit *e)
+{
+    x64_byte(e->b, 0x9e);
+}
+
+int emit_var(struct emit *e, var_t var, int scratch)
+{
+    const var_t web = e->now[var];
+
+    if (web < VAR_IMM && e->at) {
+        const struct jit_web *w = &e->u->web[web];
+        if (w->hreg != X64_NONE && (w->lazy || jit_bit(e->u, e->u->live, web, e->at - 1)))
+            return w->hreg;
+    }
+    x64_load(e->b, X_64, scratch, x64_at(CPU, emit_home(var)));
+    return scratch;
+}
+
+/* Operand a or b of a flag state, in a register. */
+static int operand(struct emit *e, const struct flag_state *s, bool is_b, int scratch)
+{
+    const enum flag_place at = is_b ? s->b_at : s->a_at;
+
+    if (at == FP_VAR)
+        return emit_var(e, is_b ? s->b : s->a, scratch);
+    if (at == FP_SLOT)
+        x64_load(e->b, X_64, scratch, SLOT(is_b));
+    else
+        x64_mov_ri(e->b, scratch, (uint64_t)s->imm);
+    return scratch;
+}
+
+static bool small(int64_t imm)
+{
+    return imm == (int32_t)imm;
+}
+
+static void alu_operand(struct emit *e, enum x64_alu op, enum x64_width w, int d,
+                        const struct flag_state *s)
+{
+    if (s->b_at == FP_IMM && (w == X_32 || small(s->imm)))
+        x64_alu_ri(e->b, op, w, d, (int32_t)s->imm);
+    else if (s->b_at == FP_SLOT)
+        x64_alu_rm(e->b, op, w, d, SLOT(1));
+    else
+        x64_alu_rr(e->b, op, w, d, operand(e, s, true, SCRATCH2));
+}
+
+void emit_flags_from(struct emit *e, const struct flag_state *s, unsigned cc)
+{
+    const unsigned kind = s->kind & (unsigned)~FLAG_SUM;
+    const enum x64_width w =
+        kind == FLAG_SUB64 || kind == FLAG_ADD64 || kind == FLAG_LOGIC64 ? X_64 : X_32;
+    const bool by_result = cc <= ARM_NE || cc == ARM_MI || cc == ARM_PL;
+    int a;
+
+    BUG_ON(s->form != FS_STATIC);
+    switch (kind) {
+    case FLAG_HOST:
+        x64_load(e->b, X_32, SCRATCH, SLOT(0));
+        x64_alu_ri(e->b, ALU_ADD, X_8, SCRATCH, 0x7f); /* overflows if AL is 1 */
+        sahf(e);
+        e->host = HF_SUB;
+        return;
+    case FLAG_LOGIC32:
+    case FLAG_LOGIC64:
+        a = operand(e, s, false, SCRATCH);
+        x64_test_rr(e->b, w, a, a);
+        e->host = HF_LOGIC;
+        return;
+    case FLAG_SUB32:
+    case FLAG_SUB64:
+        a = operand(e, s, false, SCRATCH);
+        if (!(s->kind & FLAG_SUM)) {
+            alu_operand(e, ALU_CMP, w, a, s);
+            e->host = HF_SUB;
+        } else if (by_result) {
+            x64_test_rr(e->b, w, a, a);
+            e->host = HF_LOGIC;
+        } else {
+            if (a != SCRATCH)
+                x64_mov_rr(e->b, X_64, SCRATCH, a);
+            alu_operand(e, ALU_ADD, w, SCRATCH, s);
+            alu_operand(e, ALU_CMP, w, SCRATCH, s);
+            e->host = HF_SUB;
+        }
+        return;
+    case FLAG_ADD32:
+    case FLAG_ADD64:
+        a = operand(e, s, false, SCRATCH);
+        if ((s->kind & FLAG_SUM) && by_result) {
+            x64_test_rr(e->b, w, a, a);
+            e->host = HF_LOGIC;
+            return;
+        }
+        if (a != SCRATCH)
+            x64_mov_rr(e->b, X_64, SCRATCH, a);
+        if (s->kind & FLAG_SUM)
+            alu_operand(e, ALU_SUB, w, SCRATCH, s);
+        alu_operand(e, ALU_ADD, w, SCRATCH, s);
+        e->host = HF_ADD;
+        return;
+    default: BUG("flag kind %u", s->kind);
+    }
+}
+
+static enum x64_cc host_condition(struct emit *e, unsigned cc)
+{
+    static const uint8_t plain[16] = {
+        [ARM_EQ] = CC_E,  [ARM_NE] = CC_NE, [ARM_MI] = CC_S, [ARM_PL] = CC_NS, [ARM_VS] = CC_O,
+        [ARM_VC] = CC_NO, [ARM_GE] = CC_GE, [ARM_LT] = CC_L, [ARM_GT] = CC_G,  [ARM_LE] = CC_LE,
+        [ARM_CS] = CC_AE, [ARM_CC] = CC_B,  [ARM_HI] = CC_A, [ARM_LS] = CC_BE}; /* carry inverted */
+
+    BUG_ON(e->host == HF_NONE);
+    if (e->host != HF_SUB) {
+        if (cc == ARM_CS || cc == ARM_CC)
+            return (enum x64_cc)(plain[cc] ^ 1);
+        if (cc == ARM_HI || cc == ARM_LS) {
+            cmc(e);
+            e->host = HF_SUB;
+        }
+    }
+    return (enum x64_cc)plain[cc];
+}
+
+static void ensure_flags(struct emit *e, const struct ir *r, unsigned cc)
+{
+    if (!(r->fl & IRF_NEAR))
+        emit_flags_from(e, &e->u->flag_state[r->flags], cc);
+}
+
+enum x64_cc emit_condition(struct emit *e, const struct ir *r)
+{
+    ensure_flags(e, r, r->cc);
+    return host_condition(e, r->cc);
+}
+
+void emit_carry(struct emit *e, const struct ir *r, bool inverted)
+{
+    ensure_flags(e, r, ARM_CS);
+    if ((e->host == HF_SUB) != inverted)
+        cmc(e);
+}
+
+void emit_flags_save(struct emit *e, int32_t slot)
+{
+    BUG_ON(e->host == HF_NONE);
+    if (e->host != HF_SUB)
+        cmc(e);
+    lahf(e);
+    x64_setcc(e->b, CC_O, RAX);
+    x64_store(e->b, X_64, x64_at(CPU, slot), RAX);
+    if (e->host != HF_SUB)
+        cmc(e);
+}
+
+/* --- Between flag states -------------------------------------------------------------------------------------------- */
+
+bool emit_flags_differ(const struct emit *e, const struct flag_state *x, const struct flag_state *y)
+{
+    switch (y->form) {
+    case FS_DEAD: return false;
+    case FS_DYNAMIC: return x->form != FS_DYNAMIC;
+    case FS_SELECT:
+        if (x->form == FS_DYNAMIC || x->form == FS_DEAD)
+            return false;
+        return !jit_same_flags(x, y) || (x->form == FS_STATIC && !e->kind_stored);
+    case FS_STATIC: return x->form != FS_STATIC || !jit_same_flags(x, y);
+    }
+    return true;
+}
+
+void emit_flags_dynamic(struct emit *e, const struct flag_state *s)
+{
+    uint8_t *over = NULL;
+
+    if (s->form == FS_DYNAMIC || s->form == FS_DEAD)
+        return;
+    if (s->form == FS_SELECT) {
+        x64_alu_mi(e->b, ALU_CMP, X_32, KIND, FLAG_STATIC);
+        over = x64_jcc(e->b, CC_NE);
+    }
+    x64_store(e->b, X_64, DYNAMIC(0), operand(e, s, false, SCRATCH));
+    if (s->kind != FLAG_HOST && s->kind != FLAG_LOGIC32 && s->kind != FLAG_LOGIC64) {
+        if (s->b_at == FP_IMM && small(s->imm))
+            x64_store_imm(e->b, X_64, DYNAMIC(1), (int32_t)s->imm);
+        else
+            x64_store(e->b, X_64, DYNAMIC(1), operand(e, s, true, SCRATCH));
+    }
+    x64_store_imm(e->b, X_32, KIND, s->kind);
+    if (over)
+        x64_patch_here(e->b, over);
+}
+
+void emit_flags_convert(struct emit *e, const struct flag_state *x, const struct flag_state *y)
+{
+    if (!emit_flags_differ(e, x, y))
+        return;
+    switch (y->form) {
+    case FS_DEAD: break;
+    case FS_DYNAMIC: emit_flags_dynamic(e, x); break;
+    case FS_SELECT:
+        if (jit_same_flags(x, y))
+            x64_store_imm(e->b, X_32, KIND, FLAG_STATIC);
+        else
+            emit_flags_dynamic(e, x);
+        break;
+    case FS_STATIC:
+        BUG_ON(y->kind != FLAG_HOST);
+        if (x->form == FS_STATIC) {
+            emit_flags_from(e, x, ARM_CS);
+            emit_flags_save(e, CPU_AT(jit_hot.flag_static));
+        } else {
+            emit_flags_dynamic(e, x);
+            x64_call_to(e->b, e->b->start - e->u->code_at + e->u->j->flags);
+        }
+        break;
+    }
+}
+
+/* --- Conditional compare -------------------------------------------------------------------------------------------- */
+
+void emit_ccmp(struct emit *e, const struct ir *r)
+{
+    const enum x64_cc cc = emit_condition(e, r);
+    uint8_t *otherwise = x64_jcc8(e->b, (enum x64_cc)(cc ^ 1));
+    const enum x64_width w = emit_width(r);
+    const int64_t imm = r->b == VAR_IMM ? r->imm : 0;
+    int a = emit_use(e, r->a, SCRATCH2);
+
+    if (r->op == IR_CCMN && a != SCRATCH2) {
+        x64_mov_rr(e->b, X_64, SCRATCH2, a);
+        a = SCRATCH2;
+    }
+    const enum x64_alu op = r->op == IR_CCMP ? ALU_CMP : ALU_ADD;
+    if (r->b == VAR_IMM)
+        x64_alu_ri(e->b, op, w, a, (int32_t)imm);
+    else
+        x64_alu_rr(e->b, op, w, a, emit_use(e, r->b, SCRATCH3));
+    if (r->op == IR_CCMN)
+        cmc(e);
+    uint8_t *end = x64_jmp8(e->b);
+    x64_patch8_here(e->b, otherwise);
+    /* SF ZF 0 AF 0 PF 1 CF in AH, V in AL. */
+    const unsigned n = r->aux >> 3 & 1, z = r->aux >> 2 & 1, c = r->aux >> 1 & 1, v = r->aux & 1;
+    x64_mov_ri(e->b, SCRATCH, (n << 7 | z << 6 | 2 | (c ^ 1)) << 8 | v);
+    x64_alu_ri(e->b, ALU_ADD, X_8, SCRATCH, 0x7f);
+    sahf(e);
+    x64_patch8_here(e->b, end);
+    e->host = HF_SUB;
+}

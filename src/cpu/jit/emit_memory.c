@@ -1,0 +1,232 @@
+/* Loads, stores and probes: the soft TLB's check in line, the rest out of the way.
+ *
+ * The check, with the address in A: the entry is that of A's page; its tag must be the page of the last byte together with the context. So one
+ * compare says that the page is mapped, that the access is allowed, and that it does not cross into the next one. */
+#include "cpu/jit/emit.h"
+
+#define PAGE_MASK (-(int32_t)TLB_PAGE_SIZE)
+
+_Static_assert(sizeof(struct tlb_entry) == 32 && TLB_PAGE_SHIFT == 12, "index_entry()");
+
+/* An address as the host can form it, and in a register where that is what it takes. */
+struct where {
+    struct x64_mem mem; /* base and perhaps index and displacement */
+    bool simple;        /* mem is a register alone */
+};
+
+static bool small(int64_t imm)
+{
+    return imm == (int32_t)imm;
+}
+
+/* a + (b << scale) + imm: a base in SCRATCH and an index in SCRATCH2 where they have no registers of their own. */
+static struct where address(struct emit *e, const struct ir *r)
+{
+    struct where w = {.mem = x64_at(X64_NONE, 0)};
+
+    if (r->a == VAR_NONE) {
+        x64_mov_ri(e->b, SCRATCH, (uint64_t)r->imm);
+        w.mem = x64_at(SCRATCH, 0);
+    } else {
+        const int base = emit_use(e, r->a, SCRATCH);
+        w.mem = x64_at(base, 0);
+        if (small(r->imm)) {
+            w.mem.disp = (int32_t)r->imm;
+        } else {
+            x64_mov_ri(e->b, SCRATCH2, (uint64_t)r->imm);
+            x64_lea(e->b, X_64, SCRATCH, x64_at_index(base, SCRATCH2, 0, 0));
+            w.mem = x64_at(SCRATCH, 0);
+        }
+    }
+    if (r->b != VAR_NONE) {
+        int index = emit_use(e, r->b, SCRATCH2);
+        if (r->scale > 3) {
+            if (index != SCRATCH2)
+                x64_mov_rr(e->b, X_64, SCRATCH2, index);
+            x64_shift_ri(e->b, SH_SHL, X_64, SCRATCH2, r->scale);
+            index = SCRATCH2;
+        }
+        w.mem.index = (int8_t)index;
+        w.mem.shift = r->scale > 3 ? 0 : r->scale;
+    }
+    w.simple = r->b == VAR_NONE && !w.mem.disp;
+    return w;
+}
+
+/* The address in a register. */
+static int address_in_register(struct emit *e, const struct ir *r)
+{
+    const struct where w = address(e, r);
+
+    if (w.simple)
+        return w.mem.base;
+    x64_lea(e->b, X_64, SCRATCH, w.mem);
+    return SCRATCH;
+}
+
+/* SCRATCH3 = the offset of va's entry in the TLB. */
+static void index_entry(struct emit *e, int va)
+{
+    if (e->has_bmi2) {
+        x64_vex_rrr(e->b, 0xf23a0ff0, false, false, SCRATCH3, 0, va); /* RORX */
+        x64_byte(e->b, TLB_PAGE_SHIFT - 5);
+    } else {
+        x64_mov_rr(e->b, X_32, SCRATCH3, va);
+        x64_shift_ri(e->b, SH_SHR, X_32, SCRATCH3, TLB_PAGE_SHIFT - 5);
+    }
+    x64_alu_ri(e->b, ALU_AND, X_32, SCRATCH3, (int32_t)((TLB_ENTRIES - 1) * sizeof(struct tlb_entry)));
+}
+
+/* The check of len bytes from va on, which must be aligned to align bytes (1: need not). Returns the jump for when it fails; SCRATCH3 is the
+ * entry's offset then and otherwise. */
+static uint8_t *check(struct emit *e, int va, unsigned len, unsigned align, bool write)
+{
+    index_entry(e, va);
+    if (align > 1 && len > align) { /* a pair: its second half tells the page, aligned as the first */
+        x64_lea(e->b, X_64, SCRATCH2, x64_at(va, (int32_t)(len - align)));
+        x64_alu_ri(e->b, ALU_AND, X_64, SCRATCH2, PAGE_MASK | (int32_t)(align - 1));
+    } else if (align > 1 || len == 1) {
+        x64_mov_rr(e->b, X_64, SCRATCH2, va);
+        x64_alu_ri(e->b, ALU_AND, X_64, SCRATCH2, PAGE_MASK | (int32_t)(align - 1));
+    } else {
+        x64_lea(e->b, X_64, SCRATCH2, x64_at(va, (int32_t)len - 1));
+        x64_alu_ri(e->b, ALU_AND, X_64, SCRATCH2, PAGE_MASK);
+    }
+    x64_alu_rm(e->b, ALU_OR, X_64, SCRATCH2, x64_at(CPU, CPU_AT(tlb_ctx)));
+    x64_alu_rm(e->b, ALU_CMP, X_64, SCRATCH2,
+               x64_at_index(CPU, SCRATCH3, 0, write ? CPU_AT(tlb[0].tag_w) : CPU_AT(tlb[0].tag_r)));
+    return x64_jcc(e->b, CC_NE);
+}
+
+static void addend_to(struct emit *e, int reg)
+{
+    x64_load(e->b, X_64, reg, x64_at_index(CPU, SCRATCH3, 0, CPU_AT(tlb[0].addend)));
+}
+
+static void load_extended(struct emit *e, const struct ir *r, int d, struct x64_mem m)
+{
+    static const struct {
+        uint32_t op;
+        uint8_t wide;
+    } how[4][3] = {
+        {{0x0fb6, X_32}, {0x0fbe, X_64}, {0x0fbe, X_32}},
+        {{0x0fb7, X_32}, {0x0fbf, X_64}, {0x0fbf, X_32}},
+        {{0x8b, X_32}, {0x63, X_64}, {0x8b, X_32}},
+        {{0x8b, X_64}, {0x8b, X_64}, {0x8b, X_64}},
+    };
+
+    x64_rm(e->b, how[r->sz][r->ext].op, (enum x64_width)how[r->sz][r->ext].wide, d, m);
+}
+
+static const enum x64_width store_width[4] = {X_8, X_16, X_32, X_64};
+
+/* scratch may be needed for the value. */
+static void store_value(struct emit *e, const struct ir *r, struct x64_mem m, int scratch)
+{
+    if (r->c == VAR_ZERO)
+        x64_store_imm(e->b, store_width[r->sz], m, 0);
+    else
+        x64_store(e->b, store_width[r->sz], m, emit_use(e, r->c, scratch));
+}
+
+static unsigned alignment(const struct emit *e, const struct ir *r)
+{
+    return (r->fl & IRF_ALIGNED) || (e->u->mode & MODE_ALIGN) ? 1u << r->sz : 1;
+}
+
+static void to_slow(struct emit *e, enum jit_site_kind kind, uint8_t *from, int va)
+{
+    emit_site_stub(e, emit_site(e, kind), from, va);
+}
+
+static void load(struct emit *e, const struct ir *r)
+{
+    const int va = address_in_register(e, r);
+    uint8_t *miss = e->u->j->opt.slow_memory ? x64_jmp(e->b)
+                                             : check(e, va, 1u << r->sz, alignment(e, r), false);
+
+    to_slow(e, SITE_MEMORY, miss, X64_NONE);
+    addend_to(e, SCRATCH3);
+    const int d = emit_def(e, r->d, SCRATCH2);
+    load_extended(e, r, d, x64_at_index(va, SCRATCH3, 0, 0));
+    emit_defined(e, r->d, d);
+}
+
+static void store(struct emit *e, const struct ir *r)
+{
+    const int va = address_in_register(e, r);
+    uint8_t *miss =
+        e->u->j->opt.slow_memory ? x64_jmp(e->b) : check(e, va, 1u << r->sz, alignment(e, r), true);
+
+    to_slow(e, SITE_MEMORY, miss, X64_NONE);
+    addend_to(e, SCRATCH3);
+    store_value(e, r, x64_at_index(va, SCRATCH3, 0, 0), SCRATCH2);
+}
+
+static void probe(struct emit *e, const struct ir *r)
+{
+    struct jit_unit *u = e->u;
+    const uint32_t retry = (uint32_t)(e->b->p - e->b->start);
+    const int va = address_in_register(e, r);
+    uint8_t *miss =
+        u->j->opt.slow_memory ? x64_jmp(e->b) : check(e, va, r->aux, alignment(e, r), r->ext);
+    const unsigned site = emit_site(e, SITE_PROBE);
+
+    u->site[site].retry = retry;
+    u->site[site].len = (uint16_t)r->aux;
+    u->site[site].write = r->ext;
+    u->site[site].align = (uint8_t)(1u << r->sz);
+    u->site[site].group = r->cc;
+    emit_site_stub(e, site, miss, va);
+    const int d = emit_def(e, r->d, SCRATCH2);
+    addend_to(e, d);
+    emit_defined(e, r->d, d);
+}
+
+/* [address + addend h] */
+static struct x64_mem probed(struct emit *e, const struct ir *r)
+{
+    struct where w = address(e, r);
+
+    if (w.mem.index != X64_NONE) {
+        x64_lea(e->b, X_64, SCRATCH, w.mem);
+        w.mem = x64_at(SCRATCH, 0);
+    }
+    w.mem.index = (int8_t)emit_use(e, r->h, SCRATCH2);
+    w.mem.shift = 0;
+    return w.mem;
+}
+
+static void load_known(struct emit *e, const struct ir *r)
+{
+    const struct x64_mem m = probed(e, r);
+    const int d = emit_def(e, r->d, SCRATCH3);
+
+    load_extended(e, r, d, m);
+    emit_defined(e, r->d, d);
+}
+
+bool emit_memory_op(struct emit *e, const struct ir *r)
+{
+    switch (r->op) {
+    case IR_LD: load(e, r); return true;
+    case IR_ST: store(e, r); return true;
+    case IR_PROBE: probe(e, r); return true;
+    case IR_LDK: load_known(e, r); return true;
+    case IR_STK: store_value(e, r, probed(e, r), SCRATCH3); return true;
+    case IR_LDC: {
+        const int d = emit_def(e, r->d, SCRATCH);
+        x64_load(e->b, emit_width(r), d, x64_at(CPU, (int32_t)r->imm));
+        emit_defined(e, r->d, d);
+        return true;
+    }
+    case IR_STC:
+        x64_store(e->b, emit_width(r), x64_at(CPU, (int32_t)r->imm), emit_use(e, r->a, SCRATCH));
+        return true;
+    case IR_SPCHK:
+        x64_test_ri(e->b, X_8, emit_use(e, r->a, SCRATCH), 15);
+        to_slow(e, SITE_MEMORY, x64_jcc(e->b, CC_NE), X64_NONE);
+        return true;
+    default: return false;
+    }
+}

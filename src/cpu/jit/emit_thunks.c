@@ -1,0 +1,114 @@
+/* The code that all regions share: in, out, and to the C functions of site.c.
+ *
+ * Translated code runs on the thread's own stack. A call pushes the guest's return address and calls; a return that finds its address on top
+ * of the stack returns, any other jumps. What is left on the stack when translated code comes back is dropped: nothing there outlives a
+ * slice, which bounds the depth. */
+#include "cpu/jit/emit.h"
+
+/* What a C function may change and translated code may hold. */
+static const uint8_t saved[] = {RSI, RDI, R8, R9, R10, R11, RBX, R12, R13, R14};
+static const uint8_t callee_saved[] = {RBX, RBP, R12, R13, R14, R15};
+
+static struct x64_mem frame(int reg)
+{
+    return x64_at(CPU, CPU_AT(jit_hot.frame) + reg * 8);
+}
+
+static void frame_registers(struct x64_buf *b, bool store)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(saved); i++) {
+        if (store)
+            x64_store(b, X_64, frame(saved[i]), saved[i]);
+        else
+            x64_load(b, X_64, saved[i], frame(saved[i]));
+    }
+}
+
+/* Calls fn(cpu, RSI, RDX) on an aligned stack; the result is in RAX. Destroys RBX and what C destroys. */
+static void call_c(struct x64_buf *b, uintptr_t fn)
+{
+    x64_store(b, X_64, x64_at(CPU, CPU_AT(jit_hot.budget)), BUDGET);
+    x64_lea(b, X_64, RDI, x64_at(CPU, -JIT_BIAS));
+    x64_mov_rr(b, X_64, RBX, RSP);
+    x64_alu_ri(b, ALU_AND, X_64, RSP, -16);
+    x64_mov_ri(b, RAX, fn);
+    x64_rr(b, 0xff, X_32, 2, RAX);
+    x64_mov_rr(b, X_64, RSP, RBX);
+    x64_load(b, X_64, BUDGET, x64_at(CPU, CPU_AT(jit_hot.budget)));
+}
+
+/* To the address in RAX, or out if there is none. */
+static void go_on(struct jit *j, struct x64_buf *b, bool registers)
+{
+    x64_test_rr(b, X_64, RAX, RAX);
+    x64_jcc_to(b, CC_E, b->start + j->leave);
+    if (registers)
+        frame_registers(b, false);
+    x64_rr(b, 0xff, X_32, 4, RAX);
+}
+
+static uint32_t here(struct x64_buf *b)
+{
+    while ((b->p - b->start) & 15)
+        x64_byte(b, 0xcc);
+    return (uint32_t)(b->p - b->start);
+}
+
+void jit_emit_thunks(struct jit *j, struct x64_buf *b)
+{
+    uint8_t *sentinel;
+
+    j->leave = here(b);
+    x64_store(b, X_64, x64_at(CPU, CPU_AT(jit_hot.budget)), BUDGET);
+    x64_load(b, X_64, RSP, x64_at(CPU, CPU_AT(jit_hot.host_sp)));
+    for (unsigned i = ARRAY_LEN(callee_saved); i-- > 0;)
+        x64_pop(b, callee_saved[i]);
+    x64_byte(b, 0xc3);
+
+    /* Lookup of the guest address in RAX, for a branch that left BTYPE RDX. */
+    j->indirect = here(b);
+    x64_mov_rr(b, X_64, RSI, RAX);
+    call_c(b, (uintptr_t)jit_at_indirect);
+    go_on(j, b, false);
+
+    /* void enter(struct cpu *, const void *code): below everything else on the stack is an address that no return has but one that
+     * is no instruction's, which then goes where all others go. */
+    j->enter = here(b);
+    for (unsigned i = 0; i < ARRAY_LEN(callee_saved); i++)
+        x64_push(b, callee_saved[i]);
+    x64_lea(b, X_64, RBP, x64_at(RDI, JIT_BIAS));
+    x64_store(b, X_64, x64_at(CPU, CPU_AT(jit_hot.host_sp)), RSP);
+    x64_mov_ri(b, RAX, UINT64_MAX);
+    x64_push(b, RAX);
+    x64_push(b, RAX); /* keeps the stack aligned to 16 bytes */
+    sentinel = b->p + 1;
+    x64_call_to(b, b->p);
+    /* Back from a return to UINT64_MAX: the address is in RAX. */
+    x64_mov_ri(b, RDX, 0);
+    x64_jmp_to(b, b->start + j->indirect);
+    if (!b->full)
+        x64_patch_rel32(sentinel, b->p);
+    x64_load(b, X_64, BUDGET, x64_at(CPU, CPU_AT(jit_hot.budget)));
+    x64_rr(b, 0xff, X_32, 4, RSI);
+
+    /* RAX: the site; RCX: an address. */
+    j->slow = here(b);
+    frame_registers(b, true);
+    x64_mov_rr(b, X_64, RSI, RAX);
+    x64_mov_rr(b, X_64, RDX, RCX);
+    call_c(b, (uintptr_t)jit_at_site);
+    go_on(j, b, true);
+
+    /* RAX: the link. */
+    j->link = here(b);
+    x64_mov_rr(b, X_64, RSI, RAX);
+    call_c(b, (uintptr_t)jit_at_link);
+    go_on(j, b, false);
+
+    /* Called: the dynamic flags to static slot 0. */
+    j->flags = here(b);
+    frame_registers(b, true);
+    call_c(b, (uintptr_t)jit_at_flags);
+    frame_registers(b, false);
+    x64_byte(b, 0xc3);
+}

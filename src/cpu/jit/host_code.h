@@ -1,0 +1,29 @@
+/* What the translator needs of the host's machine and operating system: memory for code, and what the processor can do. */
+#ifndef VIBE_CPU_JIT_HOST_CODE_H
+#define VIBE_CPU_JIT_HOST_CODE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cpu;
+struct err;
+
+/* Whether this host is one that there is a translator for. */
+bool host_code_available(void);
+/* Set of enum jit_host_feature. */
+uint32_t host_code_features(void);
+
+/* One object of len bytes mapped twice, to be written and to be run: no page is both at one address. 0 or -errno. */
+int host_code_map(uint32_t len, uint8_t **rw, uint8_t **rx, struct err *e);
+void host_code_unmap(uint8_t *rw, uint8_t *rx, uint32_t len);
+
+/* Calls translated code. */
+static inline void host_code_enter(const uint8_t *thunk, struct cpu *c, const uint8_t *code)
+{
+    void (*enter)(struct cpu *, const uint8_t *);
+
+    __builtin_memcpy(&enter, &thunk, sizeof(enter));
+    enter(c, code);
+}
+
+#endif

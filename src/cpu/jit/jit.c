@@ -1,0 +1,322 @@
+/* The translator from end to end: when it is asked, what it does one after the other, and the way in.
+ *
+ *   find       region.c     the blocks of a region
+ *   lift       lift*.c      as IR
+ *   fold       fold.c       constants
+ *   probes     probes.c     one TLB check for several accesses
+ *   dead       fold.c       what nobody sees
+ *   flags      flags.c      where NZCV is
+ *   webs       webs.c       lives of registers
+ *   registers  registers.c  host registers for them
+ *   emit       emit*.c      host code
+ *   publish    cache.c      entries, links
+ */
+#include "cpu/jit.h"
+
+#include "base/log.h"
+#include "base/os.h"
+#include "cpu/cpu_internal.h"
+#include "cpu/jit/check.h"
+#include "cpu/jit/host_code.h"
+#include "cpu/jit/jit_internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DEFAULT_THRESHOLD 100u
+/* A region needs no more, and the end of the cache comes in good time. */
+#define REGION_CODE_MAX (256u << 10)
+
+const char *const jit_pass_name[JIT_NR_PASSES] = {"fold", "flags", "dead", "probes", "registers"};
+
+const uint16_t ir_traits[IR_NR_OPS + 1] = {
+#define D IRT_D
+#define A IRT_A
+#define B IRT_B
+#define C IRT_C
+#define H IRT_H
+#define M IRT_M
+#define F IRT_F
+#define S IRT_S
+#define E IRT_E
+#define T IRT_T
+#define IR(name, traits) traits,
+#include "spec/ir.def"
+#undef IR
+#undef D
+#undef A
+#undef B
+#undef C
+#undef H
+#undef M
+#undef F
+#undef S
+#undef E
+#undef T
+    0,
+};
+
+const char *const ir_name[IR_NR_OPS + 1] = {
+#define IR(name, traits) #name,
+#include "spec/ir.def"
+#undef IR
+    "NOP",
+};
+
+bool jit_available(void)
+{
+    return host_code_available();
+}
+
+const char *const jit_host_feature_name[] = {"bmi2",   "lzcnt", "avx",    "avx2", "fma",
+                                             "sse4.2", "aes",   "pclmul", "sha",  "f16c"};
+const unsigned jit_nr_host_features = ARRAY_LEN(jit_host_feature_name);
+
+static struct jit *create(struct cpu *c, const struct jit_options *opt)
+{
+    struct jit *j = calloc(1, sizeof(*j));
+    struct err e = {0};
+
+    if (!j)
+        BUG("out of memory for the translator");
+    j->opt = *opt;
+    j->code_len = opt->code_len ? opt->code_len : JIT_CODE_LEN_DEFAULT;
+    j->host = host_code_features() & ~opt->host_off;
+    j->unit = calloc(1, sizeof(*j->unit));
+    if (!j->unit)
+        BUG("out of memory for the translator");
+    if (host_code_map(j->code_len, &j->rw, &j->rx, &e)) {
+        log_warn("%s; going on without the translator", e.text);
+        free(j->unit);
+        free(j);
+        return NULL;
+    }
+    struct x64_buf b = {.p = j->rw, .start = j->rw, .end = j->rw + j->code_len};
+    jit_emit_thunks(j, &b);
+    BUG_ON(b.full);
+    j->code_fixed = j->code_used = (uint32_t)(b.p - b.start + 63) & ~63u;
+    memset(c->hot, 0, sizeof(c->hot));
+    for (unsigned i = 0; i < HOT_SLOTS; i++)
+        c->hot[i] = (uint16_t)(opt->threshold ? opt->threshold : DEFAULT_THRESHOLD);
+    jit_forget_targets(c);
+    return j;
+}
+
+void jit_attach(struct cpu *c, const struct jit_options *opt)
+{
+    static const struct jit_options defaults;
+
+    opt = opt ? opt : &defaults;
+    if (opt->off || !host_code_available())
+        return;
+    c->jit = create(c, opt);
+    if (c->jit && opt->check)
+        c->check = jit_check_create();
+    cpu_state_changed(c);
+}
+
+void jit_destroy(struct jit *j)
+{
+    if (!j)
+        return;
+    while (j->regions) {
+        struct jit_region *r = j->regions;
+        j->regions = r->next;
+        r->next = j->graveyard;
+        j->graveyard = r;
+    }
+    jit_bury(j);
+    host_code_unmap(j->rw, j->rx, j->code_len);
+    free(j->unit->live);
+    free(j->unit->held);
+    free(j->unit);
+    free(j);
+}
+
+const struct jit_stats *jit_statistics(const struct jit *j)
+{
+    return &j->stats;
+}
+
+/* --- Translating ---------------------------------------------------------------------------------------------------- */
+
+void jit_take_spare(struct jit_unit *u, unsigned nr)
+{
+    struct ir *was = u->ir;
+
+    u->ir = u->spare;
+    u->spare = was;
+    u->nr_ir = nr;
+}
+
+static bool on(const struct jit_unit *u, enum jit_pass pass)
+{
+    return !(u->j->opt.passes_off & 1u << pass);
+}
+
+/* Shows and checks what a pass has made. */
+static void after(struct jit_unit *u, bool dump, const char *pass)
+{
+    (void)dump;
+    jit_verify(u, pass);
+    if (dump && !u->failed)
+        jit_dump_ir(u, pass);
+}
+
+static bool translate(struct jit_unit *u, gva_t va)
+{
+    struct jit *j = u->j;
+    const bool dump = j->opt.dump && j->opt.dump_pc == va;
+
+    u->failed = false;
+    u->ir = u->ir_space[0];
+    u->spare = u->ir_space[1];
+    if (!jit_find_region(u, va))
+        return false;
+    jit_lift(u);
+    after(u, dump, "lift");
+    if (on(u, JIT_PASS_FOLD) && !u->failed) {
+        jit_pass_fold(u);
+        after(u, dump, "fold");
+    }
+    if (on(u, JIT_PASS_PROBES) && !u->failed) {
+        jit_pass_probes(u);
+        after(u, dump, "probes");
+    }
+    if (on(u, JIT_PASS_DEAD) && !u->failed) {
+        jit_pass_dead(u);
+        after(u, dump, "dead");
+    }
+    if (!u->failed)
+        jit_pass_flags(u);
+    after(u, dump, "flags");
+    if (!u->failed)
+        jit_find_webs(u);
+    if (!u->failed)
+        jit_allocate(u);
+    after(u, dump, "registers");
+    if (u->failed)
+        return false;
+    u->code_at = j->code_used;
+    u->buf = (struct x64_buf){
+        .p = j->rw + j->code_used, .start = j->rw + j->code_used, .end = j->rw + j->code_len};
+    jit_emit(u);
+    return !u->failed;
+}
+
+bool jit_hot(struct cpu *c, gva_t target)
+{
+    struct jit *j = c->jit;
+    uint16_t *count = &c->hot[(target >> 2) & (HOT_SLOTS - 1)];
+    const uint32_t *host;
+    gpa_t pa;
+    bool any;
+
+    if (!j) {
+        *count = UINT16_MAX;
+        return false;
+    }
+    *count = (uint16_t)(j->opt.threshold ? j->opt.threshold : DEFAULT_THRESHOLD);
+    if ((target & 3) || !jit_peek_fetch(c, target, &pa, &host))
+        return false;
+    jit_bury(j);
+    if (j->flush_pending || j->code_used + REGION_CODE_MAX > j->code_len) {
+        if (!j->flush_pending)
+            icache_flush_all(c);
+        jit_bury(j);
+        j->flush_pending = false;
+        j->code_used = j->code_fixed;
+        j->stats.nr_flushes++;
+    }
+    pa |= target & (TLB_PAGE_SIZE - 1);
+    if (jit_entry_at(c, target, pa, &any)) {
+        icache_mark_entry(c, pa, jit_enter); /* the decoded page is a new one */
+        return true;
+    }
+
+    struct jit_unit *u = j->unit;
+    const uint64_t start = os_now_ns();
+    u->j = j;
+    u->c = c;
+    u->mode = j->mode;
+    const bool done = translate(u, target);
+    if (done) {
+        const struct jit_region *r = jit_publish(u);
+        j->stats.nr_regions++;
+        j->stats.nr_guest_insns += u->nr_insns;
+        j->stats.code_bytes += r->code_len;
+        if (j->opt.dump && j->opt.dump_pc == target)
+            jit_dump_code(j, r);
+    } else {
+        *count = UINT16_MAX;
+    }
+    j->stats.translate_ns += os_now_ns() - start;
+    return done;
+}
+
+/* --- Running -------------------------------------------------------------------------------------------------------- */
+
+/* An instruction at which regions begin, but none for this mode and address space; forget: none at all any more. */
+static const struct a64_insn *not_here(struct cpu *c, const struct a64_insn *insn, bool forget)
+{
+    struct a64_insn plain;
+
+    a64_decode(insn->word, &plain);
+    if (forget)
+        ((struct a64_insn *)(uintptr_t)insn)->fn = plain.fn; /* the pages are ours to write */
+    return plain.fn(c, insn);
+}
+
+/* --check-jit: each region's first runs, and then one in so many. */
+static bool to_be_checked(struct jit_region *r)
+{
+    return r->nr_runs++ < 100 || r->nr_runs % 256 == 0;
+}
+
+const struct a64_insn *jit_enter(struct cpu *c, const struct a64_insn *insn)
+{
+    const struct code_page *p = CONTAINER_OF(c->code.insns, const struct code_page, insn[0]);
+    const gva_t va = cpu_pc(c, insn);
+    struct jit *j = c->jit;
+    bool any;
+
+    const struct jit_entry *e = jit_entry_at(c, va, p->pa | (va & (TLB_PAGE_SIZE - 1)), &any);
+    if (!e)
+        return not_here(c, insn, !any);
+    if (c->jit_hot.budget <= 0) {
+        c->st.pc = va;
+        c->leave = CPU_LEAVE_SLICE;
+        c->nr_insns--; /* the run loop counts this call */
+        return NULL;
+    }
+    const int64_t slice = c->jit_hot.budget;
+    const bool check = unlikely(c->check) && to_be_checked(e->region);
+    if (check) {
+        c->jit_hot.budget = MIN(slice, 100); /* so that what the interpreter did ahead is enough */
+        c->st.pc = va;
+        jit_check_before(c);
+    }
+    const int64_t before = c->jit_hot.budget;
+    jit_set_flags(c, c->st.nzcv);
+    host_code_enter(j->rx + j->enter, c, jit_entry_code(j, e));
+    c->st.nzcv = jit_dynamic_flags(c);
+    const uint64_t done = (uint64_t)(before - c->jit_hot.budget);
+    c->nr_insns += done - 1;
+    if (check) {
+        c->jit_hot.budget = slice - (int64_t)done;
+        jit_check_after(c, done, c->jit_hot.exit == JIT_EXIT_LEAVE);
+    }
+    j->stats.insns += done;
+    switch ((enum jit_exit)c->jit_hot.exit) {
+    case JIT_EXIT_INTERPRET:
+        if (c->st.btype) { /* the run loop looks at it */
+            c->leave = CPU_LEAVE_RESYNC;
+            return NULL;
+        }
+        return cpu_goto(c, c->st.pc);
+    case JIT_EXIT_BUDGET: c->leave = CPU_LEAVE_SLICE; return NULL;
+    case JIT_EXIT_LEAVE: return NULL;
+    }
+    BUG("translated code came back for no reason");
+}

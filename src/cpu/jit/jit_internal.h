@@ -1,0 +1,305 @@
+/* What the files of the translator share. */
+#ifndef VIBE_CPU_JIT_JIT_INTERNAL_H
+#define VIBE_CPU_JIT_JIT_INTERNAL_H
+
+#include "cpu/cpu.h"
+#include "cpu/interp.h"
+#include "cpu/jit.h"
+#include "cpu/jit/ir.h"
+#include "cpu/jit/x64.h"
+
+#include "gen/a64_rows.h"
+
+#define JIT_MAX_INSNS 512u  /* guest instructions of a region */
+#define JIT_MAX_BLOCKS 160u /* of a region */
+#define JIT_MAX_PAGES 4u
+#define JIT_MAX_IR 6144u
+#define JIT_MAX_WEBS 3000u
+#define JIT_MAX_SITES 1024u
+#define JIT_NR_SPILLS 64u
+
+/* What a region takes for granted of the CPU's state; part of its key. */
+enum jit_mode {
+    MODE_EL1 = 1,
+    MODE_ALIGN = 2, /* misaligned accesses fault, or may: SCTLR_EL1.A, or the MMU is off and all memory Device */
+    MODE_SP = 4, /* SP is checked */
+    MODE_FP = 8, /* CPACR_EL1 lets FP and SIMD through */
+    MODE_MMU = 16,
+};
+
+/* --- What stays of a translation ------------------------------------------------------------------------------------ */
+
+/* A page that a region has code in. */
+struct jit_page {
+    gva_t va;
+    gpa_t pa;
+    uint16_t lo, hi; /* the code: bytes [lo, hi) of the page */
+    struct jit_region *region;
+    struct jit_page *next; /* in the hash by pa */
+};
+
+/* One half of an address space in one mode, and its stamp; 0: none. */
+struct jit_space {
+    uint64_t ttbr;
+    uint32_t mode, stamp;
+    bool lower;
+};
+
+/* A guest register at a site: where it is, what has to be done. */
+struct jit_loc {
+    uint8_t var;    /* VAR_X0.., VAR_SP, VAR_V0.. */
+    uint8_t hreg;   /* x64_reg, or 16 + xmm */
+    uint8_t dirty;  /* its home is older */
+    uint8_t reload; /* wanted in the register afterwards */
+};
+
+enum jit_site_kind {
+    SITE_MEMORY, /* the interpreter does this instruction, and the code behind it goes on */
+    SITE_PROBE, /* as SITE_MEMORY when the probe cannot be made and only this instruction needs it, else the code before it once more */
+    SITE_INTERP, /* an instruction that is not lifted */
+};
+
+struct jit_site {
+    struct jit_region *region;
+    uint8_t kind;
+    uint8_t group;        /* SITE_PROBE: later instructions use it too */
+    uint8_t write, align; /* SITE_PROBE */
+    uint8_t nr_locs;
+    uint16_t len; /* SITE_PROBE: bytes */
+    int16_t insns_after; /* instructions of the block counted already but not run before this one, itself included */
+    uint32_t locs;          /* index into the region's */
+    uint32_t retry, resume; /* code offsets */
+    uint32_t insn;          /* index into the region's insns */
+    struct flag_state flags;
+    gva_t pc;
+};
+
+struct jit_region;
+
+/* A direct exit of a region, at which it may be linked to another. */
+struct jit_link {
+    struct jit_region *from, *to;
+    struct jit_link *next_to; /* of those that go to `to` */
+    gva_t target;
+    uint32_t guard; /* code offset of the stamp that is compared */
+    uint32_t jump;  /* code offset of the rel32 */
+    uint32_t slow;  /* code offset of where it goes when it is not linked */
+    bool is_call;
+};
+
+/* A place where a region may be entered with all guest registers at home. */
+struct jit_entry {
+    struct jit_entry *next; /* in the hash */
+    struct jit_region *region;
+    gva_t va;
+    gpa_t pa;
+    uint32_t code; /* offset */
+};
+
+struct jit_region {
+    struct jit_region *next, *prev; /* of all */
+    uint32_t mode;
+    unsigned nr_pages, nr_sites, nr_links, nr_entries, nr_insns;
+    uint32_t nr_runs; /* entered from the interpreter, for --check-jit */
+    uint32_t stamp;   /* with which its pages were found to be mapped as it says */
+    struct jit_page page[JIT_MAX_PAGES];
+    uint32_t code, code_len;
+    struct jit_site *site;
+    struct jit_loc *loc;
+    struct jit_link *link;
+    struct jit_entry *entry;
+    struct a64_insn *insn;
+    struct jit_link *incoming;
+};
+
+/* --- What a CPU's translator has ------------------------------------------------------------------------------------ */
+
+#define JIT_ENTRY_BUCKETS 4096u
+#define JIT_PAGE_BUCKETS 1024u
+#define JIT_NR_SPACES 32u
+#define JIT_CODE_LEN_DEFAULT (64u << 20)
+#define JIT_FILTER_BITS 4096u
+
+struct jit_unit;
+
+/* How host code came back. */
+enum jit_exit {
+    JIT_EXIT_INTERPRET, /* go on at st.pc in the interpreter */
+    JIT_EXIT_BUDGET,    /* the slice is over */
+    JIT_EXIT_LEAVE,     /* the interpreter's function left with cpu.leave */
+};
+
+struct jit {
+    struct jit_options opt;
+    uint32_t host; /* set of enum jit_host_feature */
+    /* One memory object mapped twice: written at rw, run at rx. */
+    uint8_t *rw, *rx;
+    uint32_t code_len, code_used, code_fixed;           /* up to code_fixed are the thunks */
+    uint32_t enter, leave, slow, link, indirect, flags; /* code offsets of the thunks */
+    struct jit_region *regions;
+    struct jit_region *graveyard; /* dead, but perhaps still being run: freed at the next entry */
+    bool flush_pending;           /* all are dead: the next entry begins with an empty cache */
+    uint32_t mode;                /* now */
+    struct jit_space space[JIT_NR_SPACES];
+    struct jit_page *page_bucket[JIT_PAGE_BUCKETS];
+    struct jit_entry *bucket[JIT_ENTRY_BUCKETS];
+    uint64_t code_pages[2][JIT_FILTER_BITS / 64]; /* which virtual pages, hashed, have regions: lower and upper half */
+    uint32_t next_stamp;
+    struct jit_stats stats;
+    struct jit_unit *unit; /* work space of the translator */
+};
+
+/* rbp points this far into struct cpu, so that x[] is within a byte's displacement. */
+#define JIT_BIAS 128
+#define CPU_AT(field) ((int32_t)offsetof(struct cpu, field) - JIT_BIAS)
+
+/* --- Work space of one translation ---------------------------------------------------------------------------------- */
+
+struct jit_block {
+    gva_t va;
+    uint16_t first, nr;   /* guest instructions: index into unit.insn; nr may be 0 (only an exit) */
+    uint16_t taken, next; /* blocks; JIT_MAX_BLOCKS: outside */
+    uint16_t ir_first, ir_end;
+    uint8_t depth; /* of loops */
+    bool entry;    /* may be entered from outside */
+    bool header;   /* a branch from behind or from itself comes here */
+    uint16_t order;
+    uint16_t pred[8];
+    uint8_t nr_preds; /* more than ARRAY_LEN(pred): all that is known is that there are many */
+};
+
+struct jit_insn {
+    struct a64_insn i;
+    gva_t va;
+    uint16_t block;
+};
+
+/* A connected life of a guest register, or a temporary. */
+struct jit_web {
+    var_t var; /* its guest register; VAR_TEMP: a temporary */
+    bool vec;
+    bool entry;   /* has its value from its home at an entry */
+    bool defined; /* is computed in the region, not only found at home */
+    int8_t hreg;  /* x64_reg or xmm; X64_NONE: lives at home, or in a spill slot */
+    bool lazy; /* keeps its register as long as the value may be asked for, and is stored when it is; otherwise wherever it is computed */
+    uint16_t spill;
+    uint16_t uses;
+    uint16_t block;              /* of a temporary */
+    var_t hint;                  /* a web that would do well in the same register */
+    uint32_t weight, def_weight; /* uses and definitions by how often they run */
+};
+
+struct jit_unit {
+    struct jit *j;
+    struct cpu *c;
+    uint32_t mode;
+    bool failed;     /* did not fit somewhere */
+    uint64_t random; /* state of registers=random */
+
+    unsigned nr_pages;
+    struct jit_page page[JIT_MAX_PAGES];
+
+    unsigned nr_insns, nr_blocks, nr_ir, nr_temps;
+    struct jit_insn insn[JIT_MAX_INSNS];
+    struct jit_block block[JIT_MAX_BLOCKS + 1];
+    uint16_t order[JIT_MAX_BLOCKS]; /* blocks as they are laid out */
+    struct ir *ir, *spare; /* into ir_space; a pass that adds operations writes them to the other one */
+    struct ir ir_space[2][JIT_MAX_IR];
+    bool asked_behind[JIT_MAX_IR];
+    var_t before[JIT_MAX_IR]; /* webs.c: of the register that an operation writes, the web up to there */
+
+    unsigned nr_flag_states;
+    struct flag_state flag_state[1024];
+    struct flag_state flags_in[JIT_MAX_BLOCKS], flags_out[JIT_MAX_BLOCKS];
+
+    /* webs.c, registers.c */
+    unsigned nr_webs, nr_words; /* 64 operations a word */
+    struct jit_web web[JIT_MAX_WEBS];
+    uint64_t *live, *held; /* by web: where the value will be read, where it may be asked for; bit i: behind operation i */
+    size_t sets_len;                               /* words that live and held have room for */
+    uint64_t vars;                                 /* guest registers that occur */
+    var_t block_web[JIT_MAX_BLOCKS][VAR_NR_GUEST]; /* at the block's start; VAR_NONE */
+    uint64_t live_in[JIT_MAX_BLOCKS], held_in[JIT_MAX_BLOCKS];
+
+    /* emit.c */
+    struct x64_buf buf;
+    unsigned nr_sites, nr_links, nr_entries, nr_locs;
+    struct jit_site site[JIT_MAX_SITES];
+    struct jit_link link[JIT_MAX_BLOCKS * 2];
+    struct jit_entry entry[JIT_MAX_BLOCKS];
+    struct jit_loc loc[JIT_MAX_SITES * 12];
+    uint32_t code_at; /* offset of buf.start in the cache */
+    unsigned nr_pointers;
+    struct {
+        uint32_t at; /* of an imm64, which gets the address of a site or link */
+        uint16_t index;
+        bool link;
+    } pointer[JIT_MAX_SITES + JIT_MAX_BLOCKS * 2];
+    struct emit *emit;
+};
+
+/* region.c: finds the blocks from va on. False: nothing worth translating. */
+bool jit_find_region(struct jit_unit *u, gva_t va);
+
+/* lift*.c: the guest's instructions as IR. */
+void jit_lift(struct jit_unit *u);
+
+/* The passes, in their order. */
+void jit_pass_fold(struct jit_unit *u);
+void jit_pass_flags(struct jit_unit *u);
+void jit_pass_dead(struct jit_unit *u);
+void jit_pass_probes(struct jit_unit *u);
+void jit_find_webs(struct jit_unit *u);
+void jit_allocate(struct jit_unit *u);
+/* The spare operations, nr of them, become the unit's. */
+void jit_take_spare(struct jit_unit *u, unsigned nr);
+/* Flag states of the same value, whatever their form. */
+bool jit_same_flags(const struct flag_state *x, const struct flag_state *y);
+/* Whether a conditional branch may leave the region. */
+bool jit_leaves(const struct ir *r);
+
+static inline bool jit_bit(const struct jit_unit *u, const uint64_t *sets, unsigned web, unsigned i)
+{
+    return sets[(size_t)web * u->nr_words + i / 64] >> (i % 64) & 1;
+}
+
+/* emit*.c: host code into u->buf; sites, links, entries into u. */
+void jit_emit(struct jit_unit *u);
+/* The code that all regions share, at the start of the cache. */
+void jit_emit_thunks(struct jit *j, struct x64_buf *b);
+
+/* verify.c: BUG() with what is wrong after pass `after`. Debug builds. */
+void jit_verify(const struct jit_unit *u, const char *after);
+
+/* dump.c */
+void jit_dump_ir(const struct jit_unit *u, const char *pass);
+void jit_dump_code(const struct jit *j, const struct jit_region *r);
+
+/* jit.c: an entry's place in the decoded pages has this for a function. */
+a64_fn jit_enter;
+
+/* cache.c */
+struct jit_region *jit_publish(struct jit_unit *u);
+uint32_t jit_current_mode(const struct cpu *c);
+/* The page of a fetch from va, if the ITLB has it. */
+bool jit_peek_fetch(struct cpu *c, gva_t va, gpa_t *pa, const uint32_t **host);
+/* The entry at va, in the present mode and address space; null: none, *any: but perhaps for others at this physical address. */
+struct jit_entry *jit_entry_at(struct cpu *c, gva_t va, gpa_t pa, bool *any);
+struct jit_entry *jit_find_entry(struct cpu *c, gva_t va);
+const uint8_t *jit_entry_code(const struct jit *j, const struct jit_entry *e);
+void jit_link_to(struct cpu *c, struct jit_link *l, struct jit_entry *e);
+void jit_forget_targets(struct cpu *c);
+/* Frees regions that are dead, when nothing runs. */
+void jit_bury(struct jit *j);
+
+/* site.c, from the thunks. They return a host address to go on at, or null to leave to the run loop. */
+const uint8_t *jit_at_site(struct cpu *c, struct jit_site *s, gva_t va);
+const uint8_t *jit_at_link(struct cpu *c, struct jit_link *l);
+const uint8_t *jit_at_indirect(struct cpu *c, gva_t va, uint64_t btype);
+/* NZCV as the dynamic flags say; and the other way round, also to static slot 0. */
+uint32_t jit_dynamic_flags(const struct cpu *c);
+void jit_set_flags(struct cpu *c, uint32_t nzcv);
+/* The dynamic flags to static slot 0, as FLAG_HOST. */
+void jit_at_flags(struct cpu *c);
+
+#endif

@@ -1,0 +1,141 @@
+/* From decoded instructions to IR: the loop, and what the lifters share. */
+#include "cpu/jit/lift.h"
+
+#include "cpu/operands.h"
+
+#include <string.h>
+
+struct ir *lift_ir(struct lift *l, enum ir_op op)
+{
+    struct jit_unit *u = l->u;
+
+    if (u->nr_ir >= JIT_MAX_IR - 8 || u->nr_temps >= JIT_MAX_WEBS - 8)
+        u->failed = true;
+    struct ir *r = &u->ir[u->failed ? JIT_MAX_IR - 1 : u->nr_ir++];
+    *r = (struct ir){.op = (uint8_t)op,
+                     .gi = (uint16_t)l->gi,
+                     .d = VAR_NONE,
+                     .a = VAR_NONE,
+                     .b = VAR_NONE,
+                     .c = VAR_NONE,
+                     .h = VAR_NONE};
+    return r;
+}
+
+struct ir *lift_op(struct lift *l, enum ir_op op, unsigned sz, var_t d, var_t a, var_t b)
+{
+    struct ir *r = lift_ir(l, op);
+
+    r->sz = (uint8_t)sz;
+    r->d = d;
+    r->a = a;
+    r->b = b;
+    if (b == VAR_ZERO)
+        r->b = VAR_IMM;
+    return r;
+}
+
+struct ir *lift_opi(struct lift *l, enum ir_op op, unsigned sz, var_t d, var_t a, uint64_t imm)
+{
+    struct ir *r = lift_op(l, op, sz, d, a, VAR_IMM);
+
+    r->imm = sz == 3 ? (int64_t)imm : (int32_t)imm;
+    return r;
+}
+
+void lift_const(struct lift *l, var_t d, uint64_t imm)
+{
+    if (d == VAR_NONE)
+        return;
+    struct ir *r = lift_ir(l, IR_MOVI);
+    r->sz = 3;
+    r->d = d;
+    r->imm = (int64_t)imm;
+}
+
+void lift_move(struct lift *l, unsigned sz, var_t d, var_t a)
+{
+    if (d == VAR_NONE)
+        return;
+    if (a == VAR_ZERO)
+        lift_const(l, d, 0);
+    else
+        lift_op(l, sz == 3 ? IR_MOV : IR_ZX32, 3, d, a, VAR_NONE);
+}
+
+unsigned lift_condition(uint16_t mask)
+{
+    for (unsigned c = 0; c < 14; c++)
+        if (operand_cond(c) == mask)
+            return c;
+    return 14;
+}
+
+static void home(struct lift *l, var_t v)
+{
+    lift_ir(l, IR_HOME)->d = v;
+}
+
+void lift_interpreter(struct lift *l, const struct a64_insn *i)
+{
+    const struct a64_row_info *info = &a64_rows[i->row];
+    const bool lists = strstr(info->heading, "structure") != NULL;
+
+    lift_ir(l, IR_INTERP);
+    if (info->kind == A64_KIND_PAC || info->kind == A64_KIND_SYSTEM ||
+        i->row == A64_ROW_CASP_comswappr || i->row == A64_ROW_XPACLRI_HI_hints) {
+        for (unsigned v = 0; v < VAR_V0; v++)
+            home(l, (var_t)v);
+        l->sp_checked = false;
+        return;
+    }
+    for (const struct a64_operand *o = a64_operands[i->row]; o->offset != 0xff; o++) {
+        const unsigned slot = ((const uint8_t *)&i->u)[o->offset];
+        if (!(o->use & A64_USE_WRITE))
+            continue;
+        const var_t v = o->use & A64_USE_VECTOR ? (var_t)(VAR_V0 + slot) : lift_x(slot);
+        if (v != VAR_NONE && v != VAR_ZERO && !(lists && v >= VAR_V0))
+            home(l, v);
+        if (v == VAR_SP)
+            l->sp_checked = false;
+    }
+    if (lists)
+        for (unsigned v = VAR_V0; v < VAR_NR_GUEST; v++)
+            home(l, (var_t)v);
+}
+
+static void lift_block(struct jit_unit *u, uint16_t k)
+{
+    struct jit_block *b = &u->block[k];
+    struct lift l = {.u = u, .b = b};
+
+    b->ir_first = (uint16_t)u->nr_ir;
+    l.gi = b->first;
+    lift_ir(&l, IR_LABEL)->aux = k;
+    for (unsigned n = 0; n < b->nr; n++) {
+        l.gi = b->first + n;
+        l.pc = u->insn[l.gi].va;
+        const struct a64_insn *i = &u->insn[l.gi].i;
+        if (!lift_integer(&l, i) && !lift_memory(&l, i) && !lift_control(&l, i))
+            lift_interpreter(&l, i);
+    }
+    /* Runs on into the next block. */
+    if (u->failed || !(ir_traits[u->ir[u->nr_ir - 1].op] & IRT_T)) {
+        struct ir *r;
+        if (b->next != JIT_MAX_BLOCKS) {
+            r = lift_ir(&l, IR_JMP);
+            r->aux = b->next;
+        } else {
+            r = lift_ir(&l, IR_EXIT);
+            r->imm = (int64_t)(l.pc + 4);
+        }
+    }
+    b->ir_end = (uint16_t)u->nr_ir;
+}
+
+void jit_lift(struct jit_unit *u)
+{
+    u->nr_ir = u->nr_temps = 0;
+    for (unsigned i = 0; i < u->nr_blocks && !u->failed; i++)
+        lift_block(u, u->order[i]);
+}

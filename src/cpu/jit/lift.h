@@ -1,0 +1,56 @@
+/* What the lift*.c files are written with: guest instructions become IR, one after the other.
+ *
+ * A lifter gets the decoded instruction and says whether it knows it; what nobody knows calls the interpreter. */
+#ifndef VIBE_CPU_JIT_LIFT_H
+#define VIBE_CPU_JIT_LIFT_H
+
+#include "cpu/jit/jit_internal.h"
+
+struct lift {
+    struct jit_unit *u;
+    struct jit_block *b;
+    unsigned gi;
+    gva_t pc;
+    bool sp_checked; /* SP is known to be aligned here */
+};
+
+bool lift_integer(struct lift *l, const struct a64_insn *i);
+bool lift_memory(struct lift *l, const struct a64_insn *i);
+bool lift_control(struct lift *l, const struct a64_insn *i);
+
+/* The next IR operation, all operands VAR_NONE. */
+struct ir *lift_ir(struct lift *l, enum ir_op op);
+
+static inline var_t lift_temp(struct lift *l)
+{
+    return (var_t)(VAR_TEMP + l->u->nr_temps++);
+}
+
+/* An argument slot of pe_state.x[] as a variable. */
+static inline var_t lift_x(unsigned slot)
+{
+    return slot == REG_SP     ? VAR_SP
+           : slot == REG_ZERO ? VAR_ZERO
+           : slot == REG_SINK ? VAR_NONE
+                              : (var_t)slot;
+}
+
+/* Register numbers of operand kind x: 31 reads as zero. */
+static inline var_t lift_w(unsigned number)
+{
+    return number == REG_ZERO ? VAR_NONE : (var_t)number;
+}
+
+/* d = op(a, b) and d = op(a, imm), d = op(a); sz 2 or 3. */
+struct ir *lift_op(struct lift *l, enum ir_op op, unsigned sz, var_t d, var_t a, var_t b);
+struct ir *lift_opi(struct lift *l, enum ir_op op, unsigned sz, var_t d, var_t a, uint64_t imm);
+void lift_const(struct lift *l, var_t d, uint64_t imm);
+void lift_move(struct lift *l, unsigned sz, var_t d, var_t a);
+
+/* The number of the condition of which operand_cond() made mask: 0..14. */
+unsigned lift_condition(uint16_t mask);
+
+/* The interpreter's function for this instruction. */
+void lift_interpreter(struct lift *l, const struct a64_insn *i);
+
+#endif

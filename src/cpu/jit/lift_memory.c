@@ -1,0 +1,236 @@
+/* Loads and stores of general registers. Exclusives, atomics and what checks as EL0 at EL1 are the interpreter's. */
+#include "cpu/jit/lift.h"
+
+/* An address: base + (index << scale) + imm. */
+struct address {
+    var_t base, index;
+    unsigned scale;
+    int64_t imm;
+};
+
+/* Before an access through SP. */
+static void check_sp(struct lift *l, var_t base)
+{
+    if (base != VAR_SP || l->sp_checked || !(l->u->mode & MODE_SP))
+        return;
+    lift_ir(l, IR_SPCHK)->a = VAR_SP;
+    l->sp_checked = true;
+}
+
+static struct ir *access(struct lift *l, enum ir_op op, unsigned sz, const struct address *at)
+{
+    struct ir *r = lift_ir(l, op);
+
+    r->sz = (uint8_t)sz;
+    r->a = at->base;
+    r->b = at->index;
+    r->scale = (uint8_t)at->scale;
+    r->imm = at->imm;
+    return r;
+}
+
+static void load(struct lift *l, unsigned sz, enum ir_ext ext, var_t t, const struct address *at,
+                 unsigned fl)
+{
+    check_sp(l, at->base);
+    struct ir *r = access(l, IR_LD, sz, at);
+    r->ext = (uint8_t)ext;
+    r->fl = (uint8_t)fl;
+    r->d = t == VAR_NONE ? lift_temp(l) : t;
+    if (t == VAR_SP)
+        l->sp_checked = false;
+}
+
+static void store(struct lift *l, unsigned sz, var_t t, const struct address *at, unsigned fl)
+{
+    check_sp(l, at->base);
+    struct ir *r = access(l, IR_ST, sz, at);
+    r->c = t;
+    r->fl = (uint8_t)fl;
+}
+
+static void write_back(struct lift *l, var_t n, int64_t imm)
+{
+    lift_opi(l, IR_ADD, 3, n, n, (uint64_t)imm);
+    if (n == VAR_SP)
+        l->sp_checked = l->sp_checked && !(imm & 15);
+}
+
+/* The index register as ExtendReg() makes it, without its shift. */
+static var_t index_of(struct lift *l, var_t m, unsigned option)
+{
+    if (m == VAR_ZERO)
+        return VAR_NONE;
+    if (option & 1)
+        return m;
+    const var_t t = lift_temp(l);
+    lift_op(l, option & 4 ? IR_SX32 : IR_ZX32, 3, t, m, VAR_NONE);
+    return t;
+}
+
+static void pair(struct lift *l, bool is_store, unsigned sz, enum ir_ext ext, var_t t, var_t t2,
+                 var_t n, int64_t offset)
+{
+    const struct address first = {.base = n, .index = VAR_NONE, .imm = offset};
+    const struct address second = {.base = n, .index = VAR_NONE, .imm = offset + (1 << sz)};
+    const var_t h = lift_temp(l);
+
+    check_sp(l, n);
+    struct ir *r = access(l, IR_PROBE, sz, &first);
+    r->d = h;
+    r->aux = 2u << sz;
+    r->ext = is_store;
+    if (is_store) {
+        r = access(l, IR_STK, sz, &first);
+        r->c = t;
+        r->h = h;
+        r = access(l, IR_STK, sz, &second);
+        r->c = t2;
+        r->h = h;
+        return;
+    }
+    /* The base may be one of the two: it is loaded last. */
+    for (unsigned k = 0; k < 2; k++) {
+        const bool second_one = (t == n) != (k == 1);
+        const var_t d = second_one ? t2 : t;
+        if (d == VAR_NONE)
+            continue;
+        r = access(l, IR_LDK, sz, second_one ? &second : &first);
+        r->ext = (uint8_t)ext;
+        r->d = d;
+        r->h = h;
+    }
+}
+
+#define ARG(NAME) (&i->u.NAME)
+#define X(NAME, slot) lift_x(ARG(NAME)->slot)
+#define IMM(NAME) ((int64_t)ARG(NAME)->imm)
+
+/* Rows of one register by addressing mode: the accesses before, the write-back behind. */
+#define LOAD(NAME, SIZE, EXT, OFFSET, BACK)                                                           \
+    case A64_ROW_##NAME:                                                                              \
+        load(l, SIZE, EXT, X(NAME, t),                                                                \
+             &(struct address){.base = X(NAME, n), .index = VAR_NONE, .imm = OFFSET ? IMM(NAME) : 0}, \
+             0);                                                                                      \
+        if (BACK)                                                                                     \
+            write_back(l, X(NAME, n), IMM(NAME));                                                     \
+        return true;
+#define STORE(NAME, SIZE, OFFSET, BACK)                                                                \
+    case A64_ROW_##NAME:                                                                               \
+        store(l, SIZE, X(NAME, t),                                                                     \
+              &(struct address){.base = X(NAME, n), .index = VAR_NONE, .imm = OFFSET ? IMM(NAME) : 0}, \
+              0);                                                                                      \
+        if (BACK)                                                                                      \
+            write_back(l, X(NAME, n), IMM(NAME));                                                      \
+        return true;
+#define SIZE(NAME) A64_FIELD_##NAME##_size(i->word)
+#define MODE(NAME, OFFSET, BACK)                                                                   \
+    STORE(STR_##NAME, SIZE(STR_##NAME), OFFSET, BACK)                                              \
+    LOAD(LDR_##NAME, SIZE(LDR_##NAME), EXT_ZERO, OFFSET, BACK)                                     \
+    LOAD(LDRS64_##NAME, SIZE(LDRS64_##NAME), EXT_S64, OFFSET, BACK)                                \
+    LOAD(LDRS32_##NAME, SIZE(LDRS32_##NAME), EXT_S32, OFFSET, BACK)
+
+#define INDEXED(NAME, DO)                                                                          \
+    case A64_ROW_##NAME##_ldst_regoff: {                                                           \
+        struct address at = {.base = X(NAME##_ldst_regoff, n),                                     \
+                             .index = index_of(l, X(NAME##_ldst_regoff, m),                        \
+                                               A64_FIELD_##NAME##_ldst_regoff_option(i->word)),    \
+                             .scale = ARG(NAME##_ldst_regoff)->amount};                            \
+        const unsigned size = SIZE(NAME##_ldst_regoff);                                            \
+        const var_t t = X(NAME##_ldst_regoff, t);                                                  \
+        DO;                                                                                        \
+        return true;                                                                               \
+    }
+
+/* At EL0 they are ordinary. */
+#define UNPRIVILEGED(NAME, KIND, ...)                                                                  \
+    case A64_ROW_##NAME##_ldst_unpriv:                                                                 \
+        if (l->u->mode & MODE_EL1)                                                                     \
+            return false;                                                                              \
+        KIND(l, SIZE(NAME##_ldst_unpriv), __VA_ARGS__, X(NAME##_ldst_unpriv, t),                       \
+             &(struct address){                                                                        \
+                 .base = X(NAME##_ldst_unpriv, n), .index = VAR_NONE, .imm = IMM(NAME##_ldst_unpriv)}, \
+             0);                                                                                       \
+        return true;
+
+#define PAIR(NAME, STORES, SZ, EXT, OFFSET, BACK)                                                  \
+    case A64_ROW_##NAME:                                                                           \
+        pair(l, STORES, SZ, EXT, X(NAME, t), X(NAME, t2), X(NAME, n), OFFSET ? IMM(NAME) : 0);     \
+        if (BACK)                                                                                  \
+            write_back(l, X(NAME, n), IMM(NAME));                                                  \
+        return true;
+#define SF_SIZE(NAME) (2 + A64_FIELD_##NAME##_sf(i->word))
+#define PAIR_MODE(NAME, OFFSET, BACK)                                                              \
+    PAIR(STP_##NAME, true, SF_SIZE(STP_##NAME), EXT_ZERO, OFFSET, BACK)                            \
+    PAIR(LDP_##NAME, false, SF_SIZE(LDP_##NAME), EXT_ZERO, OFFSET, BACK)                           \
+    PAIR(LDPSW_##NAME, false, 2, EXT_S64, OFFSET, BACK)
+
+/* x86-64 keeps loads, and stores, in order among themselves: acquire costs nothing, and of sequential consistency only a store before a
+ * load has to be waited for, which is done behind the store. */
+#define ORDERED_LOAD(NAME, EXT, OFFSET)                                                             \
+    case A64_ROW_##NAME:                                                                            \
+        load(l, SIZE(NAME), EXT, X(NAME, t),                                                        \
+             &(struct address){.base = X(NAME, n), .index = VAR_NONE, .imm = OFFSET}, IRF_ALIGNED); \
+        return true;
+#define ORDERED_STORE(NAME, OFFSET)                                                                  \
+    case A64_ROW_##NAME:                                                                             \
+        store(l, SIZE(NAME), X(NAME, t),                                                             \
+              &(struct address){.base = X(NAME, n), .index = VAR_NONE, .imm = OFFSET}, IRF_ALIGNED); \
+        lift_ir(l, IR_FENCE);                                                                        \
+        return true;
+
+bool lift_memory(struct lift *l, const struct a64_insn *i)
+{
+    switch (i->row) {
+        MODE(ldst_pos, true, false)
+        MODE(ldst_unscaled, true, false)
+        MODE(ldst_immpost, false, true)
+        MODE(ldst_immpre, true, true)
+        INDEXED(STR, store(l, size, t, &at, 0))
+        INDEXED(LDR, load(l, size, EXT_ZERO, t, &at, 0))
+        INDEXED(LDRS64, load(l, size, EXT_S64, t, &at, 0))
+        INDEXED(LDRS32, load(l, size, EXT_S32, t, &at, 0))
+    case A64_ROW_STR_ldst_unpriv:
+        if (l->u->mode & MODE_EL1)
+            return false;
+        store(l, SIZE(STR_ldst_unpriv), X(STR_ldst_unpriv, t),
+              &(struct address){
+                  .base = X(STR_ldst_unpriv, n), .index = VAR_NONE, .imm = IMM(STR_ldst_unpriv)},
+              0);
+        return true;
+        UNPRIVILEGED(LDR, load, EXT_ZERO)
+        UNPRIVILEGED(LDRS64, load, EXT_S64)
+        UNPRIVILEGED(LDRS32, load, EXT_S32)
+        PAIR_MODE(ldstpair_off, true, false)
+        PAIR_MODE(ldstpair_post, false, true)
+        PAIR_MODE(ldstpair_pre, true, true)
+        PAIR(STNP_ldstnapair_offs, true, SF_SIZE(STNP_ldstnapair_offs), EXT_ZERO, true, false)
+        PAIR(LDNP_ldstnapair_offs, false, SF_SIZE(LDNP_ldstnapair_offs), EXT_ZERO, true, false)
+        ORDERED_LOAD(LDAR_ldstord, EXT_ZERO, 0)
+        ORDERED_LOAD(LDLAR_ldstord, EXT_ZERO, 0)
+        ORDERED_LOAD(LDAPR_memop, EXT_ZERO, 0)
+        ORDERED_LOAD(LDAPUR_ldapstl_unscaled, EXT_ZERO, IMM(LDAPUR_ldapstl_unscaled))
+        ORDERED_LOAD(LDAPURS64_ldapstl_unscaled, EXT_S64, IMM(LDAPURS64_ldapstl_unscaled))
+        ORDERED_LOAD(LDAPURS32_ldapstl_unscaled, EXT_S32, IMM(LDAPURS32_ldapstl_unscaled))
+        ORDERED_STORE(STLR_ldstord, 0)
+        ORDERED_STORE(STLLR_ldstord, 0)
+        ORDERED_STORE(STLUR_ldapstl_unscaled, IMM(STLUR_ldapstl_unscaled))
+    case A64_ROW_LDR_loadlit:
+        load(l, 2 + A64_FIELD_LDR_loadlit_x64(i->word), EXT_ZERO, X(LDR_loadlit, t),
+             &(struct address){
+                 .base = VAR_NONE, .index = VAR_NONE, .imm = (int64_t)l->pc + IMM(LDR_loadlit)},
+             0);
+        return true;
+    case A64_ROW_LDRSW_64_loadlit:
+        load(l, 2, EXT_S64, X(LDRSW_64_loadlit, t),
+             &(struct address){
+                 .base = VAR_NONE, .index = VAR_NONE, .imm = (int64_t)l->pc + IMM(LDRSW_64_loadlit)},
+             0);
+        return true;
+    case A64_ROW_PRFM_P_loadlit:
+    case A64_ROW_PRFM_ldst_unscaled:
+    case A64_ROW_PRFM_ldst_regoff:
+    case A64_ROW_PRFM_ldst_pos: return true;
+    default: return false;
+    }
+}

@@ -1,0 +1,173 @@
+/* The probes pass: one check of the TLB for several accesses off the same base.
+ *
+ * Within a block, accesses whose addresses differ by constants form groups; the first one's place gets a probe of everything from the lowest
+ * to the highest byte, for a store if there is one, and the accesses do without. Where the probe fails (the group lies across two pages, or
+ * on a device) the interpreter takes over there. */
+#include "cpu/jit/jit_internal.h"
+
+#include <string.h>
+
+#define MAX_SPAN 128
+#define MAX_GROUPS 128u
+
+/* A register's value as something unknown plus a constant. */
+struct value {
+    uint32_t root;
+    int64_t offset;
+};
+
+struct group {
+    uint32_t root;
+    int64_t lo, hi, first_lo; /* bytes, from the root; the first access */
+    uint16_t first;           /* operation */
+    uint16_t last_gi, nr_insns;
+    uint8_t sz; /* of the largest */
+    bool write, open;
+    var_t h;
+};
+
+struct state {
+    struct jit_unit *u;
+    struct value value[JIT_MAX_WEBS + VAR_TEMP];
+    uint32_t next_root;
+    unsigned nr_groups;
+    struct group group[MAX_GROUPS];
+    uint8_t group_of[JIT_MAX_IR]; /* number + 1 */
+};
+
+static void follow(struct state *s, const struct ir *r)
+{
+    if (!(ir_traits[r->op] & IRT_D) || r->d >= VAR_IMM)
+        return;
+    struct value v = {.root = ++s->next_root};
+    if (r->sz == 3 && r->a < VAR_IMM &&
+        (r->op == IR_MOV || ((r->op == IR_ADD || r->op == IR_SUB) && r->b == VAR_IMM))) {
+        v = s->value[r->a];
+        v.offset += r->op == IR_ADD ? r->imm : r->op == IR_SUB ? -r->imm : 0;
+    }
+    s->value[r->d] = v;
+}
+
+static bool joins(const struct group *g, uint32_t root, int64_t lo, int64_t hi, unsigned sz, bool ordered)
+{
+    if (!g->open || g->root != root || MAX(g->hi, hi) - MIN(g->lo, lo) > MAX_SPAN)
+        return false;
+    /* Where alignment is asked for, the lowest byte's must tell that of all. */
+    return !ordered || (g->sz == sz && !((lo - g->lo) & ((1 << sz) - 1)));
+}
+
+static void add(struct state *s, unsigned i, const struct ir *r, unsigned len, bool write)
+{
+    const struct value *base = &s->value[r->a];
+    const int64_t lo = base->offset + r->imm, hi = lo + len;
+    const bool ordered = s->u->mode & MODE_ALIGN;
+    struct group *g = NULL;
+
+    for (unsigned n = s->nr_groups; n-- > 0 && !g;)
+        if (joins(&s->group[n], base->root, lo, hi, r->sz, ordered))
+            g = &s->group[n];
+    if (!g) {
+        if (s->nr_groups == MAX_GROUPS)
+            return;
+        g = &s->group[s->nr_groups++];
+        *g = (struct group){.root = base->root,
+                            .lo = lo,
+                            .hi = hi,
+                            .first_lo = lo,
+                            .first = (uint16_t)i,
+                            .last_gi = r->gi,
+                            .nr_insns = 1,
+                            .sz = r->sz,
+                            .open = true};
+    } else if (g->last_gi != r->gi) {
+        g->nr_insns++;
+        g->last_gi = r->gi;
+    }
+    g->lo = MIN(g->lo, lo);
+    g->hi = MAX(g->hi, hi);
+    g->sz = MAX(g->sz, r->sz);
+    g->write |= write;
+    s->group_of[i] = (uint8_t)(g - s->group + 1);
+}
+
+static void find_groups(struct state *s, const struct jit_block *b)
+{
+    for (unsigned v = 0; v < VAR_TEMP; v++)
+        s->value[v] = (struct value){.root = ++s->next_root};
+    for (unsigned i = b->ir_first; i < b->ir_end; i++) {
+        const struct ir *r = &s->u->ir[i];
+        if (r->op == IR_NOP)
+            continue;
+        const bool plain = (ir_traits[r->op] & IRT_M) && r->a < VAR_IMM && r->b == VAR_NONE &&
+                           !(r->fl & IRF_ALIGNED);
+        if (plain && r->op == IR_PROBE)
+            add(s, i, r, r->aux, r->ext);
+        else if (plain && (r->op == IR_LD || r->op == IR_ST))
+            add(s, i, r, 1u << r->sz, r->op == IR_ST);
+        else if (r->op == IR_INTERP)
+            for (unsigned n = 0; n < s->nr_groups; n++)
+                s->group[n].open = false;
+        follow(s, r);
+    }
+    for (unsigned n = 0; n < s->nr_groups; n++)
+        s->group[n].open = false;
+}
+
+void jit_pass_probes(struct jit_unit *u)
+{
+    static _Thread_local struct state space;
+    struct state *s = &space;
+    unsigned nr = 0;
+
+    s->u = u;
+    s->nr_groups = s->next_root = 0;
+    memset(s->group_of, 0, u->nr_ir);
+    for (unsigned n = 0; n < u->nr_blocks; n++)
+        find_groups(s, &u->block[u->order[n]]);
+
+    for (unsigned n = 0; n < u->nr_blocks; n++) {
+        struct jit_block *b = &u->block[u->order[n]];
+        var_t renamed[2] = {VAR_NONE, VAR_NONE}; /* a pair's own probe, and the group's that stands for it */
+        const unsigned first = nr;
+        for (unsigned i = b->ir_first; i < b->ir_end; i++) {
+            struct ir r = u->ir[i];
+            struct group *g = s->group_of[i] ? &s->group[s->group_of[i] - 1] : NULL;
+            if (g && g->nr_insns < 2)
+                g = NULL;
+            if (nr + 2 >= JIT_MAX_IR || u->nr_temps + 2 >= JIT_MAX_WEBS) {
+                u->failed = true;
+                return;
+            }
+            if (g && g->first == i) {
+                struct ir p = r;
+                p.op = IR_PROBE;
+                p.d = g->h = (var_t)(VAR_TEMP + u->nr_temps++);
+                p.c = VAR_NONE;
+                p.h = VAR_NONE;
+                p.sz = g->sz;
+                p.cc = 1;
+                p.ext = g->write;
+                p.aux = (uint32_t)(g->hi - g->lo);
+                /* The base is what it was when the group was found: the offset of the first from the lowest. */
+                p.imm = r.imm - (g->first_lo - g->lo);
+                u->spare[nr++] = p;
+            }
+            if (g && r.op == IR_PROBE) {
+                renamed[0] = r.d;
+                renamed[1] = g->h;
+                continue;
+            }
+            if (g) {
+                r.op = r.op == IR_LD ? IR_LDK : IR_STK;
+                r.h = g->h;
+            } else if ((ir_traits[r.op] & IRT_H) && r.h == renamed[0] && renamed[0] != VAR_NONE) {
+                r.h = renamed[1];
+            }
+            if (r.op != IR_NOP)
+                u->spare[nr++] = r;
+        }
+        b->ir_first = (uint16_t)first;
+        b->ir_end = (uint16_t)nr;
+    }
+    jit_take_spare(u, nr);
+}

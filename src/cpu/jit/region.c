@@ -1,0 +1,352 @@
+/* Finds the region of a hot address: the blocks that direct branches reach from it, as far as they have been run before, with their order and
+ * their loops.
+ *
+ * Code that never ran is left out: the branch there becomes an exit. Threads: the CPU's own. */
+#include "cpu/cpu_internal.h"
+#include "cpu/jit/jit_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* How an instruction ends a block. */
+enum ending {
+    END_NONE,
+    END_BRANCH, /* always, to a constant */
+    END_COND,   /* or goes on */
+    END_CALL,   /* BL, BLR: comes back behind it */
+    END_LEAVE,  /* BR, RET: to a register */
+    END_STOP,   /* by the interpreter, and what follows is another context or is not there */
+};
+
+static enum ending ending_of(const struct a64_insn *i)
+{
+    switch (i->row) {
+    case A64_ROW_B_only_branch_imm: return END_BRANCH;
+    case A64_ROW_B_only_condbranch:
+    case A64_ROW_CBZ_compbranch:
+    case A64_ROW_CBNZ_compbranch:
+    case A64_ROW_TBZ_only_testbranch:
+    case A64_ROW_TBNZ_only_testbranch: return END_COND;
+    case A64_ROW_BL_only_branch_imm:
+    case A64_ROW_BLR_64_branch_reg: return END_CALL;
+    case A64_ROW_BR_64_branch_reg:
+    case A64_ROW_RET_64R_branch_reg: return END_LEAVE;
+    case A64_ROW_NONE:
+    case A64_ROW_HVC_EX_exception:
+    case A64_ROW_SMC_EX_exception:
+    case A64_ROW_WFI_HI_hints:
+    case A64_ROW_WFE_HI_hints:
+    case A64_ROW_ISB_BI_barriers:
+    case A64_ROW_ERET_64E_branch_reg:
+    case A64_ROW_ERETA_64E_branch_reg: return END_STOP;
+    default:
+        return a64_rows[i->row].kind == A64_KIND_BRANCH || a64_rows[i->row].kind == A64_KIND_TRAP
+                   ? END_STOP
+                   : END_NONE;
+    }
+}
+
+static gva_t branch_target(const struct a64_insn *i, gva_t va)
+{
+    switch (i->row) {
+    case A64_ROW_B_only_branch_imm: return va + (uint64_t)(int64_t)i->u.B_only_branch_imm.imm;
+    case A64_ROW_BL_only_branch_imm: return va + (uint64_t)(int64_t)i->u.BL_only_branch_imm.imm;
+    case A64_ROW_B_only_condbranch: return va + (uint64_t)(int64_t)i->u.B_only_condbranch.imm;
+    case A64_ROW_CBZ_compbranch: return va + (uint64_t)(int64_t)i->u.CBZ_compbranch.imm;
+    case A64_ROW_CBNZ_compbranch: return va + (uint64_t)(int64_t)i->u.CBNZ_compbranch.imm;
+    case A64_ROW_TBZ_only_testbranch: return va + (uint64_t)(int64_t)i->u.TBZ_only_testbranch.imm;
+    default: return va + (uint64_t)(int64_t)i->u.TBNZ_only_testbranch.imm;
+    }
+}
+
+/* --- Finding instructions ------------------------------------------------------------------------------------------- */
+
+#define FOUND_BUCKETS 2048u
+#define NR_PENDING 256u
+
+struct search {
+    struct jit_unit *u;
+    uint16_t bucket[FOUND_BUCKETS]; /* index + 1 into u->insn by address; open addressing */
+    uint64_t leader[JIT_MAX_INSNS / 64];
+    gva_t pending[NR_PENDING];
+    unsigned nr_pending;
+};
+
+static uint16_t *slot_of(struct search *s, gva_t va)
+{
+    unsigned h = (unsigned)(va >> 2) & (FOUND_BUCKETS - 1);
+    while (s->bucket[h] && s->u->insn[s->bucket[h] - 1].va != va)
+        h = (h + 1) & (FOUND_BUCKETS - 1);
+    return &s->bucket[h];
+}
+
+static void later(struct search *s, gva_t va)
+{
+    if (s->nr_pending < NR_PENDING)
+        s->pending[s->nr_pending++] = va;
+}
+
+/* The page of va as the region knows it; null when it can't have another one or there is nothing. */
+static const struct jit_page *page_of(struct jit_unit *u, gva_t va, const uint32_t **host)
+{
+    const gva_t page = va & ~(gva_t)(TLB_PAGE_SIZE - 1);
+    gpa_t pa;
+
+    if (!jit_peek_fetch(u->c, page, &pa, host))
+        return NULL;
+    for (unsigned i = 0; i < u->nr_pages; i++)
+        if (u->page[i].va == page)
+            return &u->page[i];
+    if (u->nr_pages == JIT_MAX_PAGES)
+        return NULL;
+    u->page[u->nr_pages] = (struct jit_page){.va = page, .pa = pa, .lo = TLB_PAGE_SIZE};
+    return &u->page[u->nr_pages++];
+}
+
+/* Adds the instructions from va on until one is known or the block ends. */
+static void find_from(struct search *s, gva_t va, bool first)
+{
+    struct jit_unit *u = s->u;
+
+    for (bool start = true;; va += 4, start = false) {
+        uint16_t *slot = slot_of(s, va);
+        const uint32_t *host;
+        if (*slot) {
+            s->leader[(*slot - 1) / 64] |= BIT64((*slot - 1) % 64);
+            return;
+        }
+        if (u->nr_insns == JIT_MAX_INSNS || (va & 3))
+            return;
+        const struct jit_page *p = page_of(u, va, &host);
+        if (!p)
+            return;
+        const unsigned at = (unsigned)(va >> 2) & (PAGE_INSNS - 1);
+        if (!first && !icache_was_run(u->c, p->pa, at))
+            return;
+        struct jit_insn *n = &u->insn[u->nr_insns];
+        n->va = va;
+        a64_decode(__atomic_load_n(&host[at], __ATOMIC_RELAXED), &n->i);
+        *slot = (uint16_t)++u->nr_insns;
+        if (start)
+            s->leader[(u->nr_insns - 1) / 64] |= BIT64((u->nr_insns - 1) % 64);
+        switch (ending_of(&n->i)) {
+        case END_NONE: first = false; break;
+        case END_BRANCH: later(s, branch_target(&n->i, va)); return;
+        case END_COND:
+            later(s, branch_target(&n->i, va));
+            later(s, va + 4);
+            return;
+        case END_CALL: later(s, va + 4); return;
+        case END_LEAVE:
+        case END_STOP: return;
+        }
+    }
+}
+
+/* --- Blocks --------------------------------------------------------------------------------------------------------- */
+
+/* Instructions by address, leaders moving along. */
+static void sort_insns(struct search *s)
+{
+    struct jit_unit *u = s->u;
+    uint64_t leader[JIT_MAX_INSNS / 64] = {0};
+    uint16_t index[JIT_MAX_INSNS];
+    static const unsigned gaps[] = {132, 57, 23, 10, 4, 1};
+
+    for (unsigned i = 0; i < u->nr_insns; i++)
+        index[i] = (uint16_t)i;
+    for (unsigned g = 0; g < ARRAY_LEN(gaps); g++)
+        for (unsigned i = gaps[g]; i < u->nr_insns; i++) {
+            const uint16_t k = index[i];
+            unsigned j = i;
+            for (; j >= gaps[g] && u->insn[index[j - gaps[g]]].va > u->insn[k].va; j -= gaps[g])
+                index[j] = index[j - gaps[g]];
+            index[j] = k;
+        }
+    struct jit_insn *sorted = malloc(u->nr_insns * sizeof(*sorted));
+    if (!sorted)
+        BUG("out of memory for a translation");
+    for (unsigned i = 0; i < u->nr_insns; i++) {
+        sorted[i] = u->insn[index[i]];
+        if (s->leader[index[i] / 64] >> (index[i] % 64) & 1)
+            leader[i / 64] |= BIT64(i % 64);
+    }
+    memcpy(u->insn, sorted, u->nr_insns * sizeof(*sorted));
+    free(sorted);
+    memcpy(s->leader, leader, sizeof(leader));
+}
+
+static uint16_t block_at(const struct jit_unit *u, gva_t va)
+{
+    for (unsigned i = 0; i < u->nr_blocks; i++)
+        if (u->block[i].va == va)
+            return (uint16_t)i;
+    return JIT_MAX_BLOCKS;
+}
+
+static bool make_blocks(struct search *s)
+{
+    struct jit_unit *u = s->u;
+
+    for (unsigned i = 0; i < u->nr_insns; i++) {
+        const bool follows =
+            i && u->insn[i - 1].va + 4 == u->insn[i].va && ending_of(&u->insn[i - 1].i) == END_NONE;
+        if (!follows || (s->leader[i / 64] >> (i % 64) & 1)) {
+            if (u->nr_blocks == JIT_MAX_BLOCKS)
+                return false;
+            u->block[u->nr_blocks++] = (struct jit_block){
+                .va = u->insn[i].va, .first = (uint16_t)i, .taken = JIT_MAX_BLOCKS, .next = JIT_MAX_BLOCKS};
+        }
+        u->block[u->nr_blocks - 1].nr++;
+        u->insn[i].block = (uint16_t)(u->nr_blocks - 1);
+    }
+    for (unsigned i = 0; i < u->nr_blocks; i++) {
+        struct jit_block *b = &u->block[i];
+        const struct jit_insn *last = &u->insn[b->first + b->nr - 1];
+        switch (ending_of(&last->i)) {
+        case END_NONE: b->next = block_at(u, last->va + 4); break;
+        case END_BRANCH: b->next = block_at(u, branch_target(&last->i, last->va)); break;
+        case END_COND:
+            b->taken = block_at(u, branch_target(&last->i, last->va));
+            b->next = block_at(u, last->va + 4);
+            break;
+        case END_CALL: {
+            const uint16_t back = block_at(u, last->va + 4);
+            if (back != JIT_MAX_BLOCKS)
+                u->block[back].entry = ending_of(&u->insn[u->block[back].first].i) != END_STOP;
+            break;
+        }
+        case END_LEAVE:
+        case END_STOP: break;
+        }
+    }
+    return true;
+}
+
+static void add_pred(struct jit_unit *u, uint16_t to, uint16_t from)
+{
+    struct jit_block *b = &u->block[to];
+
+    if (b->nr_preds < ARRAY_LEN(b->pred))
+        b->pred[b->nr_preds] = from;
+    if (b->nr_preds < UINT8_MAX)
+        b->nr_preds++;
+}
+
+/* --- Order and loops ------------------------------------------------------------------------------------------------ */
+
+struct dfs {
+    struct jit_unit *u;
+    uint8_t seen[JIT_MAX_BLOCKS];
+    uint16_t post[JIT_MAX_BLOCKS];
+    unsigned nr_post;
+};
+
+/* Depth first without recursion; the successor that is visited last comes next in reverse postorder: the one that falls through. */
+static void visit(struct dfs *d, uint16_t root)
+{
+    struct {
+        uint16_t block;
+        uint8_t step;
+    } stack[JIT_MAX_BLOCKS];
+    unsigned n = 0;
+
+    if (d->seen[root])
+        return;
+    stack[n].block = root;
+    stack[n++].step = 0;
+    d->seen[root] = 1;
+    while (n) {
+        const struct jit_block *b = &d->u->block[stack[n - 1].block];
+        const uint8_t step = stack[n - 1].step++;
+        const uint16_t succ = step == 0 ? b->taken : step == 1 ? b->next : JIT_MAX_BLOCKS;
+        if (step == 2) {
+            d->post[d->nr_post++] = stack[--n].block;
+        } else if (succ != JIT_MAX_BLOCKS && !d->seen[succ]) {
+            d->seen[succ] = 1;
+            stack[n].block = succ;
+            stack[n++].step = 0;
+        }
+    }
+}
+
+/* Blocks from which `from` is reached without passing the header are one loop deeper. */
+static void mark_loop(struct jit_unit *u, uint16_t header, uint16_t from)
+{
+    uint8_t in[JIT_MAX_BLOCKS] = {0};
+    uint16_t stack[JIT_MAX_BLOCKS];
+    unsigned n = 0;
+
+    in[header] = 1;
+    if (!in[from]) {
+        in[from] = 1;
+        stack[n++] = from;
+    }
+    while (n) {
+        const struct jit_block *b = &u->block[stack[--n]];
+        for (unsigned i = 0; i < MIN(b->nr_preds, (unsigned)ARRAY_LEN(b->pred)); i++)
+            if (!in[b->pred[i]]) {
+                in[b->pred[i]] = 1;
+                stack[n++] = b->pred[i];
+            }
+    }
+    for (unsigned i = 0; i < u->nr_blocks; i++)
+        if (in[i] && u->block[i].depth < 5)
+            u->block[i].depth++;
+}
+
+static void order_blocks(struct jit_unit *u, uint16_t first)
+{
+    struct dfs d = {.u = u};
+
+    /* Return points first, so that in the end they stand behind what comes before them. */
+    for (unsigned i = u->nr_blocks; i-- > 0;)
+        if (u->block[i].entry && i != first)
+            visit(&d, (uint16_t)i);
+    visit(&d, first);
+    const unsigned n = d.nr_post;
+    for (unsigned i = 0; i < n; i++) {
+        u->order[i] = d.post[n - 1 - i];
+        u->block[u->order[i]].order = (uint16_t)i;
+    }
+    u->nr_blocks = n; /* blocks keep their numbers: those that nothing reaches are at no place in order[] */
+    for (unsigned i = 0; i < n; i++) {
+        const uint16_t k = u->order[i];
+        const uint16_t succ[2] = {u->block[k].taken, u->block[k].next};
+        for (unsigned s = 0; s < 2; s++)
+            if (succ[s] != JIT_MAX_BLOCKS) {
+                add_pred(u, succ[s], k);
+                if (u->block[succ[s]].order <= i)
+                    u->block[succ[s]].header = true;
+            }
+    }
+    for (unsigned i = 0; i < n; i++) {
+        const uint16_t k = u->order[i];
+        const uint16_t succ[2] = {u->block[k].taken, u->block[k].next};
+        for (unsigned s = 0; s < 2; s++)
+            if (succ[s] != JIT_MAX_BLOCKS && u->block[succ[s]].order <= i)
+                mark_loop(u, succ[s], k);
+    }
+}
+
+bool jit_find_region(struct jit_unit *u, gva_t va)
+{
+    struct search s;
+
+    memset(&s, 0, sizeof(s));
+    s.u = u;
+    u->nr_insns = u->nr_blocks = u->nr_pages = 0;
+    later(&s, va);
+    for (unsigned i = 0; i < s.nr_pending; i++)
+        find_from(&s, s.pending[i], i == 0);
+    /* To begin with an instruction of the interpreter's would be to come back for ever. */
+    if (!u->nr_insns || ending_of(&u->insn[0].i) == END_STOP)
+        return false;
+    sort_insns(&s);
+    if (!make_blocks(&s))
+        return false;
+    const uint16_t first = block_at(u, va);
+    u->block[first].entry = true;
+    order_blocks(u, first);
+    return true;
+}

@@ -1,0 +1,147 @@
+/* Host registers for webs.
+ *
+ * First every web, the most used first, gets a register for where it is live, if one is free there. Then, those that are computed most often
+ * first, a web is made lazy if its register is free wherever the value is held as well: it need not be stored when it is computed,
+ * only when somebody asks. A web without a register lives at its home. */
+#include "cpu/jit/jit_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* RAX, RCX and RDX are the emitter's, RBP points to the CPU, RSP to the calls that are open, R15 counts instructions. */
+static const uint8_t general[] = {RBX, RSI, RDI, R8, R9, R10, R11, R12, R13, R14};
+/* XMM0 to XMM2 are the emitter's. */
+static const uint8_t vector[] = {3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+
+struct allocation {
+    struct jit_unit *u;
+    uint64_t *busy[2][X64_NR_REGS]; /* by class: where a register is taken */
+};
+
+static bool fits(const struct allocation *a, unsigned class, unsigned reg, const uint64_t *places,
+                 const uint64_t *except)
+{
+    const uint64_t *busy = a->busy[class][reg];
+
+    for (unsigned i = 0; i < a->u->nr_words; i++)
+        if (busy[i] & places[i] & ~(except ? except[i] : 0))
+            return false;
+    return true;
+}
+
+static const uint64_t *places(const struct jit_unit *u, const uint64_t *sets, unsigned web)
+{
+    return &sets[(size_t)web * u->nr_words];
+}
+
+static void take(struct allocation *a, unsigned class, unsigned reg, const uint64_t *where)
+{
+    for (unsigned i = 0; i < a->u->nr_words; i++)
+        a->busy[class][reg][i] |= where[i];
+}
+
+/* A register that only wants to be loaded once to be read once is no gain. */
+static bool worthwhile(const struct jit_web *w)
+{
+    return w->defined || w->var == VAR_TEMP || w->weight > 1;
+}
+
+static void give_register(struct allocation *a, unsigned web)
+{
+    struct jit_unit *u = a->u;
+    struct jit_web *w = &u->web[web];
+    const unsigned class = w->vec;
+    const uint8_t *regs = class ? vector : general;
+    const unsigned nr = class ? ARRAY_LEN(vector) : ARRAY_LEN(general);
+    const uint64_t *live = places(u, u->live, web), *held = places(u, u->held, web);
+    const int hint = w->hint < VAR_IMM ? u->web[w->hint].hreg : X64_NONE;
+    int best = X64_NONE;
+
+    if (!worthwhile(w) || !(w->uses || w->defined))
+        return;
+    if (u->j->opt.random_registers) {
+        u->random = u->random * 6364136223846793005u + 1442695040888963407u;
+        const unsigned start = (unsigned)(u->random >> 33) % nr;
+        for (unsigned i = 0; i < nr && best == X64_NONE; i++)
+            if (fits(a, class, regs[(start + i) % nr], live, NULL))
+                best = regs[(start + i) % nr];
+    } else {
+        if (hint != X64_NONE && fits(a, class, (unsigned)hint, live, NULL))
+            best = hint;
+        for (unsigned i = 0; i < nr && best == X64_NONE; i++)
+            if (fits(a, class, regs[i], live, NULL) && fits(a, class, regs[i], held, NULL))
+                best = regs[i];
+        for (unsigned i = 0; i < nr && best == X64_NONE; i++)
+            if (fits(a, class, regs[i], live, NULL))
+                best = regs[i];
+    }
+    if (best == X64_NONE)
+        return;
+    w->hreg = (int8_t)best;
+    take(a, class, (unsigned)best, live);
+}
+
+static int by_weight(const void *x, const void *y)
+{
+    const uint64_t a = *(const uint64_t *)x, b = *(const uint64_t *)y;
+    return a < b ? 1 : a > b ? -1 : 0;
+}
+
+/* Weight in the upper half, so that sorting is by it; the web below. */
+static void sort_webs(struct jit_unit *u, uint64_t *order, bool by_definitions)
+{
+    for (unsigned i = 0; i < u->nr_webs; i++)
+        order[i] = (uint64_t)(by_definitions ? u->web[i].def_weight : u->web[i].weight) << 32 |
+                   (UINT32_MAX - i);
+    qsort(order, u->nr_webs, sizeof(order[0]), by_weight);
+}
+
+static unsigned web_at(const uint64_t *order, unsigned i)
+{
+    return UINT32_MAX - (uint32_t)order[i];
+}
+
+static void spill_temps(struct jit_unit *u)
+{
+    uint16_t used[JIT_MAX_BLOCKS] = {0};
+
+    for (unsigned i = 0; i < u->nr_webs; i++) {
+        struct jit_web *w = &u->web[i];
+        if (w->var != VAR_TEMP || w->hreg != X64_NONE)
+            continue;
+        w->spill = used[w->block]++;
+        if (w->spill >= JIT_NR_SPILLS)
+            u->failed = true;
+    }
+}
+
+void jit_allocate(struct jit_unit *u)
+{
+    struct allocation a = {.u = u};
+    uint64_t *space = calloc((size_t)2 * X64_NR_REGS * u->nr_words + u->nr_webs, sizeof(uint64_t));
+
+    if (!space)
+        BUG("out of memory for a translation");
+    for (unsigned i = 0; i < 2 * X64_NR_REGS; i++)
+        a.busy[i / X64_NR_REGS][i % X64_NR_REGS] = space + (size_t)i * u->nr_words;
+    uint64_t *order = space + (size_t)2 * X64_NR_REGS * u->nr_words;
+
+    if (!(u->j->opt.passes_off & 1u << JIT_PASS_REGISTERS)) {
+        sort_webs(u, order, false);
+        for (unsigned i = 0; i < u->nr_webs; i++)
+            give_register(&a, web_at(order, i));
+        sort_webs(u, order, true);
+        for (unsigned i = 0; i < u->nr_webs; i++) {
+            const unsigned k = web_at(order, i);
+            struct jit_web *w = &u->web[k];
+            const uint64_t *held = places(u, u->held, k);
+            if (w->hreg == X64_NONE || w->var == VAR_TEMP || !w->defined ||
+                !fits(&a, w->vec, (unsigned)w->hreg, held, places(u, u->live, k)))
+                continue;
+            w->lazy = true;
+            take(&a, w->vec, (unsigned)w->hreg, held);
+        }
+    }
+    spill_temps(u);
+    free(space);
+}

@@ -1,0 +1,196 @@
+/* Where translated code calls C: at sites, for links, for indirect branches.
+ *
+ * Threads: the CPU's own. What they return is where the code goes on, or null: jit_enter() comes back, jit_hot.exit says why. */
+#include "cpu/cpu_internal.h"
+#include "cpu/jit/jit_internal.h"
+
+#include "arch/pac.h"
+
+/* --- Flags ---------------------------------------------------------------------------------------------------------- */
+
+static uint32_t nzcv_sum(uint64_t a, uint64_t b, uint64_t r, unsigned width)
+{
+    const uint64_t top = BIT64(width - 1);
+    const uint64_t carry = (a & b) | ((a | b) & ~r), overflow = (a ^ r) & (b ^ r);
+
+    return (r & top ? PSR_N : 0) | (r & mask64(width) ? 0 : PSR_Z) | (carry & top ? PSR_C : 0) |
+           (overflow & top ? PSR_V : 0);
+}
+
+static uint32_t nzcv_of(unsigned kind, uint64_t a, uint64_t b)
+{
+    const bool sum = kind & FLAG_SUM;
+
+    switch (kind & ~(unsigned)FLAG_SUM) {
+    case FLAG_NZCV: return (uint32_t)a & 0xf0000000u;
+    case FLAG_HOST:
+        return (a & 0x8000 ? PSR_N : 0) | (a & 0x4000 ? PSR_Z : 0) | (a & 0x100 ? 0 : PSR_C) |
+               (a & 1 ? PSR_V : 0);
+    case FLAG_SUB32:
+    case FLAG_SUB64: {
+        const unsigned width = (kind & ~(unsigned)FLAG_SUM) == FLAG_SUB64 ? 64 : 32;
+        const uint64_t x = sum ? a + b : a;
+        return nzcv_sum(x, ~b, x - b, width);
+    }
+    case FLAG_ADD32:
+    case FLAG_ADD64: {
+        const unsigned width = (kind & ~(unsigned)FLAG_SUM) == FLAG_ADD64 ? 64 : 32;
+        const uint64_t x = sum ? a - b : a;
+        return nzcv_sum(x, b, x + b, width);
+    }
+    case FLAG_LOGIC32: return ((uint32_t)a >> 31 ? PSR_N : 0) | ((uint32_t)a ? 0 : PSR_Z);
+    case FLAG_LOGIC64: return (a >> 63 ? PSR_N : 0) | (a ? 0 : PSR_Z);
+    default: BUG("flag kind %u", kind);
+    }
+}
+
+static uint64_t host_of(uint32_t nzcv)
+{
+    return (nzcv & PSR_N ? 0x8000u : 0) | (nzcv & PSR_Z ? 0x4000u : 0) | 0x200u |
+           (nzcv & PSR_C ? 0 : 0x100u) | (nzcv & PSR_V ? 1 : 0);
+}
+
+uint32_t jit_dynamic_flags(const struct cpu *c)
+{
+    return nzcv_of(c->jit_hot.flag_kind, c->jit_hot.flag_a, c->jit_hot.flag_b);
+}
+
+static uint64_t *home(struct cpu *c, unsigned var)
+{
+    return &c->st.x[var == VAR_SP ? REG_SP : var];
+}
+
+/* All registers are home. */
+static uint32_t flags_at(struct cpu *c, const struct flag_state *s)
+{
+    uint64_t v[2] = {0, 0};
+
+    if (s->form == FS_DEAD)
+        return c->st.nzcv;
+    if (s->form == FS_DYNAMIC || (s->form == FS_SELECT && c->jit_hot.flag_kind != FLAG_STATIC))
+        return jit_dynamic_flags(c);
+    for (unsigned i = 0; i < 2; i++) {
+        const enum flag_place at = i ? s->b_at : s->a_at;
+        v[i] = at == FP_IMM    ? (uint64_t)s->imm
+               : at == FP_SLOT ? c->jit_hot.flag_static[i]
+                               : *home(c, i ? s->b : s->a);
+    }
+    return nzcv_of(s->kind, v[0], v[1]);
+}
+
+void jit_set_flags(struct cpu *c, uint32_t nzcv)
+{
+    c->st.nzcv = nzcv;
+    c->jit_hot.flag_kind = FLAG_NZCV;
+    c->jit_hot.flag_a = nzcv;
+    c->jit_hot.flag_static[0] = host_of(nzcv);
+}
+
+void jit_at_flags(struct cpu *c)
+{
+    c->jit_hot.flag_static[0] = host_of(jit_dynamic_flags(c));
+}
+
+/* --- Sites ---------------------------------------------------------------------------------------------------------- */
+
+/* Whether the check in line would pass now, after the TLB was filled. */
+static bool probe_holds(struct cpu *c, const struct jit_site *s, gva_t va)
+{
+    struct tlb_view view;
+    const gva_t last = va + s->len - 1;
+
+    if ((va ^ last) >> TLB_PAGE_SHIFT || c->jit->opt.slow_memory)
+        return false;
+    if ((s->region->mode & MODE_ALIGN) && (va & (s->align - 1u)))
+        return false;
+    if (!tlb_translate(c, va, s->write ? WALK_WRITE : WALK_READ, 0, &view))
+        return false;
+    const struct tlb_entry *e = tlb_slot(c, va);
+    return (s->write ? e->tag_w : e->tag_r) == tlb_key(c->tlb_ctx, va, 1);
+}
+
+static const uint8_t *code_at(const struct jit *j, const struct jit_region *r, uint32_t at)
+{
+    return j->rx + r->code + at;
+}
+
+const uint8_t *jit_at_site(struct cpu *c, struct jit_site *s, gva_t va)
+{
+    struct jit *j = c->jit;
+    struct jit_region *r = s->region;
+    const struct jit_loc *loc = &r->loc[s->locs];
+    const struct a64_insn *insn = &r->insn[s->insn];
+
+    j->stats.nr_slow++;
+    if (s->kind == SITE_PROBE && probe_holds(c, s, va))
+        return code_at(j, r, s->retry);
+    for (unsigned i = 0; i < s->nr_locs; i++)
+        if (loc[i].dirty)
+            *home(c, loc[i].var) = c->jit_hot.frame[loc[i].hreg];
+    c->st.nzcv = flags_at(c, &s->flags);
+    c->st.pc = s->pc;
+    c->code.va = s->pc & ~(gva_t)(TLB_PAGE_SIZE - 1);
+    c->code.insns = (const struct a64_insn *)((uintptr_t)insn - ((s->pc & (TLB_PAGE_SIZE - 1))
+                                                                 << (A64_INSN_SHIFT - 2)));
+
+    const struct a64_insn *next = insn->fn(c, insn);
+    if (next == insn + 1 && !(s->kind == SITE_PROBE && s->group)) {
+        for (unsigned i = 0; i < s->nr_locs; i++)
+            if (loc[i].reload)
+                c->jit_hot.frame[loc[i].hreg] = *home(c, loc[i].var);
+        if (s->kind == SITE_INTERP)
+            jit_set_flags(c, c->st.nzcv);
+        return code_at(j, r, s->resume);
+    }
+    /* It is over with the region: this instruction was the last. */
+    c->jit_hot.budget += s->insns_after - 1;
+    jit_set_flags(c, c->st.nzcv);
+    c->jit_hot.exit = JIT_EXIT_LEAVE;
+    if (next) {
+        c->st.pc = cpu_pc(c, next);
+        c->jit_hot.exit = JIT_EXIT_INTERPRET;
+    }
+    return NULL;
+}
+
+/* --- Ways out ------------------------------------------------------------------------------------------------------- */
+
+/* No code is there for va: the interpreter goes on, and counts. */
+static const uint8_t *interpret(struct cpu *c, gva_t va)
+{
+    branch_count(c, va);
+    c->st.pc = va;
+    c->jit_hot.exit = JIT_EXIT_INTERPRET;
+    c->jit->stats.nr_exits++;
+    return NULL;
+}
+
+const uint8_t *jit_at_link(struct cpu *c, struct jit_link *l)
+{
+    struct jit_entry *e = jit_find_entry(c, l->target);
+
+    if (!e)
+        return interpret(c, l->target);
+    jit_link_to(c, l, e);
+    return jit_entry_code(c->jit, e);
+}
+
+const uint8_t *jit_at_indirect(struct cpu *c, gva_t va, uint64_t btype)
+{
+    const int64_t top = (int64_t)va >> 55;
+
+    if (top != 0 && top != -1)
+        va = arch_branch_addr(&c->st, va);
+    struct jit_entry *e = va & 3 ? NULL : jit_find_entry(c, va);
+    /* In guarded pages the interpreter sees to BTYPE. */
+    if (!e || (btype && c->itlb[(va >> TLB_PAGE_SHIFT) & (ITLB_ENTRIES - 1)].guarded)) {
+        interpret(c, va);
+        c->st.btype = (uint8_t)btype;
+        return NULL;
+    }
+    struct jit_target *t = &c->jit_hot.target[(va >> 2) & (JIT_NR_TARGETS - 1)];
+    const uint8_t *code = jit_entry_code(c->jit, e);
+    if (!c->itlb[(va >> TLB_PAGE_SHIFT) & (ITLB_ENTRIES - 1)].guarded)
+        *t = (struct jit_target){.va = va, .code = code, .stamp = c->jit_hot.stamp[(int64_t)va >= 0]};
+    return code;
+}

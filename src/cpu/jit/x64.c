@@ -1,0 +1,360 @@
+/* The assembler of x64.h. */
+#include "cpu/jit/x64.h"
+
+#include "base/bits.h"
+
+#include <string.h>
+
+void x64_byte(struct x64_buf *b, unsigned v)
+{
+    if (unlikely(b->p >= b->end)) {
+        b->full = true;
+        return;
+    }
+    *b->p++ = (uint8_t)v;
+}
+
+static void bytes(struct x64_buf *b, const void *v, size_t len)
+{
+    if (unlikely((size_t)(b->end - b->p) < len)) {
+        b->full = true;
+        return;
+    }
+    memcpy(b->p, v, len);
+    b->p += len;
+}
+
+void x64_u32(struct x64_buf *b, uint32_t v)
+{
+    bytes(b, &v, 4);
+}
+
+void x64_u64(struct x64_buf *b, uint64_t v)
+{
+    bytes(b, &v, 8);
+}
+
+/* --- Prefixes, opcode, ModRM ---------------------------------------------------------------------------------------- */
+
+static void opcode(struct x64_buf *b, uint32_t op)
+{
+    if (op & 0xff00)
+        x64_byte(b, 0x0f);
+    if (op & 0xff0000)
+        x64_byte(b, op >> 16 & 0xff);
+    x64_byte(b, op & 0xff);
+}
+
+/* byte_reg: a register operand of 8 bits needs REX from number 4 on. */
+static void prefixes(struct x64_buf *b, uint32_t op, enum x64_width w, int reg, int index, int base,
+                     bool byte_reg)
+{
+    const unsigned rex =
+        (w == X_64 ? 8u : 0) | (reg & 8 ? 4u : 0) | (index & 8 ? 2u : 0) | (base & 8 ? 1u : 0);
+
+    if (w == X_16)
+        x64_byte(b, 0x66);
+    if (op >> 24)
+        x64_byte(b, op >> 24);
+    if (rex || byte_reg)
+        x64_byte(b, 0x40 | rex);
+}
+
+static void modrm_mem(struct x64_buf *b, int reg, struct x64_mem m)
+{
+    const unsigned r = (unsigned)(reg & 7) << 3;
+    const unsigned base = (unsigned)(m.base & 7);
+    const bool sib = m.index != X64_NONE || base == RSP;
+    unsigned mod = m.disp == 0 && base != RBP ? 0 : m.disp >= -128 && m.disp <= 127 ? 1 : 2;
+
+    if (m.base == X64_NONE) { /* [index*scale + disp32] or [disp32] */
+        x64_byte(b, r | 4);
+        x64_byte(b, (unsigned)m.shift << 6 |
+                        (m.index == X64_NONE ? 4u : (unsigned)(m.index & 7)) << 3 | 5);
+        x64_u32(b, (uint32_t)m.disp);
+        return;
+    }
+    x64_byte(b, mod << 6 | r | (sib ? 4 : base));
+    if (sib)
+        x64_byte(b, (unsigned)m.shift << 6 |
+                        (m.index == X64_NONE ? 4u : (unsigned)(m.index & 7)) << 3 | base);
+    if (mod == 1)
+        x64_byte(b, (uint8_t)m.disp);
+    else if (mod == 2)
+        x64_u32(b, (uint32_t)m.disp);
+}
+
+void x64_rr(struct x64_buf *b, uint32_t op, enum x64_width w, int reg, int rm)
+{
+    prefixes(b, op, w, reg, 0, rm, w == X_8 && ((reg & 12) == 4 || (rm & 12) == 4));
+    opcode(b, op);
+    x64_byte(b, 0xc0 | (unsigned)(reg & 7) << 3 | (unsigned)(rm & 7));
+}
+
+void x64_rm(struct x64_buf *b, uint32_t op, enum x64_width w, int reg, struct x64_mem m)
+{
+    if (m.gs)
+        x64_byte(b, 0x65);
+    prefixes(b, op, w, reg, m.index == X64_NONE ? 0 : m.index, m.base == X64_NONE ? 0 : m.base,
+             w == X_8 && (reg & 12) == 4);
+    opcode(b, op);
+    modrm_mem(b, reg, m);
+}
+
+/* --- Integer operations --------------------------------------------------------------------------------------------- */
+
+void x64_alu_rr(struct x64_buf *b, enum x64_alu op, enum x64_width w, int d, int s)
+{
+    x64_rr(b, (uint32_t)op << 3 | (w == X_8 ? 2 : 3), w, d, s);
+}
+
+void x64_alu_rm(struct x64_buf *b, enum x64_alu op, enum x64_width w, int d, struct x64_mem m)
+{
+    x64_rm(b, (uint32_t)op << 3 | (w == X_8 ? 2 : 3), w, d, m);
+}
+
+void x64_alu_mr(struct x64_buf *b, enum x64_alu op, enum x64_width w, struct x64_mem m, int s)
+{
+    x64_rm(b, (uint32_t)op << 3 | (w == X_8 ? 0 : 1), w, s, m);
+}
+
+static bool is_imm8(int32_t imm)
+{
+    return imm >= -128 && imm <= 127;
+}
+
+static void immediate(struct x64_buf *b, enum x64_width w, int32_t imm)
+{
+    if (w == X_8)
+        x64_byte(b, (uint8_t)imm);
+    else if (w == X_16)
+        bytes(b, &(uint16_t){(uint16_t)imm}, 2);
+    else
+        x64_u32(b, (uint32_t)imm);
+}
+
+void x64_alu_ri(struct x64_buf *b, enum x64_alu op, enum x64_width w, int d, int32_t imm)
+{
+    if (w == X_8 || is_imm8(imm)) {
+        x64_rr(b, w == X_8 ? 0x80 : 0x83, w, (int)op, d);
+        x64_byte(b, (uint8_t)imm);
+    } else {
+        x64_rr(b, 0x81, w, (int)op, d);
+        immediate(b, w, imm);
+    }
+}
+
+void x64_alu_mi(struct x64_buf *b, enum x64_alu op, enum x64_width w, struct x64_mem m, int32_t imm)
+{
+    if (w == X_8 || is_imm8(imm)) {
+        x64_rm(b, w == X_8 ? 0x80 : 0x83, w, (int)op, m);
+        x64_byte(b, (uint8_t)imm);
+    } else {
+        x64_rm(b, 0x81, w, (int)op, m);
+        immediate(b, w, imm);
+    }
+}
+
+void x64_mov_rr(struct x64_buf *b, enum x64_width w, int d, int s)
+{
+    x64_rr(b, 0x8b, w, d, s);
+}
+
+void x64_mov_ri(struct x64_buf *b, int d, uint64_t imm)
+{
+    if (imm <= UINT32_MAX) {
+        prefixes(b, 0, X_32, 0, 0, d, false);
+        x64_byte(b, 0xb8 | (unsigned)(d & 7));
+        x64_u32(b, (uint32_t)imm);
+    } else if ((int64_t)imm == (int32_t)imm) {
+        x64_rr(b, 0xc7, X_64, 0, d);
+        x64_u32(b, (uint32_t)imm);
+    } else {
+        prefixes(b, 0, X_64, 0, 0, d, false);
+        x64_byte(b, 0xb8 | (unsigned)(d & 7));
+        x64_u64(b, imm);
+    }
+}
+
+void x64_load(struct x64_buf *b, enum x64_width w, int d, struct x64_mem m)
+{
+    static const uint32_t op[] = {[X_32] = 0x8b, [X_64] = 0x8b, [X_8] = 0x0fb6, [X_16] = 0x0fb7};
+    x64_rm(b, op[w], w == X_64 ? X_64 : X_32, d, m);
+}
+
+void x64_store(struct x64_buf *b, enum x64_width w, struct x64_mem m, int s)
+{
+    x64_rm(b, w == X_8 ? 0x88 : 0x89, w, s, m);
+}
+
+void x64_store_imm(struct x64_buf *b, enum x64_width w, struct x64_mem m, int32_t imm)
+{
+    x64_rm(b, w == X_8 ? 0xc6 : 0xc7, w, 0, m);
+    immediate(b, w, imm);
+}
+
+void x64_lea(struct x64_buf *b, enum x64_width w, int d, struct x64_mem m)
+{
+    x64_rm(b, 0x8d, w, d, m);
+}
+
+void x64_test_rr(struct x64_buf *b, enum x64_width w, int a, int r)
+{
+    x64_rr(b, w == X_8 ? 0x84 : 0x85, w, a, r);
+}
+
+void x64_test_ri(struct x64_buf *b, enum x64_width w, int r, int32_t imm)
+{
+    x64_rr(b, w == X_8 ? 0xf6 : 0xf7, w, 0, r);
+    immediate(b, w, imm);
+}
+
+void x64_shift_ri(struct x64_buf *b, enum x64_shift op, enum x64_width w, int d, unsigned n)
+{
+    x64_rr(b, 0xc1, w, (int)op, d);
+    x64_byte(b, n);
+}
+
+void x64_shift_rcl(struct x64_buf *b, enum x64_shift op, enum x64_width w, int d)
+{
+    x64_rr(b, 0xd3, w, (int)op, d);
+}
+
+void x64_group3_r(struct x64_buf *b, enum x64_group3 op, enum x64_width w, int r)
+{
+    x64_rr(b, 0xf7, w, (int)op, r);
+}
+
+void x64_group3_m(struct x64_buf *b, enum x64_group3 op, enum x64_width w, struct x64_mem m)
+{
+    x64_rm(b, 0xf7, w, (int)op, m);
+}
+
+void x64_imul_rri(struct x64_buf *b, enum x64_width w, int d, int s, int32_t imm)
+{
+    x64_rr(b, is_imm8(imm) ? 0x6b : 0x69, w, d, s);
+    if (is_imm8(imm))
+        x64_byte(b, (uint8_t)imm);
+    else
+        x64_u32(b, (uint32_t)imm);
+}
+
+void x64_setcc(struct x64_buf *b, enum x64_cc cc, int d)
+{
+    x64_rr(b, 0x0f90 | (uint32_t)cc, X_8, 0, d);
+}
+
+/* --- Jumps ---------------------------------------------------------------------------------------------------------- */
+
+void x64_patch_rel32(uint8_t *at, const uint8_t *target)
+{
+    const int32_t rel = (int32_t)(target - (at + 4));
+    memcpy(at, &rel, 4);
+}
+
+uint8_t *x64_jcc(struct x64_buf *b, enum x64_cc cc)
+{
+    x64_byte(b, 0x0f);
+    x64_byte(b, 0x80 | (unsigned)cc);
+    x64_u32(b, 0);
+    return b->p - 4;
+}
+
+uint8_t *x64_jmp(struct x64_buf *b)
+{
+    x64_byte(b, 0xe9);
+    x64_u32(b, 0);
+    return b->p - 4;
+}
+
+static void finish(struct x64_buf *b, const uint8_t *target)
+{
+    if (!b->full)
+        x64_patch_rel32(b->p - 4, target);
+}
+
+void x64_jcc_to(struct x64_buf *b, enum x64_cc cc, const uint8_t *target)
+{
+    x64_jcc(b, cc);
+    finish(b, target);
+}
+
+void x64_jmp_to(struct x64_buf *b, const uint8_t *target)
+{
+    x64_jmp(b);
+    finish(b, target);
+}
+
+void x64_call_to(struct x64_buf *b, const uint8_t *target)
+{
+    x64_byte(b, 0xe8);
+    x64_u32(b, 0);
+    finish(b, target);
+}
+
+uint8_t *x64_jcc8(struct x64_buf *b, enum x64_cc cc)
+{
+    x64_byte(b, 0x70 | (unsigned)cc);
+    x64_byte(b, 0);
+    return b->p - 1;
+}
+
+uint8_t *x64_jmp8(struct x64_buf *b)
+{
+    x64_byte(b, 0xeb);
+    x64_byte(b, 0);
+    return b->p - 1;
+}
+
+void x64_patch8_here(struct x64_buf *b, uint8_t *at)
+{
+    if (!b->full)
+        *at = (uint8_t)(b->p - (at + 1));
+}
+
+void x64_push(struct x64_buf *b, int r)
+{
+    prefixes(b, 0, X_32, 0, 0, r, false);
+    x64_byte(b, 0x50 | (unsigned)(r & 7));
+}
+
+void x64_pop(struct x64_buf *b, int r)
+{
+    prefixes(b, 0, X_32, 0, 0, r, false);
+    x64_byte(b, 0x58 | (unsigned)(r & 7));
+}
+
+/* --- VEX ------------------------------------------------------------------------------------------------------------ */
+
+static void vex(struct x64_buf *b, uint32_t op, bool wide, bool l256, int reg, int index, int base,
+                int vvvv)
+{
+    const unsigned map = (op >> 16 & 0xff) == 0x38 ? 2 : (op >> 16 & 0xff) == 0x3a ? 3 : 1;
+    const unsigned prefix = op >> 24;
+    const unsigned pp = prefix == 0x66 ? 1 : prefix == 0xf3 ? 2 : prefix == 0xf2 ? 3 : 0;
+    const unsigned last = (~(unsigned)vvvv & 15) << 3 | (l256 ? 4u : 0) | pp;
+
+    if (map == 1 && !wide && !(index & 8) && !(base & 8)) {
+        x64_byte(b, 0xc5);
+        x64_byte(b, (reg & 8 ? 0 : 0x80u) | last);
+    } else {
+        x64_byte(b, 0xc4);
+        x64_byte(b, (reg & 8 ? 0 : 0x80u) | (index & 8 ? 0 : 0x40u) | (base & 8 ? 0 : 0x20u) | map);
+        x64_byte(b, (wide ? 0x80u : 0) | last);
+    }
+    x64_byte(b, op & 0xff);
+}
+
+void x64_vex_rrr(struct x64_buf *b, uint32_t op, bool wide, bool l256, int reg, int vvvv, int rm)
+{
+    vex(b, op, wide, l256, reg, 0, rm, vvvv);
+    x64_byte(b, 0xc0 | (unsigned)(reg & 7) << 3 | (unsigned)(rm & 7));
+}
+
+void x64_vex_rrm(struct x64_buf *b, uint32_t op, bool wide, bool l256, int reg, int vvvv, struct x64_mem m)
+{
+    if (m.gs)
+        x64_byte(b, 0x65);
+    vex(b, op, wide, l256, reg, m.index == X64_NONE ? 0 : m.index, m.base == X64_NONE ? 0 : m.base, vvvv);
+    modrm_mem(b, reg, m);
+}

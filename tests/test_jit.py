@@ -1,0 +1,51 @@
+"""The translator on real guests, each of its runs compared with the interpreter (--check-jit): the test kernels, with everything on and with
+each of its parts off or made hard. Random programs are tests/unit/test_jit_blocks.c's, Linux is test_guest_linux.py's."""
+import os
+import platform
+import subprocess
+import unittest
+
+import test_kernels
+import vibe
+
+# What is off or hard, as options of --accel soft.
+WAYS = ("", "without=fold+flags+dead+probes+registers", "registers=random", "memory=slow", "cache=512K", "host-without=bmi2+lzcnt+avx+avx2+fma")
+# With every pass alone, on kernels that have the most of everything.
+PASSES = ("fold", "flags", "dead", "probes", "registers")
+HARD = ("pagefault", "simd", "lse", "syscall")
+
+
+@unittest.skipUnless(platform.machine() in ("x86_64", "AMD64"), "no translator for this host")
+class Jit(unittest.TestCase):
+    def run_kernels(self, way, only=None):
+        for name, cpus, options, stdin, expect in test_kernels.listed():
+            if cpus != "1" or (only and name not in only):
+                continue
+            accel = ",".join(x for x in ("soft", "threshold=2", way) if x)
+            with self.subTest(name, way=way):
+                p = subprocess.run([vibe.PROGRAM, "--binary", os.path.join(test_kernels.KERNELS, name + ".raw"), "--check-jit", "--accel", accel,
+                                    "--timeout", "60", "--stats=none"] + options,
+                                   input=stdin.encode("latin-1"), capture_output=True, timeout=vibe.LIMIT_S, check=False)
+                lines = p.stdout.decode("latin-1").replace("\r", "").split("\n")
+                self.assertIn("PASS " + name, lines, p.stdout + p.stderr)
+                self.assertEqual(p.returncode, 0, p.stderr)
+                for line in expect:
+                    self.assertIn(line, lines)
+
+    def test_kernels(self):
+        for way in WAYS:
+            self.run_kernels(way)
+
+    def test_each_pass(self):
+        for name in PASSES:
+            self.run_kernels("without=" + name, HARD)
+
+    def test_dump(self):
+        p = subprocess.run([vibe.PROGRAM, "--binary", os.path.join(test_kernels.KERNELS, "arm64_hello.raw"), "--jit-dump", "0x10060",
+                            "--timeout", "1", "--stats=none"], capture_output=True, text=True, timeout=vibe.LIMIT_S, check=False)
+        for text in ("after lift", "subs x26, x26, #0x1", "after registers", "host code"):
+            self.assertIn(text, p.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,339 @@
+/* Random programs through the translator, each run of translated code compared with the interpreter (cpu/jit/check.c): with everything on,
+ * with each pass off, without what the host's processor may lack, with registers given out at random, with every access by the slow path.
+ *
+ * VIBE_JIT_PROGRAMS: programs in each way (60). VIBE_JIT_SEED: the seed, which is printed. A difference ends the test with both states and a line
+ * that tells how to run that machine's programs alone: VIBE_JIT_REPLAY=.... VIBE_JIT_DUMP: translations of that address are shown. */
+#include "base/os.h"
+#include "cpu/cpu_internal.h"
+#include "cpu/jit/jit_internal.h"
+
+#include "ops_machine.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#define PROGRAM (RAM_BASE + 0x40000) /* and up to two pages on */
+#define VECTORS (RAM_BASE + 0x60000)
+#define MAX_LEN 64u
+#define HVC 0xd4000002u
+
+static uint64_t seed, machine_seed;
+static struct jit_options how;
+
+static uint64_t rnd(void)
+{
+    seed ^= seed << 13;
+    seed ^= seed >> 7;
+    seed ^= seed << 17;
+    return seed * UINT64_C(0x2545f4914f6cdd1d) >> 8;
+}
+
+static unsigned below(unsigned n)
+{
+    return (unsigned)(rnd() % n);
+}
+
+/* Registers: x16..x23 point to memory and x24..x27 are small; none of them is written but by write-back. The others are anybody's. */
+static unsigned pointer_register(void)
+{
+    const unsigned r = below(9);
+    return r == 8 ? 31 : 16 + r; /* 31: SP */
+}
+
+static uint32_t with(uint32_t word, unsigned lo, unsigned width, unsigned value)
+{
+    const uint32_t mask = (uint32_t)mask64(width) << lo;
+    return (word & ~mask) | (value << lo & mask);
+}
+
+static bool wanted(unsigned kind)
+{
+    return kind == A64_KIND_ALU || kind == A64_KIND_LOAD || kind == A64_KIND_STORE ||
+           kind == A64_KIND_LITERAL || kind == A64_KIND_BRANCH || kind == A64_KIND_ATOMIC ||
+           kind == A64_KIND_SIMD || kind == A64_KIND_FP || kind == A64_KIND_PAC;
+}
+
+/* Offsets of branches, and of loads relative to the PC, stay near. */
+static uint32_t aim(uint32_t word, unsigned row, unsigned at, unsigned len)
+{
+    const int offset = (int)below(len + 1) - (int)at;
+
+    switch (row) {
+    case A64_ROW_B_only_branch_imm:
+    case A64_ROW_BL_only_branch_imm: return with(word, 0, 26, (uint32_t)offset);
+    case A64_ROW_TBZ_only_testbranch:
+    case A64_ROW_TBNZ_only_testbranch: return with(word, 5, 14, (uint32_t)offset);
+    case A64_ROW_B_only_condbranch:
+    case A64_ROW_CBZ_compbranch:
+    case A64_ROW_CBNZ_compbranch: return with(word, 5, 19, (uint32_t)offset);
+    default:
+        return a64_rows[row].kind == A64_KIND_LITERAL ? with(word, 5, 19, (uint32_t)(offset & ~1)) : word;
+    }
+}
+
+static bool is_memory(unsigned kind)
+{
+    return kind == A64_KIND_LOAD || kind == A64_KIND_STORE || kind == A64_KIND_ATOMIC;
+}
+
+static uint32_t random_word(unsigned at, unsigned len)
+{
+    for (;;) {
+        const unsigned row = below(A64_NR_ROWS);
+        const struct a64_row_info *info = &a64_rows[row];
+        if (!wanted(info->kind))
+            continue;
+        /* Integer instructions are what most code is. */
+        if ((info->kind == A64_KIND_SIMD || info->kind == A64_KIND_FP) && below(8))
+            continue;
+        uint32_t word = info->value | ((uint32_t)rnd() & ~info->mask);
+        word = (word & ~info->should_mask) | info->should_value;
+        if (is_memory(info->kind))
+            word = with(with(word, 5, 5, pointer_register()), 16, 5,
+                        below(2) ? (word >> 16 & 31) : 24 + below(4));
+        word = aim(word, row, at, len);
+        struct a64_insn i;
+        if (a64_find_row(word) != row)
+            continue;
+        /* Write what may be written. Which fields are registers, the operands tell: a register's number stands where it is set. */
+        a64_decode(word, &i);
+        bool good = true;
+        for (const struct a64_operand *o = a64_operands[row]; o->offset != 0xff; o++) {
+            const unsigned slot = ((const uint8_t *)&i.u)[o->offset];
+            const bool pointer = slot == REG_SP || (slot >= 16 && slot < 28);
+            if (!(o->use & A64_USE_VECTOR) && (o->use & A64_USE_WRITE) && pointer &&
+                !is_memory(info->kind))
+                good = false;
+        }
+        if (is_memory(info->kind)) {
+            const unsigned t = word & 31, t2 = word >> 10 & 31, n = word >> 5 & 31, s = word >> 16 & 31;
+            good = t != n && t != t2 && t2 != n && s != t && s != n && (t < 16 || t == 31);
+        }
+        if (info->kind == A64_KIND_BRANCH &&
+            (row == A64_ROW_RET_64R_branch_reg || row == A64_ROW_BR_64_branch_reg ||
+             row == A64_ROW_BLR_64_branch_reg))
+            word = with(word, 5, 5, below(2) ? 30 : 27);
+        if (good)
+            return word;
+    }
+}
+
+static uint64_t edge(void)
+{
+    static const uint64_t v[] = {0,
+                                 1,
+                                 2,
+                                 31,
+                                 32,
+                                 63,
+                                 64,
+                                 0x7f,
+                                 0x80,
+                                 0xff,
+                                 0x7fff,
+                                 0x8000,
+                                 0x7fffffff,
+                                 0x80000000u,
+                                 0xffffffffu,
+                                 UINT64_C(0x100000000),
+                                 UINT64_C(0x7fffffffffffffff),
+                                 UINT64_C(0x8000000000000000),
+                                 UINT64_MAX};
+    return below(2) ? v[below(ARRAY_LEN(v))] + (below(4) ? 0 : below(3) - 1) : rnd() << 8 ^ rnd();
+}
+
+static void random_state(unsigned len)
+{
+    struct pe_state *s = &c->st;
+
+    for (unsigned i = 0; i < 31; i++)
+        s->x[i] = edge();
+    for (unsigned i = 16; i < 24; i++)
+        s->x[i] = (below(4)   ? DATA
+                   : below(2) ? DATA_EL0
+                              : UNMAPPED - 64) +
+                  0x800 + below(64) * (below(4) ? 16 : 1);
+    for (unsigned i = 24; i < 27; i++)
+        s->x[i] = below(32);
+    s->x[27] = PROGRAM + below(len) * 4;
+    s->x[30] = PROGRAM + below(len) * 4;
+    s->x[REG_SP] = DATA + 0x400 + below(32) * 16 + (below(64) ? 0 : 8);
+    for (unsigned i = 0; i < 32; i++)
+        for (unsigned k = 0; k < 2; k++)
+            s->v[i].d[k] = edge();
+    s->nzcv = (uint32_t)rnd() & 0xf0000000u;
+    s->btype = 0;
+    s->el = 1;
+    s->pc = PROGRAM;
+    SYS(s, VBAR_EL1) = VECTORS;
+    cpu_state_changed(c);
+}
+
+static unsigned nr_left;
+
+static void out_of_time(void *opaque)
+{
+    (void)opaque;
+    nr_left++;
+    cpu_kick(c);
+}
+
+static void run_once(void)
+{
+    static struct cpu_ops timed;
+
+    timed = ops;
+    timed.deadline = out_of_time;
+    c->ops = &timed;
+    cpu_set_deadline(c, os_now_ns() + 150000);
+    cpu_run(c);
+    cpu_set_deadline(c, UINT64_MAX);
+    atomic_store(&c->events, 0);
+}
+
+static void programs(const struct jit_options *opt, unsigned nr)
+{
+    void *none = NULL;
+    uint64_t nr_checked = 0;
+
+    for (unsigned n = 0; n < nr; n++) {
+        if (n % 16 == 0) { /* a new machine now and then: its caches are empty */
+            if (n) {
+                nr_checked += c->nr_checked;
+                teardown(&none);
+            }
+            machine_seed = seed;
+            how = *opt;
+            setup(&none);
+            for (unsigned i = 0; i < 0x800; i += 4)
+                memcpy(host(VECTORS + i), &(uint32_t){HVC}, 4);
+            jit_attach(c, opt);
+            assert_non_null(c->jit);
+        }
+        const unsigned len = 4 + below(MAX_LEN - 4);
+        SYS(&c->st, SCTLR_EL1) = (SYS(&c->st, SCTLR_EL1) & ~UINT64_C(0xf)) | (below(4) ? 1 : 0) |
+                                 (below(4) ? 0 : 2) | (below(4) ? 8 : 0);
+        SYS(&c->st, CPACR_EL1) = below(8) ? UINT64_C(3) << 20 : 0;
+        for (unsigned i = 0; i < len; i++)
+            memcpy(host(PROGRAM + 4 * i), &(uint32_t){random_word(i, len)}, 4);
+        memcpy(host(PROGRAM + 4 * len), &(uint32_t){HVC}, 4);
+        icache_flush_pa(c, PROGRAM, 4 * (len + 1));
+        for (unsigned i = 0; i < 6; i++) {
+            random_state(len);
+            run_once();
+        }
+    }
+    nr_checked += c->nr_checked;
+    teardown(&none);
+    assert_true(nr_checked > nr / 4);
+}
+
+static unsigned nr_programs(void)
+{
+    const char *n = getenv("VIBE_JIT_PROGRAMS");
+    return n ? (unsigned)strtoul(n, NULL, 0) : 60;
+}
+
+static void all_on(void **state)
+{
+    (void)state;
+    programs(&(struct jit_options){.check = true, .threshold = 1}, nr_programs() * 4);
+}
+
+static void without_each_pass(void **state)
+{
+    (void)state;
+    for (unsigned p = 0; p < JIT_NR_PASSES; p++)
+        programs(&(struct jit_options){.check = true, .threshold = 1, .passes_off = 1u << p},
+                 nr_programs());
+    programs(&(struct jit_options){.check = true, .threshold = 1, .passes_off = UINT32_MAX},
+             nr_programs());
+}
+
+static void without_host_features(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < jit_nr_host_features; i++)
+        programs(&(struct jit_options){.check = true, .threshold = 1, .host_off = 1u << i},
+                 nr_programs() / 2);
+    programs(&(struct jit_options){.check = true, .threshold = 1, .host_off = UINT32_MAX},
+             nr_programs());
+}
+
+static void registers_at_random(void **state)
+{
+    (void)state;
+    programs(&(struct jit_options){.check = true, .threshold = 1, .random_registers = true},
+             nr_programs());
+}
+
+static void slow_memory(void **state)
+{
+    (void)state;
+    programs(&(struct jit_options){.check = true, .threshold = 1, .slow_memory = true}, nr_programs());
+}
+
+static void small_cache(void **state)
+{
+    (void)state;
+    programs(&(struct jit_options){.check = true, .threshold = 1, .code_len = JIT_CODE_LEN_MIN},
+             nr_programs());
+}
+
+static void replay_line(int sig)
+{
+    printf("VIBE_JIT_REPLAY=%#llx,%#x,%#x,%d,%d,%u\n", (unsigned long long)machine_seed,
+           how.passes_off, how.host_off, how.random_registers, how.slow_memory, how.code_len);
+    fflush(stdout);
+    signal(sig, SIG_DFL);
+    raise(sig);
+}
+
+static void replay(const char *text)
+{
+    struct jit_options o = {.check = true, .threshold = 1};
+    char *p;
+
+    seed = strtoull(text, &p, 0);
+    o.passes_off = (uint32_t)strtoul(p + 1, &p, 0);
+    o.host_off = (uint32_t)strtoul(p + 1, &p, 0);
+    o.random_registers = strtoul(p + 1, &p, 0);
+    o.slow_memory = strtoul(p + 1, &p, 0);
+    o.code_len = (uint32_t)strtoul(p + 1, &p, 0);
+    if (getenv("VIBE_JIT_DUMP")) {
+        o.dump = true;
+        o.dump_pc = strtoull(getenv("VIBE_JIT_DUMP"), NULL, 0);
+    }
+    programs(&o, 16);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_on),
+        cmocka_unit_test(without_each_pass),
+        cmocka_unit_test(without_host_features),
+        cmocka_unit_test(registers_at_random),
+        cmocka_unit_test(slow_memory),
+        cmocka_unit_test(small_cache),
+    };
+
+    if (!jit_available()) {
+        printf("SKIP test_jit_blocks: no translator for this host\n");
+        return 0;
+    }
+    os_random(&seed, sizeof(seed));
+    if (getenv("VIBE_JIT_SEED"))
+        seed = strtoull(getenv("VIBE_JIT_SEED"), NULL, 0);
+    seed |= 1;
+    signal(SIGABRT, replay_line);
+    signal(SIGSEGV, replay_line);
+    if (getenv("VIBE_JIT_REPLAY")) {
+        replay(getenv("VIBE_JIT_REPLAY"));
+        return 0;
+    }
+    printf("seed %#llx\n", (unsigned long long)seed);
+    fflush(stdout);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
