@@ -1,7 +1,7 @@
 /* The software CPU: one processing element, and the cluster of those that share memory.
  *
- * Threads: a cpu belongs to one thread, which alone calls cpu_*; any thread may call cpu_kick(), cpu_set_irq(),
- * and cluster_*. It reaches devices only through struct cpu_ops.
+ * Threads: a cpu belongs to one thread, which alone calls cpu_*; any thread may call cpu_kick(), cpu_set_irq() and
+ * cluster_*. It reaches devices only through struct cpu_ops.
  * The life of an instruction: ARCHITECTURE.md. */
 #ifndef VIBE_CPU_CPU_H
 #define VIBE_CPU_CPU_H
