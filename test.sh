@@ -49,6 +49,7 @@ need_test_tools()
     have mke2fs || [ -x /sbin/mke2fs ] || pkgs+=(e2fsprogs)
     have dtc || pkgs+=(device-tree-compiler)
     have zstd || pkgs+=(zstd)
+    have mformat || pkgs+=(mtools)
     if [ ${#pkgs[@]} -gt 0 ]; then
         # What stays missing makes its stage a loud SKIP or a failure; the others still tell something.
         install_packages "the test run" "${pkgs[@]}" || say "going on without them"

@@ -1,6 +1,8 @@
 """The firmware that Debian ships: U-Boot and EDK2 to their prompts, what they keep in flash, and EDK2 starting Linux."""
 import os
+import re
 import shutil
+import subprocess
 import tempfile
 import unittest
 
@@ -19,15 +21,45 @@ class RealFirmware(unittest.TestCase):
     def path(self, name):
         return os.path.join(self.tmp, name)
 
+    def linux_disk(self):
+        """A FAT file system with Debian's kernel, an initial RAM disk, and a script for EDK2's shell that starts them."""
+        if not shutil.which("mformat"):
+            self.skipTest("mtools is not installed")
+        kernel, modules = guests.kernel()
+        disk = self.path("disk.img")
+        guests.initrd(self.path("initrd.gz"), modules=(modules, "virtio_mmio,virtio_blk"))
+        with open(self.path("startup.nsh"), "w") as f:
+            f.write("fs0:\r\nvmlinuz initrd=\\initrd.gz console=ttyAMA0 from=edk2\r\n")
+        with open(disk, "wb") as f:
+            f.truncate(64 << 20)
+        subprocess.run(["mformat", "-i", disk, "-F", "::"], check=True, timeout=60)
+        for source, name in ((kernel, "vmlinuz"), (self.path("initrd.gz"), "initrd.gz"), (self.path("startup.nsh"), "startup.nsh")):
+            subprocess.run(["mcopy", "-i", disk, source, "::" + name], check=True, timeout=60)
+        return disk
+
+    def finish_linux(self, g, says):
+        g.expect(rb"init: Linux [^\n]* is up")
+        g.expect(rb"# ")
+        self.assertIn(says, g.shell("cat /proc/cmdline"))
+        self.assertIn("vda", g.shell("cat /proc/partitions"))
+        g.send("poweroff -f\n")
+        g.expect(rb"reboot: Power down")
+        self.assertEqual(g.end(), 0)
+        g.check_no_trouble()
+
     def start(self, name, *args):
         return guests.Guest("firmware-" + name, "--timeout", str(guests.LIMIT_S), "--stats=none", *args)
 
 
 class UBoot(RealFirmware):
+    @staticmethod
+    def firmware():
+        return guests.package("u-boot-qemu") + "/usr/lib/u-boot/qemu_arm64/u-boot.bin"
+
     def command(self, g, text):
         """What a command prints, between its echo and the next prompt."""
         g.send(text + "\n")
-        g.expect(text.encode() + rb"\r?\n")
+        g.expect(re.escape(text.encode()) + rb"\r?\n")
         start = g.at
         g.expect(rb"=> ")
         return g.out[start:g.at].replace(b"\r", b"").decode(errors="replace")
@@ -40,7 +72,7 @@ class UBoot(RealFirmware):
 
     def test_prompt_and_environment(self):
         """Its environment survives a reset and the end, in the second flash."""
-        firmware = guests.package("u-boot-qemu") + "/usr/lib/u-boot/qemu_arm64/u-boot.bin"
+        firmware = self.firmware()
         env = self.path("env.bin")
         with open(env, "wb"):
             pass
@@ -67,6 +99,19 @@ class UBoot(RealFirmware):
             self.assertIn("answer=42", self.command(g, "printenv answer"))
             g.send("poweroff\n")
             self.assertEqual(g.end(), 0)
+
+
+    def test_starts_linux_from_a_disk(self):
+        with self.start("u-boot-linux", "--firmware", self.firmware(), "--disk", self.linux_disk()) as g:
+            self.reach_prompt(g)
+            self.assertIn("64.0 MB", self.command(g, "virtio info"))
+            self.assertIn("vmlinuz", self.command(g, "ls virtio 0"))
+            self.command(g, "load virtio 0 ${kernel_addr_r} vmlinuz")
+            self.command(g, "load virtio 0 ${ramdisk_addr_r} initrd.gz")
+            self.command(g, "setenv bootargs console=ttyAMA0 from=uboot")
+            g.send("booti ${kernel_addr_r} ${ramdisk_addr_r}:${filesize} ${fdtcontroladdr}\n")
+            g.expect(rb"Starting kernel")
+            self.finish_linux(g, "from=uboot")
 
 
 class Edk2(RealFirmware):
@@ -118,6 +163,17 @@ class Edk2(RealFirmware):
             g.expect(rb"reboot: Power down")
             self.assertEqual(g.end(), 0)
             g.check_no_trouble()
+
+    def test_starts_linux_from_a_disk(self):
+        """From EDK2's shell, by the script on the disk; with the other interrupt controller."""
+        with self.start("edk2-disk", *self.args, "--disk", self.linux_disk(), "--gic", "2") as g:
+            g.expect(rb"UEFI Interactive Shell")
+            g.expect(rb"FS0:")
+            g.expect(rb"Press")
+            g.send("\r")
+            g.expect(rb"FS0:[^\n]*> ")
+            g.expect(rb"EFI stub: Loaded initrd from command line option")
+            self.finish_linux(g, "from=edk2")
 
 
 if __name__ == "__main__":
