@@ -18,6 +18,7 @@ import tempfile
 import time
 import unittest
 
+import boot
 import disk
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -188,10 +189,13 @@ def main(argv):
             idle_memory_kib(QEMU + ["-kernel", hello, "-S"]) if peer else "-")
         lines.append("")
         print()
-        try:
-            disk.table(args.vibevmm, 1 if args.quick else 3, tmp, say)
-        except unittest.SkipTest as e:
-            print("bench: the disk in Linux is left out: %s" % e)
+        for part in (boot, disk):
+            try:
+                part.table(args.vibevmm, 1 if args.quick else 3, tmp, say)
+            except unittest.SkipTest as e:
+                print("bench: Linux is left out: %s" % e)
+            lines.append("")
+            print()
     if args.markdown:
         with open(args.markdown, "w", encoding="utf-8") as f:
             f.write("# Benchmarks\n\nMade by `make bench` (`bench/run.py --markdown docs/benchmarks.md`): medians of %d runs, vibevmm, the peer and\n"
