@@ -94,7 +94,7 @@ struct worker {
     struct io_job job;
     struct virtio_blk *b;
     bool busy;
-    unsigned queue; /* where it looks first */
+    unsigned queue; /* of its request, or of the last; it looks at the others first */
     bool write_through;
     bool waits; /* its request may take its time */
     uint64_t start_ns;
@@ -213,14 +213,13 @@ static uint8_t serve(struct virtio_blk *b, struct worker *w)
 
 /* --- Workers --------------------------------------------------------------------------------------------------------------- */
 
-static void call_worker(struct virtio_blk *b, unsigned queue)
+static void call_worker(struct virtio_blk *b)
 {
     for (unsigned i = 0; i < NR_WORKERS; i++) {
         struct worker *w = &b->worker[i];
         if (w->busy)
             continue;
         w->busy = true;
-        w->queue = queue;
         b->nr_looking++;
         io_submit(b->pool, &w->job);
         return;
@@ -233,7 +232,7 @@ static bool take_request(struct worker *w)
 {
     struct virtio_device *v = &w->b->v;
 
-    for (unsigned i = 0; i < v->nr_queues; i++) {
+    for (unsigned i = 1; i <= v->nr_queues; i++) {
         const unsigned q = (w->queue + i) % v->nr_queues;
         if (!virtio_pop(v, q, &w->chain))
             continue;
@@ -250,6 +249,16 @@ static bool take_request(struct worker *w)
     return false;
 }
 
+/* In any queue; each notifies of its next one, if there is none. */
+static bool more(struct virtio_blk *b)
+{
+    bool any = false;
+
+    for (unsigned q = 0; q < b->v.nr_queues; q++)
+        any |= virtio_more(&b->v, q);
+    return any;
+}
+
 static void request_begin(struct worker *w)
 {
     struct virtio_blk *b = w->b;
@@ -260,8 +269,8 @@ static void request_begin(struct worker *w)
     if (!w->waits)
         return;
     b->nr_looking--;
-    if (virtio_more(&b->v, w->queue) && !b->nr_looking)
-        call_worker(b, w->queue);
+    if (more(b) && !b->nr_looking)
+        call_worker(b);
 }
 
 static void request_end(struct worker *w)
@@ -305,8 +314,9 @@ static void blk_notify(struct virtio_device *v, unsigned q)
 {
     struct virtio_blk *b = blk_of(v);
 
+    (void)q;
     if (!b->nr_looking)
-        call_worker(b, q);
+        call_worker(b);
 }
 
 /* --- The device ------------------------------------------------------------------------------------------------------------ */

@@ -24,9 +24,9 @@ static atomic_int fail_read, fail_write, fail_sync, fail_allocate;
 static atomic_uint nr_reads, nr_writes, nr_syncs, nr_allocates;
 /* Reads and writes of at most so many bytes; 0: no limit. */
 static atomic_uint short_transfer;
-/* A read of this offset waits for gate_open. */
+/* A read of this offset waits until it has one of the tickets. */
 static _Atomic int64_t gate_at = -1;
-static atomic_bool gate_reached, gate_open;
+static atomic_int nr_at_gate, nr_tickets;
 
 /* What was written since the last sync, when logging. */
 struct change {
@@ -82,8 +82,9 @@ ssize_t preadv(int fd, const struct iovec *iov, int nr, off_t off)
 {
     atomic_fetch_add(&nr_reads, 1);
     if (off == atomic_load(&gate_at)) {
-        atomic_store(&gate_reached, true);
-        while (!atomic_load(&gate_open))
+        atomic_fetch_add(&nr_at_gate, 1);
+        for (int n = 0; !n || !atomic_compare_exchange_strong(&nr_tickets, &n, n - 1);
+             n = atomic_load(&nr_tickets))
             usleep(100);
     }
     errno = atomic_load(&fail_read);

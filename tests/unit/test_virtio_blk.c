@@ -537,24 +537,26 @@ static void test_many(void **state)
     }
 }
 
+#define ALL_TICKETS 1000000
+
 static void gate_close(unsigned sector)
 {
-    atomic_store(&gate_open, false);
-    atomic_store(&gate_reached, false);
+    atomic_store(&nr_tickets, 0);
+    atomic_store(&nr_at_gate, 0);
     atomic_store(&gate_at, (int64_t)sector * SECTOR);
 }
 
-static void gate_wait(void)
+static void gate_wait(int n)
 {
     const uint64_t deadline = os_now_ns() + 30000000000u;
-    while (!atomic_load(&gate_reached))
+    while (atomic_load(&nr_at_gate) < n)
         assert_true(os_now_ns() < deadline);
 }
 
 static void *open_late(void *opaque)
 {
     usleep(20000);
-    atomic_store(&gate_open, true);
+    atomic_store(&nr_tickets, ALL_TICKETS);
     return opaque;
 }
 
@@ -564,7 +566,7 @@ static void check_slow_request(void)
     gate_close(77);
     offer_one(0, 0, T_IN, 77);
     kick(&m.f, 0);
-    gate_wait();
+    gate_wait(1);
     for (unsigned i = 1; i < 8; i++) {
         offer_one(0, i, T_IN, i);
         /* No kick that the device did not ask for. */
@@ -578,7 +580,7 @@ static void check_slow_request(void)
         assert_int_equal(status_of(0, i), OK);
     }
     assert_int_equal(status_of(0, 0), NO_STATUS);
-    atomic_store(&gate_open, true);
+    atomic_store(&nr_tickets, ALL_TICKETS);
     wait_used(0, 8);
     assert_int_equal(status_of(0, 0), OK);
     atomic_store(&gate_at, -1);
@@ -603,6 +605,34 @@ static void test_slow_request(void **state)
     }
 }
 
+/* A worker that was about to look, and so was not helped, has to wait: what it leaves in another queue is another's. */
+static void test_other_queue(void **state)
+{
+    EACH_LAYOUT(.nr_queues = 2, .features = ALL_FEATURES)
+    {
+        for (unsigned i = 0; i < 200; i++) /* quick ones: the next is taken for one */
+            assert_int_equal(send(T_IN, i, SECTOR), OK);
+        restart(ALL_FEATURES);
+        gate_close(300);
+        offer_one(0, 0, T_IN, 300);
+        kick(&m.f, 0);
+        gate_wait(1);
+        offer_one(0, 1, T_IN, 300);
+        offer_one(1, 0, T_IN, 5);
+        kick(&m.f, 1);
+        kick(&m.f, 0);
+        /* Whichever it takes next, the other one's turn comes too, though the gated one waits. */
+        atomic_store(&nr_tickets, 1);
+        gate_wait(2);
+        wait_used(1, 1);
+        assert_int_equal(status_of(1, 0), OK);
+        assert_int_equal(used_idx(&m.f, 0), 1);
+        atomic_store(&nr_tickets, ALL_TICKETS);
+        wait_used(0, 2);
+        atomic_store(&gate_at, -1);
+    }
+}
+
 /* A reset waits for what the host does with the driver's memory, and drops the rest. */
 static void test_reset(void **state)
 {
@@ -616,13 +646,13 @@ static void test_reset(void **state)
                 offer_one(0, i, T_IN, 50);
             }
             kick(&m.f, 0);
-            gate_wait();
+            gate_wait(1);
             assert_int_equal(pthread_create(&opener, NULL, open_late, NULL), 0);
             if (whole)
                 bus_reset(&m.f.bus);
             else
                 wr(&m.f, STATUS, 0);
-            assert_true(atomic_load(&gate_open));
+            assert_true(atomic_load(&nr_tickets) > 0);
             /* From here on the memory is the driver's, also that of requests which were never begun. */
             for (unsigned i = 0; i < 16; i++)
                 memset(ram_ptr(&m.f.ram, area(0, i) + 0x200, SECTOR, true), 0x55, SECTOR);
@@ -691,6 +721,7 @@ int main(void)
         cmocka_unit_test(test_flush),
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_slow_request),
+        cmocka_unit_test(test_other_queue),
         cmocka_unit_test(test_reset),
         cmocka_unit_test(test_resets),
     };
