@@ -50,6 +50,7 @@ need_test_tools()
     have dtc || pkgs+=(device-tree-compiler)
     have zstd || pkgs+=(zstd)
     have mformat || pkgs+=(mtools)
+    have ip || pkgs+=(iproute2)
     if [ ${#pkgs[@]} -gt 0 ]; then
         # What stays missing makes its stage a loud SKIP or a failure; the others still tell something.
         install_packages "the test run" "${pkgs[@]}" || say "going on without them"

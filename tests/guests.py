@@ -7,6 +7,7 @@ import glob
 import os
 import re
 import select
+import shutil
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ LOGS = os.path.join(vibe.ROOT, "build", "guest-logs")
 # A guest on a slow machine under load; a failure says sooner what it waited for.
 LIMIT_S = 240
 LAST_LINES = 40
+CROSS = "aarch64-linux-gnu-gcc"
 # What a healthy kernel does not say.
 TROUBLE = re.compile(rb"Kernel panic|Oops|BUG:|WARNING:|Call trace|rcu.*(stall|self-detected)|soft lockup|Unhandled fault|"
                      rb"Internal error|unexpected interrupt|spurious|irq \d+: nobody cared")
@@ -52,6 +54,16 @@ def initrd(output, run=None, modules=None, add=()):
         args += ["--add", a]
     subprocess.run(args, check=True, stdin=subprocess.DEVNULL, timeout=vibe.LIMIT_S)
     return output
+
+
+def compiled(tmp, source, name):
+    """A program in C from this folder, for initrd()'s add: /bin/NAME in the guest."""
+    if not shutil.which(CROSS):
+        raise unittest.SkipTest("%s is not installed" % CROSS)
+    path = os.path.join(tmp, name)
+    subprocess.run([CROSS, "-O2", "-Wall", "-Wextra", "-Werror", "-static", os.path.join(vibe.ROOT, "tests", source), "-o", path], check=True,
+                   timeout=vibe.LIMIT_S)
+    return "%s=bin/%s" % (path, name)
 
 
 class Guest:
