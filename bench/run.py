@@ -20,6 +20,7 @@ import unittest
 
 import boot
 import disk
+import sharing
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 LOOPS = {"sieve": 60, "crc": 250, "sha256": 15, "sort": 12, "hash": 12, "bytecode": 25, "nbody": 60, "matmul": 120, "pixels": 1000}
@@ -130,7 +131,7 @@ def main(argv):
     lines = []
 
     def say(*cells):
-        line = "| " + " | ".join(str(c) for c in cells) + " |"
+        line = "| " + " | ".join(str(c) for c in cells) + " |" if cells else ""
         lines.append(line)
         print(line, flush=True)
 
@@ -189,7 +190,7 @@ def main(argv):
             idle_memory_kib(QEMU + ["-kernel", hello, "-S"]) if peer else "-")
         lines.append("")
         print()
-        for part in (boot, disk):
+        for part in (boot, disk, sharing):
             try:
                 part.table(args.vibevmm, 1 if args.quick else 3, tmp, say)
             except unittest.SkipTest as e:
