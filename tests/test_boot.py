@@ -165,6 +165,22 @@ class Raw(Boot):
                            base=VIRT_RAM, length=32 * MIB)
         self.probe(m, VIRT_RAM, VIRT_RAM)
 
+    def test_much_memory(self):
+        """64 GiB on any host: reserved, and taken as it is used. The guest writes the first and the last word."""
+        top = VIRT_RAM + (64 << 30) - 8
+        code = vibe.code(
+            0xD2A80081,  # mov  x1, #0x40040000
+            0xD2C00202,  # mov  x2, #0x1000000000
+            0xF2A80002,  # movk x2, #0x4000, lsl #16
+            0xD2824683,  # mov  x3, #0x1234
+            0xF9000023,  # str  x3, [x1]
+            0xF81F8043,  # stur x3, [x2, #-8]
+            *vibe.SYSTEM_OFF)
+        m = self.run_guest("--binary", self.write("g", code), "--entry", "0x40080000", "--machine", "virt", "--mem", "64G",
+                           base=top, length=8)
+        self.assertEqual(struct.unpack("<Q", m)[0], 0x1234)
+        self.assertEqual(self.tree("--mem", "64G")["memory@40000000"].cells("reg"), [0, VIRT_RAM, 16, 0])
+
     def test_no_room(self):
         """A guest that fills its memory starts all the same, with x0 = 0."""
         m = self.run_guest("--binary", self.write("g", PROBE + bytes(65536 - len(PROBE))), "--entry", "0", "--mem", "64K",
