@@ -109,7 +109,6 @@ void exception_return(struct pe_state *s, uint64_t spsr, uint64_t elr)
 void pe_reset(struct pe_state *s)
 {
     uint64_t mpidr = SYS(s, MPIDR_EL1) | MPIDR_EL1_RESET;
-    const bool gicv2 = s->gicv2;
 
     memset(s, 0, sizeof(*s));
     s->el = 1;
@@ -117,7 +116,4 @@ void pe_reset(struct pe_state *s)
     s->daif = PSR_DAIF;
     sysreg_reset(s);
     SYS(s, MPIDR_EL1) = mpidr;
-    s->gicv2 = gicv2;
-    if (gicv2)
-        SYS(s, ID_AA64PFR0_EL1) &= ~ID_AA64PFR0_EL1_GIC;
 }

@@ -29,7 +29,7 @@ void exception_return(struct pe_state *s, uint64_t spsr, uint64_t elr);
 /* What a branch to va really puts into the PC: without its tag where TBI says so (AArch64.BranchAddr). */
 gva_t arch_branch_addr(const struct pe_state *s, gva_t va);
 
-/* Cold reset: every register to its architected reset value, EL1h, DAIF masked. MPIDR_EL1 and gicv2 are the caller's and stay. */
+/* Cold reset: every register to its architected reset value, EL1h, DAIF masked. MPIDR_EL1 is the caller's and stays. */
 void pe_reset(struct pe_state *s);
 
 #endif

@@ -58,8 +58,7 @@ struct pe_state {
     uint8_t sp_sel; /* PSTATE.SP */
     uint8_t btype;  /* PSTATE.BTYPE, 0..3; non-zero only between BR/BLR and their target */
     uint8_t il;     /* PSTATE.IL: illegal execution state */
-    bool gicv2; /* the board's GIC has no system registers; the caller's, and stays, like MPIDR_EL1 */
-    uint32_t misc; /* PSR_SSBS, PSR_SS, PSR_PAN, PSR_UAO, PSR_DIT bits */
+    uint32_t misc;  /* PSR_SSBS, PSR_SS, PSR_PAN, PSR_UAO, PSR_DIT bits */
 
     uint64_t sp_el[4];  /* the banked ones; the current one lives in x[REG_SP] */
     uint64_t elr_el[4]; /* [0] unused; likewise below */

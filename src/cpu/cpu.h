@@ -201,6 +201,7 @@ struct cpu {
     struct ram *ram;
     struct cpu_cluster *cluster;
     unsigned index;
+    bool no_gic_registers; /* cpu_without_gic_registers() */
     uint64_t counter_base_ns;
 
     struct jit *jit;         /* null: interpreter only */

@@ -53,7 +53,7 @@ struct cpu *cpu_create(struct cpu_cluster *cl, struct ram *ram, uint64_t mpidr,
 
 void cpu_without_gic_registers(struct cpu *c)
 {
-    c->st.gicv2 = true;
+    c->no_gic_registers = true;
     cpu_reset(c);
 }
 
@@ -72,6 +72,8 @@ void cpu_destroy(struct cpu *c)
 void cpu_reset(struct cpu *c)
 {
     pe_reset(&c->st);
+    if (c->no_gic_registers)
+        SYS(&c->st, ID_AA64PFR0_EL1) &= ~ID_AA64PFR0_EL1_GIC;
     c->stuck.same = c->stuck.similar = 0;
     c->stuck.nested = c->stuck.has_cause = false;
     c->stuck.vbar_written = false;

@@ -51,10 +51,10 @@ static int identify_kernel(struct vm *vm, struct err *e)
 
     if (r < 0)
         return r;
-    if (r == 0 && elf_has_magic(b->kernel, b->kernel_len)) {
+    if (elf_has_magic(b->kernel, b->kernel_len)) {
         b->kind = BOOT_ELF;
         r = elf_parse(b->kernel, b->kernel_len, &b->elf, e);
-    } else if (r == 0) {
+    } else {
         b->kind = BOOT_LINUX;
         r = linux_image_parse(b->kernel, b->kernel_len, &b->image, e);
         if (r == 0 && !b->image.header)

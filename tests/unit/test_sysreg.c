@@ -157,14 +157,6 @@ static void feature_registers(void **state)
     assert_true(rd("ID_AA64MMFR0_EL1") == 0x0000000000100026);
     assert_true(rd("ID_AA64MMFR1_EL1") == 0x0000000000211002);
     assert_true(rd("ID_AA64MMFR2_EL1") == 0x1021001010011011);
-    /* With a GICv2, no system registers for the GIC; also after a reset. */
-    s.gicv2 = true;
-    for (unsigned i = 0; i < 2; i++) {
-        pe_reset(&s);
-        assert_true(rd("ID_AA64PFR0_EL1") == 0x1101000010110011);
-    }
-    s.gicv2 = false;
-    pe_reset(&s);
     /* All of CRm 1..7 exists and reads as zero where nothing is allocated. */
     for (unsigned crm = 1; crm < 8; crm++)
         for (unsigned op2 = 0; op2 < 8; op2++) {
