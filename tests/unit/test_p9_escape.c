@@ -173,6 +173,11 @@ static void test_moved_outside(void **state)
         skip_n(&c, 13 + 5);
         assert_int_equal(get_n(&c, 8), st.st_ino);
     }
+    /* Nor is there any more to be done in it, but with what is open. */
+    assert_int_equal(CALL(&c, T_MKDIR, "dsdd", 2u, "x", 0755u, 0u), ENOENT);
+    assert_int_equal(walk(&c, 2, 4, "x"), ENOENT);
+    assert_false(host_exists(&c, "outside/e/x"));
+    assert_int_equal(CALL(&c, T_READDIR, "dqd", 3u, UINT64_C(0), 1000u), 0);
 }
 
 /* The parent's identity is nobody's business in the folder's listing. */

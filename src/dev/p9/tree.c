@@ -13,15 +13,12 @@
 #include <unistd.h>
 
 #define NR_BUCKETS 4096u
-#define NR_OPEN_DIRS 64u
 #define NR_DEVS 256u /* file systems mounted below the folder that are told apart */
 
 struct p9_node {
     struct p9_node *parent; /* null: the root, or dead */
     struct p9_node *next;   /* in the bucket */
     unsigned refs;          /* fids and children */
-    int fd;                 /* of a directory, -1 when not open; then the node is in open_dirs */
-    uint64_t used;          /* when fd was last asked for */
     dev_t dev;              /* of the file that was walked to */
     ino_t ino;
     mode_t type;
@@ -31,9 +28,10 @@ struct p9_node {
 struct p9_tree {
     struct p9_node *root;
     struct p9_node *bucket[NR_BUCKETS]; /* by parent and name */
-    struct p9_node *open_dirs[NR_OPEN_DIRS];
     unsigned nr_nodes;
-    uint64_t clock;
+    int root_fd;
+    int dir_fd[2]; /* the last two that p9_tree_dir() has opened, or -1 */
+    unsigned next_dir;
     unsigned nr_devs;
     dev_t dev[NR_DEVS];
 };
@@ -55,17 +53,6 @@ static struct p9_node **find(struct p9_tree *t, const struct p9_node *parent, co
     while (*at && ((*at)->parent != parent || strcmp((*at)->name, name) != 0))
         at = &(*at)->next;
     return at;
-}
-
-static void close_dir(struct p9_tree *t, struct p9_node *n)
-{
-    if (n->fd < 0 || n == t->root)
-        return;
-    for (unsigned i = 0; i < NR_OPEN_DIRS; i++)
-        if (t->open_dirs[i] == n)
-            t->open_dirs[i] = NULL;
-    close(n->fd);
-    n->fd = -1;
 }
 
 static void insert(struct p9_tree *t, struct p9_node *n, struct p9_node *parent)
@@ -103,7 +90,8 @@ static struct p9_node *new_node(struct p9_tree *t, const char *name, const struc
         return NULL;
     }
     *n = (struct p9_node){
-        .refs = 1, .fd = -1, .dev = st->st_dev, .ino = st->st_ino, .type = st->st_mode & S_IFMT, .name = copy};
+
+        .refs = 1, .dev = st->st_dev, .ino = st->st_ino, .type = st->st_mode & S_IFMT, .name = copy};
     t->nr_nodes++;
     return n;
 }
@@ -123,7 +111,6 @@ void p9_node_put(struct p9_tree *t, struct p9_node *n)
 {
     while (n && !--n->refs) {
         struct p9_node *parent = n->parent ? take_out(t, n) : NULL;
-        close_dir(t, n);
         free(n->name);
         free(n);
         t->nr_nodes--;
@@ -161,7 +148,8 @@ struct p9_tree *p9_tree_create(const char *dir, struct err *e)
         err_set(e, ENOMEM, "out of memory");
         goto fail;
     }
-    t->root->fd = fd;
+    t->root_fd = fd;
+    t->dir_fd[0] = t->dir_fd[1] = -1;
     t->dev[t->nr_devs++] = st.st_dev;
     return t;
 fail:
@@ -176,65 +164,63 @@ void p9_tree_destroy(struct p9_tree *t)
     if (!t)
         return;
     BUG_ON(t->root->refs != 1 || t->nr_nodes != 1);
-    close(t->root->fd);
+    for (unsigned i = 0; i < 2; i++)
+        if (t->dir_fd[i] >= 0)
+            close(t->dir_fd[i]);
+    close(t->root_fd);
     free(t->root->name);
     free(t->root);
     free(t);
 }
 
-/* Keeps fd as n's descriptor, in the place of the one that was not used for longest. */
-static void keep_open(struct p9_tree *t, struct p9_node *n, int fd)
+/* One step down, to the directory that n was when it was walked to: another one in its place is not what the guest has a fid for. */
+static int step(int fd, const struct p9_node *n)
 {
-    unsigned best = 0;
+    const int next = p9_host_open_dir(fd, n->name);
+    struct stat st;
 
-    for (unsigned i = 0; i < NR_OPEN_DIRS; i++) {
-        if (!t->open_dirs[i]) {
-            best = i;
-            break;
-        }
-        if (t->open_dirs[i]->used < t->open_dirs[best]->used)
-            best = i;
-    }
-    if (t->open_dirs[best])
-        close_dir(t, t->open_dirs[best]);
-    t->open_dirs[best] = n;
-    n->fd = fd;
+    if (next < 0)
+        return next;
+    if (!fstat(next, &st) && st.st_dev == n->dev && st.st_ino == n->ino)
+        return next;
+    close(next);
+    return -ESTALE;
 }
 
 int p9_tree_dir(struct p9_tree *t, struct p9_node *n)
 {
-    struct p9_node *chain[P9_MAX_DEPTH], *up = n;
+    const struct p9_node *chain[P9_MAX_DEPTH], *up = n;
     unsigned len = 0;
 
-    for (; up->fd < 0; up = up->parent) {
+    for (; up != t->root; up = up->parent) {
         if (!up->parent)
             return -ENOENT;
         if (len == P9_MAX_DEPTH)
             return -ENAMETOOLONG;
         chain[len++] = up;
     }
-    int fd = up->fd, own = -1;
-    up->used = ++t->clock;
+    if (!len)
+        return t->root_fd;
+    int fd = t->root_fd;
     while (len--) {
-        const int next = p9_host_open_dir(fd, chain[len]->name);
-        if (own >= 0)
-            close(own);
+        const int next = step(fd, chain[len]);
+        if (fd != t->root_fd)
+            close(fd);
         if (next < 0)
             return next;
-        fd = own = next;
+        fd = next;
     }
-    if (own >= 0) {
-        n->used = t->clock;
-        keep_open(t, n, own);
-    }
-    return fd;
+    int *keep = &t->dir_fd[t->next_dir ^= 1];
+    if (*keep >= 0)
+        close(*keep);
+    return *keep = fd;
 }
 
 int p9_tree_at(struct p9_tree *t, struct p9_node *n, const char **name)
 {
     if (n == t->root) {
         *name = ".";
-        return n->fd;
+        return t->root_fd;
     }
     if (!n->parent)
         return -ENOENT;

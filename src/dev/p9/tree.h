@@ -1,11 +1,11 @@
 /* The files of a shared folder that the guest has names for, and the only way to the host's files from these names.
  *
- * A node is a place in the folder: a name in a parent node. The host's file there is reached from the folder's descriptor one name at a
- * time, never through a symbolic link, and a name is never "..", "." or a path. So no node leads out of the folder, whatever the guest or
- * the host renames meanwhile. Descriptors of directories that were used lately are kept open.
+ * A node is a place in the folder: a name in a parent node. Whatever is done there begins at the folder's own descriptor and goes down one name
+ * at a time, never through a symbolic link, and a name is never "..", "." or a path. So no node leads out of the folder, whatever the guest or
+ * the host renames meanwhile, nor to another directory than it was when the guest walked there.
  *
- * When a file is renamed through the tree its node moves along, with all below it. A node whose file was removed, or replaced by
- * the host, is dead: it leads nowhere, unless it is a directory that is still open.
+ * When a file is renamed through the tree its node moves along, with all below it. A node whose file was removed, or replaced by another, is dead:
+ * it leads nowhere.
  *
  * Threads: one at a time. */
 #ifndef VIBE_DEV_P9_TREE_H
