@@ -137,10 +137,11 @@ class Linux(unittest.TestCase):
             self.assertEqual(lines[at:at + 501], [b"line %d" % i for i in range(1, 501)] + [b"the end"])
 
     def test_as_typed(self):
-        """./run.sh --kernel Image --initrd initrd --cmdline "console=ttyAMA0", with nothing else."""
-        with guests.Guest("linux-as-typed", "--kernel", self.kernel, "--initrd", self.initrd, "--cmdline", "console=ttyAMA0",
-                          program=os.path.join(vibe.ROOT, "run.sh")) as g:
+        """The README's command, which ends in ./run.sh --kernel Image --initrd initrd --cmdline "console=ttyAMA0"."""
+        with guests.Guest("linux-as-typed", "--cpus", "2", program=os.path.join(vibe.ROOT, "tools", "debian_linux.sh")) as g:
+            g.expect(rb"\./run\.sh --kernel [^ ]*vmlinuz[^ ]* --initrd [^ ]* --cmdline \"console=ttyAMA0\" --cpus 2\n")
             self.reach_shell(g)
+            self.assertIn("virtio_rng", g.shell("lsmod"))
             self.finish(g)
 
     def test_on_the_vibe_machine(self):
