@@ -179,11 +179,12 @@ class PowerKey(unittest.TestCase):
         """SIGTERM with --powerkey is a key press in Linux; the cloud kernel has no driver for it, the general one has."""
         kernel, modules = guests.kernel("linux-image-arm64")
         with tempfile.TemporaryDirectory() as tmp:
-            disk = guests.initrd(os.path.join(tmp, "initrd.gz"), modules=(modules, "gpio_keys,evdev"))
+            disk = guests.initrd(os.path.join(tmp, "initrd.gz"), modules=(modules, "gpio_keys,evdev,qemu_fw_cfg"))
             with guests.Guest("linux-powerkey", "--kernel", kernel, "--initrd", disk, "--cmdline", "console=ttyAMA0 quiet", "--powerkey",
                               "--timeout", str(guests.LIMIT_S), "--stats=none") as g:
                 g.expect(rb"init: Linux [^\n]* is up")
                 g.expect(rb"# ")
+                self.assertEqual(g.shell("cat /sys/firmware/qemu_fw_cfg/rev").strip(), "3")
                 g.shell("test -e /dev/input/event0")
                 g.begin_command("hexdump -v -e '12/2 \"%u \" \"\\n\"' -n 96 /dev/input/event0")
                 time.sleep(1)  # until it waits
