@@ -44,7 +44,7 @@ struct user_net {
 struct user_timer {
     struct io_timer timer;
     struct user_net *n;
-    SlirpTimerId id;
+    SlirpTimerCb cb;
     void *opaque;
 };
 
@@ -162,17 +162,17 @@ static void timer_due(struct io_timer *timer)
     struct user_timer *t = CONTAINER_OF(timer, struct user_timer, timer);
     struct user_net *n = t->n;
 
-    slirp_handle_timer(n->slirp, t->id, t->opaque);
+    t->cb(t->opaque);
     n->b.sink->flush(&n->b);
 }
 
-static void *timer_new(SlirpTimerId id, void *cb_opaque, void *opaque)
+static void *timer_new(SlirpTimerCb cb, void *cb_opaque, void *opaque)
 {
     struct user_timer *t = calloc(1, sizeof(*t));
 
     if (!t)
         return NULL;
-    *t = (struct user_timer){.timer.due = timer_due, .n = opaque, .id = id, .opaque = cb_opaque};
+    *t = (struct user_timer){.timer.due = timer_due, .n = opaque, .cb = cb, .opaque = cb_opaque};
     return t;
 }
 
@@ -217,12 +217,12 @@ static const SlirpCb callbacks = {
     .send_packet = send_packet,
     .guest_error = guest_error,
     .clock_get_ns = clock_get_ns,
+    .timer_new = timer_new,
     .timer_free = timer_free,
     .timer_mod = timer_mod,
     .register_poll_fd = poll_fd,
     .unregister_poll_fd = poll_fd,
     .notify = notify,
-    .timer_new_opaque = timer_new,
 };
 
 /* --- Life ------------------------------------------------------------------------------------------------------------ */
@@ -263,7 +263,7 @@ struct net_backend *net_user_create(const struct net_forward *f, unsigned nr, st
 {
     struct user_net *n = calloc(1, sizeof(*n));
     SlirpConfig config = {
-        .version = 4,
+        .version = 1, /* all that is needed, in every libslirp */
         .in_enabled = true,
         .vnetwork = address(NETWORK),
         .vnetmask = address(NETMASK),
