@@ -459,8 +459,10 @@ static void test_brakes(void **state)
     for (unsigned i = 0; !m.fake.receiving && i < 3000; i++)
         give_buffers(&m, 0, 8, 2000);
     assert_true(m.fake.receiving);
+    const uint16_t taken = used_idx(&m.f, RX);
     for (unsigned i = 0; i < 10; i++)
         give_buffers(&m, 0, 8, 2000);
+    assert_true(used_idx(&m.f, RX) > taken); /* before all of it was gone */
     assert_in_range(used_idx(&m.f, RX), 6 * 4 * 1024 * 1024 / 10000, 6 * (4 * 1024 * 1024 / 10000 + 2));
     /* A reset too lets it go on. */
     for (nr = 0; nr < 50; nr++)

@@ -323,6 +323,53 @@ static void test_states(void **state)
     teardown(&m);
 }
 
+/* Time passes at once. */
+static void pass_time(void *ctx, const void *arg, size_t len)
+{
+    struct vsock *d = ctx;
+    (void)arg;
+    (void)len;
+    assert_non_null(d->timer.thread);
+    io_timer_cancel(&d->timer);
+    for (unsigned i = 0; i < VSOCK_NR_BUCKETS; i++)
+        for (struct vsock_conn *c = d->bucket[i]; c; c = c->next)
+            c->deadline = c->deadline ? 1 : 0;
+    vsock_due(&d->timer);
+}
+
+/* Who is waited for in vain is given up: a greeting, an answer, a guest that holds on to what the host has left. */
+static void test_patience(void **state)
+{
+    struct machine m;
+    struct hdr h;
+    uint8_t data[RX_LEN];
+    (void)state;
+    setup(&m, VIRTIO_MODERN);
+    struct vsock *d = CONTAINER_OF(m.v, struct vsock, v);
+    const int silent = connect_to(m.path), asking = connect_to(m.path),
+              left = open_from_guest(&m, 5000), good = open_from_guest(&m, 5001);
+    assert_int_equal(write(asking, "CONNECT 22\n", 11), 11);
+    assert_true(next_packet(&m, &h, data, 15000));
+    const uint32_t port = h.src_port;
+    close(left);
+    expect(&m, SHUTDOWN, 1000, 5000);
+    io_call(m.io, pass_time, d, NULL, 0);
+    expect_end(silent);
+    expect_end(asking);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_true(next_packet(&m, &h, data, 15000));
+        assert_int_equal(h.op, RST);
+        assert_true(h.dst_port == 5000 || h.src_port == port);
+    }
+    expect_nothing(&m);
+    send_data(&m, 1000, 5001, "ok", 2);
+    read_text(good, "ok");
+    close(silent);
+    close(asking);
+    close(good);
+    teardown(&m);
+}
+
 static void test_nonsense(void **state)
 {
     struct machine m;
@@ -408,7 +455,8 @@ int main(void)
         cmocka_unit_test(test_bad_greetings), cmocka_unit_test(test_host_gives_up),
         cmocka_unit_test(test_half_closed),   cmocka_unit_test(test_reset),
         cmocka_unit_test(test_bounded),       cmocka_unit_test(test_states),
-        cmocka_unit_test(test_nonsense),      cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_patience),      cmocka_unit_test(test_nonsense),
+        cmocka_unit_test(test_paths),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -6,6 +6,7 @@
 #include "virtio_fixture.h"
 
 #include "dev/virtio_vsock.h"
+#include "dev/vsock/vsock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,6 +38,7 @@ struct hdr {
 struct machine {
     struct fixture f;
     struct io_thread *io;
+    struct virtio_device *v;
     char dir[64], path[80];
     uint16_t taken; /* of the receive queue's used ring */
     uint16_t sent;
@@ -72,9 +74,9 @@ static inline void setup(struct machine *m, enum virtio_layout layout)
     assert_non_null(mkdtemp(m->dir));
     snprintf(m->path, sizeof(m->path), "%s/v", m->dir);
     assert_int_equal(io_thread_create(&m->io, "io", NULL), 0);
-    struct virtio_device *v = virtio_vsock_create(m->path, CID, m->io, &e);
-    assert_non_null(v);
-    fixture_init(&m->f, layout, v);
+    m->v = virtio_vsock_create(m->path, CID, m->io, &e);
+    assert_non_null(m->v);
+    fixture_init(&m->f, layout, m->v);
     assert_int_equal(io_thread_start(m->io, NULL), 0);
     start(m);
 }
