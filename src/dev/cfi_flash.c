@@ -44,42 +44,24 @@ enum { SR_READY = 0x80, SR_ERASE_ERROR = 0x20, SR_PROGRAM_ERROR = 0x10 };
 enum { ID_MANUFACTURER = 0x89, ID_DEVICE = 0x18 }; /* Intel, 128 Mbit top boot as QEMU has it */
 
 /* "CFI Query Identification String" and what follows it; one chip's view, a byte a location. */
+/* clang-format off */
 static const uint8_t cfi[] = {
-    [0x10] = 'Q',
-    'R',
-    'Y',
-    [0x13] = 0x01,
-    0x00, /* Intel command set */
-    [0x15] = 0x31,
-    0x00, /* where its own table is */
-    [0x1b] = 0x45,
-    0x55, /* 4.5 to 5.5 V */
-    [0x1f] = 7,
-    7,
-    10,
-    0, /* typical times: 2^7 us a word and a buffer, 2^10 ms a sector */
-    [0x23] = 4,
-    4,
-    4,
-    0,           /* at most 2^4 times as long */
-    [0x27] = 25, /* 2^25 bytes */
-    [0x28] = 0x02,
-    0x00, /* x8 and x16 */
-    [0x2a] = 6,
-    0,          /* 2^6 bytes of write buffer */
-    [0x2c] = 1, /* one kind of sectors: */
-    [0x2d] = 0xff,
-    0x00,
-    0x00,
-    0x02, /* 255 + 1 of them, 0x200 * 256 bytes */
-    [0x31] = 'P',
-    'R',
-    'I',
-    '1',
-    '0',
-    [0x3f] = 1, /* protection fields, which follow and are 0 */
+    [0x10] = 'Q', 'R', 'Y',
+    [0x13] = 0x01, 0x00,             /* Intel command set */
+    [0x15] = 0x31, 0x00,             /* where its own table is */
+    [0x1b] = 0x45, 0x55,             /* 4.5 to 5.5 V */
+    [0x1f] = 7, 7, 10, 0,            /* typical times: 2^7 us a word and a buffer, 2^10 ms a sector */
+    [0x23] = 4, 4, 4, 0,             /* at most 2^4 times as long */
+    [0x27] = 25,                     /* 2^25 bytes */
+    [0x28] = 0x02, 0x00,             /* x8 and x16 */
+    [0x2a] = 6, 0,                   /* 2^6 bytes of write buffer */
+    [0x2c] = 1,                      /* one kind of sectors: */
+    [0x2d] = 0xff, 0x00, 0x00, 0x02, /* 255 + 1 of them, 0x200 * 256 bytes */
+    [0x31] = 'P', 'R', 'I', '1', '0',
+    [0x3f] = 1,                      /* protection fields, which follow and are 0 */
     [0x48] = 0,
 };
+/* clang-format on */
 
 enum mode { MODE_ARRAY, MODE_STATUS, MODE_ID, MODE_QUERY };
 
