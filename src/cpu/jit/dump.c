@@ -20,15 +20,15 @@ static void put_var(FILE *f, const struct jit_unit *u, var_t v)
         if (w->var == VAR_TEMP)
             fprintf(f, "t%u", v);
         else if (w->var >= VAR_V0)
-            fprintf(f, "v%u.%u", w->var - VAR_V0, v);
+            fprintf(f, "v%d.%d", w->var - VAR_V0, v);
         else
             fprintf(f, w->var == VAR_SP ? "sp.%.0u%u" : "x%u.%u", w->var == VAR_SP ? 0 : w->var, v);
         if (w->hreg != X64_NONE)
             fprintf(f, ":%s%d%s", w->vec ? "xmm" : "r", w->hreg, w->lazy ? "" : "=");
     } else if (v >= VAR_TEMP) {
-        fprintf(f, "t%u", v - VAR_TEMP);
+        fprintf(f, "t%d", v - VAR_TEMP);
     } else if (v >= VAR_V0) {
-        fprintf(f, "v%u", v - VAR_V0);
+        fprintf(f, "v%d", v - VAR_V0);
     } else if (v == VAR_SP) {
         fputs("sp", f);
     } else {

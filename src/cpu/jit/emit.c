@@ -39,7 +39,7 @@ void emit_noted(struct emit *e, var_t web)
 
 void emit_defined(struct emit *e, var_t web, int reg)
 {
-    if (web >= VAR_IMM)
+    if (web >= JIT_MAX_WEBS)
         return;
     const struct jit_web *w = &e->u->web[web];
     if (w->hreg == X64_NONE || (w->var != VAR_TEMP && !w->lazy))
@@ -66,7 +66,7 @@ static uint64_t dirty_through(const struct jit_unit *u, const struct jit_block *
         const struct ir *r = &u->ir[i];
         if (r->op == IR_INTERP)
             dirty = 0;
-        if (!(ir_traits[r->op] & IRT_D) || r->d >= VAR_IMM || u->web[r->d].var == VAR_TEMP)
+        if (!(ir_traits[r->op] & IRT_D) || r->d >= JIT_MAX_WEBS || u->web[r->d].var == VAR_TEMP)
             continue;
         if (u->web[r->d].lazy && r->op != IR_HOME)
             dirty |= BIT64(u->web[r->d].var);

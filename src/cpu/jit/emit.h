@@ -91,7 +91,7 @@ static inline struct x64_mem emit_memory(const struct emit *e, var_t web)
 
 static inline int emit_hreg(const struct emit *e, var_t web)
 {
-    return web >= VAR_IMM ? X64_NONE : e->u->web[web].hreg;
+    return web >= JIT_MAX_WEBS ? X64_NONE : e->u->web[web].hreg;
 }
 
 /* The register that holds the web (or zero); loaded into scratch if it has none. Changes no flags. */

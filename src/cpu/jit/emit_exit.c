@@ -175,7 +175,7 @@ static void enter_block(struct emit *e, uint16_t k)
     for (uint64_t m = u->held_in[k] & u->vars; m; m &= m - 1) {
         const unsigned v = (unsigned)__builtin_ctzll(m);
         const var_t web = u->block_web[k][v];
-        if (web >= VAR_IMM || u->web[web].hreg == X64_NONE || u->web[web].vec)
+        if (web >= JIT_MAX_WEBS || u->web[web].hreg == X64_NONE || u->web[web].vec)
             continue;
         if (u->web[web].lazy || (u->live_in[k] >> v & 1))
             x64_load(e->b, X_64, u->web[web].hreg, emit_memory(e, web));

@@ -41,7 +41,7 @@ int emit_var(struct emit *e, var_t var, int scratch)
 {
     const var_t web = e->now[var];
 
-    if (web < VAR_IMM && e->at) {
+    if (web < JIT_MAX_WEBS && e->at) {
         const struct jit_web *w = &e->u->web[web];
         if (w->hreg != X64_NONE && (w->lazy || jit_bit(e->u, e->u->live, web, e->at - 1)))
             return w->hreg;

@@ -122,9 +122,9 @@ static void two_operands(struct emit *e, const struct ir *r, enum x64_alu op, bo
                 x64_test_ri(e->b, w, x, b.imm);
             else
                 x64_rm(e->b, 0x85, w, x, b.mem);
-        } else if (a == X64_NONE && r->a < VAR_IMM && b.kind == RHS_REG) {
+        } else if (a == X64_NONE && r->a < JIT_MAX_WEBS && b.kind == RHS_REG) {
             x64_alu_mr(e->b, ALU_CMP, w, emit_memory(e, r->a), b.reg);
-        } else if (a == X64_NONE && r->a < VAR_IMM && b.kind == RHS_IMM) {
+        } else if (a == X64_NONE && r->a < JIT_MAX_WEBS && b.kind == RHS_IMM) {
             x64_alu_mi(e->b, ALU_CMP, w, emit_memory(e, r->a), b.imm);
         } else if (op == ALU_SUB && b.kind == RHS_IMM && !b.imm && a != X64_NONE) {
             x64_test_rr(e->b, w, a, a); /* carry and overflow are those of CMP with 0 too */
@@ -147,7 +147,7 @@ static void two_operands(struct emit *e, const struct ir *r, enum x64_alu op, bo
         return;
     }
     /* In place, in memory. */
-    if (own == X64_NONE && a == X64_NONE && r->a < VAR_IMM && w == X_64 && b.kind != RHS_MEM &&
+    if (own == X64_NONE && a == X64_NONE && r->a < JIT_MAX_WEBS && w == X_64 && b.kind != RHS_MEM &&
         !(r->fl & IRF_SETF) && e->u->web[r->d].var == e->u->web[r->a].var &&
         e->u->web[r->d].var != VAR_TEMP) {
         if (b.kind == RHS_REG)

@@ -16,8 +16,8 @@ static int64_t shifted(int64_t v, unsigned n)
 /* --- Constants ------------------------------------------------------------------------------------------------------ */
 
 struct known {
-    bool is[JIT_MAX_WEBS + VAR_TEMP];
-    int64_t value[JIT_MAX_WEBS + VAR_TEMP];
+    bool is[JIT_MAX_VARS];
+    int64_t value[JIT_MAX_VARS];
 };
 
 static bool constant(const struct known *k, var_t v, int64_t *value)
@@ -26,7 +26,7 @@ static bool constant(const struct known *k, var_t v, int64_t *value)
         *value = 0;
         return true;
     }
-    if (v >= VAR_IMM || !k->is[v])
+    if (v >= JIT_MAX_VARS || !k->is[v])
         return false;
     *value = k->value[v];
     return true;
@@ -148,7 +148,7 @@ static void fold(struct known *k, struct ir *r)
         r->b = VAR_NONE;
         r->scale = 0;
     }
-    if ((ir_traits[r->op] & IRT_D) && r->d < VAR_IMM) {
+    if ((ir_traits[r->op] & IRT_D) && r->d < JIT_MAX_VARS) {
         k->is[r->d] = r->op == IR_MOVI;
         k->value[r->d] = r->imm;
     }
@@ -176,7 +176,7 @@ static bool has_effect(const struct ir *r)
 
 void jit_pass_dead(struct jit_unit *u)
 {
-    static _Thread_local bool wanted[JIT_MAX_WEBS + VAR_TEMP];
+    static _Thread_local bool wanted[JIT_MAX_VARS];
 
     memset(wanted, 0, sizeof(wanted));
     for (unsigned n = u->nr_blocks; n-- > 0;) {
@@ -187,7 +187,7 @@ void jit_pass_dead(struct jit_unit *u)
             if (r->op == IR_NOP)
                 continue;
             const uint16_t t = ir_traits[r->op];
-            if ((t & IRT_D) && r->d < VAR_IMM) {
+            if ((t & IRT_D) && r->d < JIT_MAX_VARS) {
                 if (!wanted[r->d] && !has_effect(r)) {
                     r->op = IR_NOP;
                     continue;
@@ -196,7 +196,7 @@ void jit_pass_dead(struct jit_unit *u)
             }
             if (t & IRT_E)
                 memset(wanted, 1, VAR_NR_GUEST);
-            if ((t & (IRT_A | IRT_M)) && r->a < VAR_IMM)
+            if ((t & (IRT_A | IRT_M)) && r->a < JIT_MAX_VARS)
                 wanted[r->a] = true;
             if ((t & (IRT_B | IRT_M)) && r->b < VAR_IMM)
                 wanted[r->b] = true;

@@ -15,6 +15,7 @@
 #define JIT_MAX_PAGES 4u
 #define JIT_MAX_IR 6144u
 #define JIT_MAX_WEBS 3000u
+#define JIT_MAX_VARS (JIT_MAX_WEBS + VAR_TEMP) /* before there are webs */
 #define JIT_MAX_SITES 1024u
 #define JIT_NR_SPILLS 64u
 

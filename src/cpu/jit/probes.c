@@ -28,7 +28,7 @@ struct group {
 
 struct state {
     struct jit_unit *u;
-    struct value value[JIT_MAX_WEBS + VAR_TEMP];
+    struct value value[JIT_MAX_VARS];
     uint32_t next_root;
     unsigned nr_groups;
     struct group group[MAX_GROUPS];
@@ -37,10 +37,10 @@ struct state {
 
 static void follow(struct state *s, const struct ir *r)
 {
-    if (!(ir_traits[r->op] & IRT_D) || r->d >= VAR_IMM)
+    if (!(ir_traits[r->op] & IRT_D) || r->d >= JIT_MAX_VARS)
         return;
     struct value v = {.root = ++s->next_root};
-    if (r->sz == 3 && r->a < VAR_IMM &&
+    if (r->sz == 3 && r->a < JIT_MAX_VARS &&
         (r->op == IR_MOV || ((r->op == IR_ADD || r->op == IR_SUB) && r->b == VAR_IMM))) {
         v = s->value[r->a];
         v.offset += r->op == IR_ADD ? r->imm : r->op == IR_SUB ? -r->imm : 0;
@@ -98,7 +98,7 @@ static void find_groups(struct state *s, const struct jit_block *b)
         const struct ir *r = &s->u->ir[i];
         if (r->op == IR_NOP)
             continue;
-        const bool plain = (ir_traits[r->op] & IRT_M) && r->a < VAR_IMM && r->b == VAR_NONE &&
+        const bool plain = (ir_traits[r->op] & IRT_M) && r->a < JIT_MAX_VARS && r->b == VAR_NONE &&
                            !(r->fl & IRF_ALIGNED);
         if (plain && r->op == IR_PROBE)
             add(s, i, r, r->aux, r->ext);

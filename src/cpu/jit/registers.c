@@ -54,7 +54,7 @@ static void give_register(struct allocation *a, unsigned web)
     const uint8_t *regs = class ? vector : general;
     const unsigned nr = class ? ARRAY_LEN(vector) : ARRAY_LEN(general);
     const uint64_t *live = places(u, u->live, web), *held = places(u, u->held, web);
-    const int hint = w->hint < VAR_IMM ? u->web[w->hint].hreg : X64_NONE;
+    const int hint = w->hint < JIT_MAX_WEBS ? u->web[w->hint].hreg : X64_NONE;
     int best = X64_NONE;
 
     if (!worthwhile(w) || !(w->uses || w->defined))

@@ -18,7 +18,7 @@ static void wrong(const struct jit_unit *u, const char *after, unsigned i, const
 
 void jit_verify(const struct jit_unit *u, const char *after)
 {
-    static _Thread_local bool defined[JIT_MAX_WEBS + VAR_TEMP];
+    static _Thread_local bool defined[JIT_MAX_VARS];
     const bool webs = !strcmp(after, "registers");
 
     if (u->failed)
@@ -49,7 +49,7 @@ void jit_verify(const struct jit_unit *u, const char *after)
             for (unsigned o = 0; o < 4 && !webs; o++)
                 if (operand[o] < VAR_IMM && operand[o] >= VAR_TEMP && !defined[operand[o]])
                     wrong(u, after, i, "a temporary is used before it is defined");
-            if ((t & IRT_D) && r->d < VAR_IMM && r->d >= VAR_TEMP && !webs) {
+            if ((t & IRT_D) && r->d < JIT_MAX_VARS && r->d >= VAR_TEMP && !webs) {
                 if (defined[r->d])
                     wrong(u, after, i, "a temporary is defined twice");
                 defined[r->d] = true;
