@@ -131,7 +131,9 @@ struct jit_hot {
     uint32_t flag_kind, exit; /* enum flag_kind, enum jit_exit */
     uint64_t flag_a, flag_b, flag_static[2];
     uint32_t stamp[2]; /* of the upper and the lower half of the address space: what is known of its code holds while it is the same */
-    uint64_t frame[16], spill[64];
+    uint32_t fp_loaded;                     /* the host's MXCSR is the guest's */
+    uint32_t mxcsr, host_mxcsr, left_mxcsr; /* to be loaded; as it was found; as it was in the end */
+    uint64_t frame[16], vframe[16][2], spill[64][2];
     struct jit_target target[JIT_NR_TARGETS]; /* of indirect branches */
 };
 

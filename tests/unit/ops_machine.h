@@ -143,6 +143,11 @@ static inline bool step_on(struct cpu *on, struct a64_insn *at, uint32_t word)
         assert_ptr_equal(next, at + 1);
         return true;
     }
+    if (on->leave == CPU_LEAVE_RESYNC) { /* done, and something about the CPU changed */
+        assert_int_equal(on->st.pc, CODE + 4);
+        on->leave = CPU_LEAVE_NONE;
+        return true;
+    }
     assert_int_equal(on->leave, CPU_LEAVE_EXCEPTION);
     assert_int_equal(on->exc.type, EXC_SYNC);
     assert_int_equal(on->exc.ret, CODE);

@@ -32,7 +32,7 @@ uint32_t jit_current_mode(const struct cpu *c)
     if (sctlr & (el1 ? SCTLR_EL1_SA : SCTLR_EL1_SA0))
         mode |= MODE_SP;
     if (!c->fp_trap)
-        mode |= MODE_FP;
+        mode |= MODE_FP | (jit_fpcr_is_plain(c->st.fpcr) ? MODE_FPCR : 0);
     return mode;
 }
 
@@ -61,6 +61,7 @@ void jit_context_changed(struct cpu *c)
     if (!j)
         return;
     j->mode = jit_current_mode(c);
+    c->jit_hot.mxcsr = jit_mxcsr_for(c->st.fpcr);
     c->jit_hot.stamp[0] = stamp_for(j, false, SYS(&c->st, TTBR1_EL1), j->mode);
     c->jit_hot.stamp[1] = stamp_for(j, true, SYS(&c->st, TTBR0_EL1), j->mode);
 }
@@ -262,6 +263,13 @@ struct jit_region *jit_publish(struct jit_unit *u)
     if (r->next)
         r->next->prev = r;
     j->regions = r;
+    if (j->nr_by_code == j->by_code_room) {
+        j->by_code_room = j->by_code_room ? 2 * j->by_code_room : 1024;
+        j->by_code = realloc(j->by_code, j->by_code_room * sizeof(struct jit_region *));
+        if (!j->by_code)
+            BUG("out of memory for a translation");
+    }
+    j->by_code[j->nr_by_code++] = r;
     j->code_used += (r->code_len + 15) & ~15u;
     return r;
 }
@@ -349,12 +357,21 @@ static void kill_region(struct cpu *c, struct jit_region *r)
     if (r->next)
         r->next->prev = r->prev;
     r->prev = NULL;
+    r->dead = true;
     r->next = j->graveyard;
     j->graveyard = r;
 }
 
 void jit_bury(struct jit *j)
 {
+    unsigned n = 0;
+
+    if (!j->graveyard)
+        return;
+    for (unsigned i = 0; i < j->nr_by_code; i++)
+        if (!j->by_code[i]->dead)
+            j->by_code[n++] = j->by_code[i];
+    j->nr_by_code = n;
     while (j->graveyard) {
         struct jit_region *r = j->graveyard;
         j->graveyard = r->next;
@@ -383,6 +400,17 @@ void jit_flush_pa(struct cpu *c, gpa_t pa, uint64_t len)
         }
     if (any)
         jit_forget_targets(c);
+}
+
+bool jit_has_code(const struct cpu *c, gpa_t pa, uint64_t len)
+{
+    const gpa_t page = pa & ~(gpa_t)(TLB_PAGE_SIZE - 1);
+
+    for (const struct jit_page *p = c->jit->page_bucket[page >> TLB_PAGE_SHIFT & (JIT_PAGE_BUCKETS - 1)];
+         p; p = p->next)
+        if (p->pa == page && page + p->lo < pa + len && page + p->hi > pa)
+            return true;
+    return false;
 }
 
 void jit_flush_all(struct cpu *c)

@@ -12,6 +12,8 @@
 #include "cpu/cpu_internal.h"
 #include "cpu/jit/jit_internal.h"
 
+#include "gen/sysreg_fields.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,23 +62,31 @@ void jit_check_destroy(struct jit_check *k)
 bool jit_check_translated(struct cpu *c, gva_t va, bool write, const struct tlb_view *v)
 {
     struct jit_check *k = c->check;
+    const uint8_t len = (uint8_t)MIN(PIECE, TLB_PAGE_SIZE - (va & (TLB_PAGE_SIZE - 1)));
+    /* Until IC IVAU, the translation of what a store overwrites may be used or not; the interpreter never does, and so no comparison may. */
+    const bool near_code =
+        v->host && jit_has_code(c, v->pa & ~(gpa_t)(TLB_PAGE_SIZE - 1), TLB_PAGE_SIZE);
 
-    if (!k->noting)
-        return true;
-    if (!v->host) {
+    if (k->noting && (!v->host || (write && near_code))) {
         k->stop = true;
         return false;
     }
-    tlb_slot(c, va)->tag_w = TLB_TAG_NONE; /* the next store has to come by here too */
+    if (k->noting || near_code)
+        tlb_slot(c, va)->tag_w = TLB_TAG_NONE; /* the next store has to come by here too */
     if (!write)
         return true;
+    if (!k->noting) {
+        if (near_code)
+            jit_flush_pa(c, v->pa, len);
+        return true;
+    }
     if (k->nr_pieces == MAX_PIECES) {
         k->stop = true;
         return false;
     }
     struct piece *p = &k->piece[k->nr_pieces++];
     p->host = v->host;
-    p->len = (uint8_t)MIN(PIECE, TLB_PAGE_SIZE - (va & (TLB_PAGE_SIZE - 1)));
+    p->len = len;
     p->after = (uint16_t)k->nr;
     memcpy(p->old, p->host, p->len);
     return true;
@@ -161,10 +171,16 @@ void jit_check_before(struct cpu *c)
 
 static void show(const char *who, const struct pe_state *s)
 {
-    fprintf(stderr, "%s: pc %016" PRIx64 " nzcv %x sp %016" PRIx64 " el %u fpsr %08x\n", who, s->pc,
-            s->nzcv >> 28, s->x[REG_SP], s->el, s->fpsr);
+    fprintf(stderr, "%s: pc %016" PRIx64 " nzcv %x sp %016" PRIx64 " el %u fpsr %08x fpcr %08x\n",
+            who, s->pc, s->nzcv >> 28, s->x[REG_SP], s->el, s->fpsr, s->fpcr);
     for (unsigned i = 0; i <= 30; i++)
         fprintf(stderr, "  x%-2u %016" PRIx64 "%s", i, s->x[i], i % 4 == 3 || i == 30 ? "\n" : "");
+}
+
+/* got may lack UFC: fpenv.c says when. */
+static bool same_fpsr(uint32_t got, uint32_t want)
+{
+    return got == want || (got | FPSR_UFC) == want;
 }
 
 static bool same_state(const struct pe_state *a, const struct pe_state *b)
@@ -173,7 +189,7 @@ static bool same_state(const struct pe_state *a, const struct pe_state *b)
         if (a->x[i] != b->x[i])
             return false;
     return a->x[REG_SP] == b->x[REG_SP] && a->pc == b->pc && a->nzcv == b->nzcv &&
-           a->fpsr == b->fpsr && a->fpcr == b->fpcr && memcmp(a->v, b->v, sizeof(a->v)) == 0;
+           same_fpsr(a->fpsr, b->fpsr) && a->fpcr == b->fpcr && memcmp(a->v, b->v, sizeof(a->v)) == 0;
 }
 
 static void differs(struct cpu *c, const struct jit_check *k, unsigned n, const char *what)

@@ -52,8 +52,12 @@ static void found_at_home(struct emit *e, var_t web)
 {
     const struct jit_web *w = &e->u->web[web];
 
-    if (w->hreg != X64_NONE && !w->vec && (w->lazy || jit_bit(e->u, e->u->live, web, e->at)))
-        x64_load(e->b, X_64, w->hreg, emit_memory(e, web));
+    if (w->hreg != X64_NONE && (w->lazy || jit_bit(e->u, e->u->live, web, e->at))) {
+        if (w->vec)
+            emit_vload(e, w->hreg, emit_memory(e, web));
+        else
+            x64_load(e->b, X_64, w->hreg, emit_memory(e, web));
+    }
     e->now[w->var] = web;
     e->dirty &= ~BIT64(w->var);
 }
@@ -118,6 +122,8 @@ static void finish_sites(struct emit *e)
     for (unsigned i = e->first_site; i < u->nr_sites; i++) {
         struct jit_site *s = &u->site[i];
         s->resume = s->kind == SITE_INTERP ? s->retry : (uint32_t)(e->b->p - e->b->start);
+        if (s->kind == SITE_FLOAT && s->resume == s->retry)
+            e->u->failed = true; /* a trap could not tell it from the next one */
         s->locs = u->nr_locs;
         s->nr_locs = 0;
         for (uint64_t m = u->vars; m; m &= m - 1) {
@@ -187,7 +193,8 @@ static void emit_operation(struct emit *e, const struct ir *r)
     case IR_INTERP: {
         const unsigned site = emit_site(e, SITE_INTERP);
         emit_pointer(e, false, site);
-        x64_jmp_to(e->b, e->b->start - e->u->code_at + e->u->j->slow);
+        x64_jmp_to(e->b, e->b->start - e->u->code_at +
+                             (e->u->uses_vectors ? e->u->j->slow_vector : e->u->j->slow));
         e->dirty = 0;
         /* It comes back here, before what it wrote is fetched from home. */
         e->u->site[site].retry = (uint32_t)(e->b->p - e->b->start);
@@ -209,7 +216,7 @@ static void emit_operation(struct emit *e, const struct ir *r)
     case IR_CCMP:
     case IR_CCMN: emit_ccmp(e, r); break;
     default:
-        if (!emit_integer(e, r) && !emit_memory_op(e, r))
+        if (!emit_integer(e, r) && !emit_memory_op(e, r) && !emit_vector(e, r) && !emit_float(e, r))
             BUG("the translator has no code for %s", ir_name[r->op]);
     }
 }
@@ -259,8 +266,12 @@ void jit_emit(struct jit_unit *u)
     e->b = &u->buf;
     e->has_bmi2 = u->j->host & JIT_HOST_BMI2;
     e->has_lzcnt = u->j->host & JIT_HOST_LZCNT;
-    e->has_avx = u->j->host & JIT_HOST_AVX;
     u->nr_sites = u->nr_links = u->nr_entries = u->nr_locs = 0;
+    u->uses_vectors = u->uses_fp = false;
+    for (unsigned i = 0; i < u->nr_webs; i++)
+        u->uses_vectors |= u->web[i].vec && u->web[i].hreg != X64_NONE;
+    for (unsigned i = 0; i < u->nr_ir; i++)
+        u->uses_fp |= ir_is_float(&u->ir[i]);
     find_dirty(e);
     for (unsigned n = 0; n < u->nr_blocks && !u->failed; n++)
         emit_block(e, u->order[n]);

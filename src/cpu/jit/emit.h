@@ -10,9 +10,11 @@ enum { SCRATCH = RAX, SCRATCH2 = RCX, SCRATCH3 = RDX, CPU = RBP, BUDGET = R15 };
 /* What the host's flags hold. */
 enum host_flags {
     HF_NONE,
-    HF_SUB,   /* as after CMP: the carry is inverted */
-    HF_ADD,   /* as after ADD */
-    HF_LOGIC, /* as after TEST: C and V are clear */
+    HF_SUB,          /* as after CMP: the carry is inverted */
+    HF_ADD,          /* as after ADD */
+    HF_LOGIC,        /* as after TEST: C and V are clear */
+    HF_FCMP,         /* as after UCOMISD a, b */
+    HF_FCMP_SWAPPED, /* as after UCOMISD b, a */
 };
 
 /* A piece of code out of the way, written behind the region. */
@@ -41,7 +43,7 @@ struct emit {
     struct x64_buf *b;
     unsigned at; /* operation */
     uint16_t block;
-    bool has_bmi2, has_lzcnt, has_avx;
+    bool has_bmi2, has_lzcnt;
     enum host_flags host;
     bool kind_stored;        /* at the end of a block: FLAG_STATIC is stored already */
     var_t now[VAR_NR_GUEST]; /* webs */
@@ -85,7 +87,7 @@ static inline int32_t emit_home(var_t var)
 static inline struct x64_mem emit_memory(const struct emit *e, var_t web)
 {
     const struct jit_web *w = &e->u->web[web];
-    return x64_at(CPU, w->var == VAR_TEMP ? CPU_AT(jit_hot.spill) + (int32_t)w->spill * 8
+    return x64_at(CPU, w->var == VAR_TEMP ? CPU_AT(jit_hot.spill) + (int32_t)w->spill * 16
                                           : emit_home(w->var));
 }
 
@@ -103,6 +105,31 @@ void emit_defined(struct emit *e, var_t web, int reg);
 /* The same when the code for it has been emitted: only noted. */
 void emit_noted(struct emit *e, var_t web);
 
+/* emit_vector.c: all with AVX. The emitter's own vector registers are XMM0 to XMM2. */
+enum { VSCRATCH = 0, VSCRATCH2 = 1, VSCRATCH3 = 2 };
+/* As emit_use(), emit_def(), emit_defined(), for webs of vectors; VAR_ZERO is zero. */
+int emit_vuse(struct emit *e, var_t web, int scratch);
+int emit_vdef(struct emit *e, var_t web, int scratch);
+void emit_vdefined(struct emit *e, var_t web, int reg);
+/* The same for r->d in d, of which an operation of 8 bytes clears the upper half first. */
+void emit_vfinish(struct emit *e, const struct ir *r, int d);
+void emit_vload(struct emit *e, int d, struct x64_mem m); /* 16 bytes, aligned or not */
+void emit_vstore(struct emit *e, struct x64_mem m, int s);
+/* d = a OP b, op as x64.h says; d = OP b. d may be an operand. */
+void emit_vop(struct emit *e, uint32_t op, int d, int a, int b);
+void emit_vop1(struct emit *e, uint32_t op, int d, int b);
+void emit_vmove(struct emit *e, int d, int s);
+void emit_vzero(struct emit *e, int d);
+void emit_vones(struct emit *e, int d);
+void emit_vslide(struct emit *e, int d, int a, unsigned bytes); /* d = a >> bytes, as a whole */
+void emit_vsign_mask(struct emit *e, unsigned sz, int d);       /* the top bit of each element */
+/* From which byte on the web is known to be zero: 4, 8, or 16 for nothing known. */
+unsigned emit_zero_above(const struct emit *e, var_t web);
+/* d = the lowest 4 or 8 bytes of a (16: all), zero above them, of which a is zero from byte zero_above on. */
+void emit_vlowest(struct emit *e, unsigned bytes, int d, int a, unsigned zero_above);
+bool emit_vector(struct emit *e, const struct ir *r);
+bool emit_float(struct emit *e, const struct ir *r);
+
 /* emit_flags.c */
 /* The host condition for r->cc: near flags are there, others are worked out. May complement the host's carry. */
 enum x64_cc emit_condition(struct emit *e, const struct ir *r);
@@ -117,6 +144,14 @@ void emit_flags_dynamic(struct emit *e, const struct flag_state *s);
 /* Makes the host's carry the guest's, or its complement. */
 void emit_carry(struct emit *e, const struct ir *r, bool inverted);
 void emit_ccmp(struct emit *e, const struct ir *r);
+/* After the host instruction of FCMP at e->at: what its near readers can use. Whether they want the operands the other way round is to be
+ * asked before. */
+bool emit_fcmp_swapped(const struct emit *e);
+void emit_fcmp_done(struct emit *e, bool swapped);
+/* The host's flags from those after the comparison, as after a subtraction: HF_SUB. */
+void emit_fcmp_flags(struct emit *e, bool swapped);
+/* HF_SUB for these flags: bit 3 N to bit 0 V. */
+void emit_flags_constant(struct emit *e, unsigned nzcv);
 /* The guest register's value here: its register if that still has it, else loaded from home. */
 int emit_var(struct emit *e, var_t var, int scratch);
 

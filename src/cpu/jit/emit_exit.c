@@ -61,7 +61,10 @@ static void note_registers(const struct emit *e, struct emit_stub *s)
 
 static void store_home(struct emit *e, unsigned var, int hreg)
 {
-    x64_store(e->b, X_64, x64_at(CPU, emit_home((var_t)var)), hreg);
+    if (var >= VAR_V0)
+        emit_vstore(e, x64_at(CPU, emit_home((var_t)var)), hreg);
+    else
+        x64_store(e->b, X_64, x64_at(CPU, emit_home((var_t)var)), hreg);
 }
 
 /* Everything home; the flags dynamic. From here on no guest register is where e->now says. */
@@ -175,9 +178,12 @@ static void enter_block(struct emit *e, uint16_t k)
     for (uint64_t m = u->held_in[k] & u->vars; m; m &= m - 1) {
         const unsigned v = (unsigned)__builtin_ctzll(m);
         const var_t web = u->block_web[k][v];
-        if (web >= JIT_MAX_WEBS || u->web[web].hreg == X64_NONE || u->web[web].vec)
+        if (web >= JIT_MAX_WEBS || u->web[web].hreg == X64_NONE ||
+            !(u->web[web].lazy || (u->live_in[k] >> v & 1)))
             continue;
-        if (u->web[web].lazy || (u->live_in[k] >> v & 1))
+        if (u->web[web].vec)
+            emit_vload(e, u->web[web].hreg, emit_memory(e, web));
+        else
             x64_load(e->b, X_64, u->web[web].hreg, emit_memory(e, web));
     }
     jump_to(e, k);
@@ -425,7 +431,8 @@ static void one_stub(struct emit *e, const struct emit_stub *s)
     case STUB_SITE:
         if ((int8_t)s->va_reg != X64_NONE && s->va_reg != RCX)
             x64_mov_rr(e->b, X_64, RCX, s->va_reg);
-        load_pointer_and_jump(e, false, s->site, e->u->j->slow, false);
+        load_pointer_and_jump(e, false, s->site,
+                              e->u->uses_vectors ? e->u->j->slow_vector : e->u->j->slow, false);
         break;
     case STUB_EXIT:
         all_home(e, s);
@@ -455,12 +462,16 @@ void emit_stubs(struct emit *e)
         one_stub(e, &e->stub[i]);
     for (unsigned n = 0; n < u->nr_blocks && !e->b->full; n++) {
         const uint16_t k = u->order[n];
-        if (!u->block[k].entry && !u->block[k].header)
-            continue;
         if (!u->block[k].entry)
             continue;
         u->entry[u->nr_entries++] =
             (struct jit_entry){.va = u->block[k].va, .code = (uint32_t)(e->b->p - e->b->start)};
+        if (u->uses_fp) {
+            x64_alu_mi(e->b, ALU_CMP, X_32, x64_at(CPU, CPU_AT(jit_hot.fp_loaded)), 0);
+            uint8_t *loaded = x64_jcc8(e->b, CC_NE);
+            x64_call_to(e->b, thunk(e, u->j->load_fp));
+            x64_patch8_here(e->b, loaded);
+        }
         enter_block(e, k);
     }
 }

@@ -138,6 +138,81 @@ void emit_flags_from(struct emit *e, const struct flag_state *s, unsigned cc)
     }
 }
 
+/* --- After a floating-point comparison ------------------------------------------------------------------------------- */
+
+/* UCOMISD a, b says: ZF equal, CF less, both and PF unordered. Half of the conditions are one of the host's, the other half are if the
+ * operands are swapped, and EQ and NE are not. */
+enum { WANTS_PLAIN = 1, WANTS_SWAPPED = 2, WANTS_FLAGS = 4 };
+static const struct {
+    uint8_t wants, cc;
+} fcmp_condition[16] = {[ARM_EQ] = {WANTS_FLAGS, 0},       [ARM_NE] = {WANTS_FLAGS, 0},
+                        [ARM_CS] = {WANTS_SWAPPED, CC_BE}, [ARM_CC] = {WANTS_SWAPPED, CC_A},
+                        [ARM_MI] = {WANTS_SWAPPED, CC_A},  [ARM_PL] = {WANTS_SWAPPED, CC_BE},
+                        [ARM_VS] = {WANTS_PLAIN, CC_P},    [ARM_VC] = {WANTS_PLAIN, CC_NP},
+                        [ARM_HI] = {WANTS_SWAPPED, CC_B},  [ARM_LS] = {WANTS_SWAPPED, CC_AE},
+                        [ARM_GE] = {WANTS_PLAIN, CC_AE},   [ARM_LT] = {WANTS_PLAIN, CC_B},
+                        [ARM_GT] = {WANTS_PLAIN, CC_A},    [ARM_LE] = {WANTS_PLAIN, CC_BE},
+                        [14] = {WANTS_FLAGS, 0},           [15] = {WANTS_FLAGS, 0}};
+
+/* What the near readers of the comparison at e->at want. */
+static unsigned near_wants(const struct emit *e)
+{
+    const struct jit_unit *u = e->u;
+    unsigned wants = 0;
+
+    for (unsigned i = e->at + 1; i < u->block[e->block].ir_end; i++) {
+        const struct ir *r = &u->ir[i];
+        if (r->fl & IRF_NEAR)
+            wants |= r->op == IR_ADC || r->op == IR_SBC ? WANTS_FLAGS : fcmp_condition[r->cc].wants;
+        if (r->fl & IRF_SETF)
+            break;
+    }
+    return wants;
+}
+
+bool emit_fcmp_swapped(const struct emit *e)
+{
+    return near_wants(e) == WANTS_SWAPPED;
+}
+
+/* EAX = AH and AL as LAHF and SETO after a subtraction with those flags. Changes none; destroys RCX. */
+static void fcmp_value(struct emit *e, bool swapped)
+{
+    static const struct {
+        enum x64_cc cc;
+        uint32_t value;
+    } outcome[3] = {{CC_B, 0x8300}, {CC_E, 0x4200}, {CC_P, 0x201}};
+    const uint32_t greater = 0x200, less = outcome[0].value;
+
+    x64_mov_ri(e->b, RAX, swapped ? less : greater);
+    for (unsigned i = 0; i < 3; i++) {
+        x64_mov_ri(e->b, RCX, i == 0 && swapped ? greater : outcome[i].value);
+        x64_rr(e->b, 0x0f40u | outcome[i].cc, X_32, RAX, RCX);
+    }
+}
+
+void emit_fcmp_flags(struct emit *e, bool swapped)
+{
+    fcmp_value(e, swapped);
+    x64_alu_ri(e->b, ALU_ADD, X_8, RAX, 0x7f); /* overflows if AL is 1 */
+    sahf(e);
+    e->host = HF_SUB;
+}
+
+void emit_fcmp_done(struct emit *e, bool swapped)
+{
+    e->host = swapped ? HF_FCMP_SWAPPED : HF_FCMP;
+    if (near_wants(e) & ~(unsigned)(swapped ? WANTS_SWAPPED : WANTS_PLAIN))
+        emit_fcmp_flags(e, swapped);
+}
+
+static bool is_fcmp(const struct emit *e)
+{
+    return e->host == HF_FCMP || e->host == HF_FCMP_SWAPPED;
+}
+
+/* --- Conditions ----------------------------------------------------------------------------------------------------- */
+
 static enum x64_cc host_condition(struct emit *e, unsigned cc)
 {
     static const uint8_t plain[16] = {
@@ -146,6 +221,10 @@ static enum x64_cc host_condition(struct emit *e, unsigned cc)
         [ARM_CS] = CC_AE, [ARM_CC] = CC_B,  [ARM_HI] = CC_A, [ARM_LS] = CC_BE}; /* carry inverted */
 
     BUG_ON(e->host == HF_NONE);
+    if (is_fcmp(e)) {
+        BUG_ON(fcmp_condition[cc].wants != (e->host == HF_FCMP ? WANTS_PLAIN : WANTS_SWAPPED));
+        return (enum x64_cc)fcmp_condition[cc].cc;
+    }
     if (e->host != HF_SUB) {
         if (cc == ARM_CS || cc == ARM_CC)
             return (enum x64_cc)(plain[cc] ^ 1);
@@ -179,6 +258,11 @@ void emit_carry(struct emit *e, const struct ir *r, bool inverted)
 void emit_flags_save(struct emit *e, int32_t slot)
 {
     BUG_ON(e->host == HF_NONE);
+    if (is_fcmp(e)) {
+        fcmp_value(e, e->host == HF_FCMP_SWAPPED);
+        x64_store(e->b, X_64, x64_at(CPU, slot), RAX);
+        return;
+    }
     if (e->host != HF_SUB)
         cmc(e);
     lahf(e);
@@ -246,10 +330,22 @@ void emit_flags_convert(struct emit *e, const struct flag_state *x, const struct
             emit_flags_save(e, CPU_AT(jit_hot.flag_static));
         } else {
             emit_flags_dynamic(e, x);
-            x64_call_to(e->b, e->b->start - e->u->code_at + e->u->j->flags);
+            x64_call_to(e->b, e->b->start - e->u->code_at +
+                                  (e->u->uses_vectors ? e->u->j->flags_vector : e->u->j->flags));
         }
         break;
     }
+}
+
+void emit_flags_constant(struct emit *e, unsigned nzcv)
+{
+    /* SF ZF 0 AF 0 PF 1 CF in AH, V in AL. */
+    const unsigned n = nzcv >> 3 & 1, z = nzcv >> 2 & 1, c = nzcv >> 1 & 1, v = nzcv & 1;
+
+    x64_mov_ri(e->b, SCRATCH, (n << 7 | z << 6 | 2 | (c ^ 1)) << 8 | v);
+    x64_alu_ri(e->b, ALU_ADD, X_8, SCRATCH, 0x7f);
+    sahf(e);
+    e->host = HF_SUB;
 }
 
 /* --- Conditional compare -------------------------------------------------------------------------------------------- */
@@ -275,11 +371,6 @@ void emit_ccmp(struct emit *e, const struct ir *r)
         cmc(e);
     uint8_t *end = x64_jmp8(e->b);
     x64_patch8_here(e->b, otherwise);
-    /* SF ZF 0 AF 0 PF 1 CF in AH, V in AL. */
-    const unsigned n = r->aux >> 3 & 1, z = r->aux >> 2 & 1, c = r->aux >> 1 & 1, v = r->aux & 1;
-    x64_mov_ri(e->b, SCRATCH, (n << 7 | z << 6 | 2 | (c ^ 1)) << 8 | v);
-    x64_alu_ri(e->b, ALU_ADD, X_8, SCRATCH, 0x7f);
-    sahf(e);
+    emit_flags_constant(e, r->aux);
     x64_patch8_here(e->b, end);
-    e->host = HF_SUB;
 }

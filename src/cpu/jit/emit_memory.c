@@ -77,10 +77,21 @@ static void index_entry(struct emit *e, int va)
     x64_alu_ri(e->b, ALU_AND, X_32, SCRATCH3, (int32_t)((TLB_ENTRIES - 1) * sizeof(struct tlb_entry)));
 }
 
-/* The check of len bytes from va on, which must be aligned to align bytes (1: need not). Returns the jump for when it fails; SCRATCH3 is the
- * entry's offset then and otherwise. */
-static uint8_t *check(struct emit *e, int va, unsigned len, unsigned align, bool write)
+/* Where a check jumps to when it fails: one or two rel32. */
+struct misses {
+    uint8_t *at[2];
+};
+
+/* The check of len bytes from va on, which must be aligned to align bytes (1: need not). SCRATCH3 is the entry's offset afterwards. */
+static struct misses check(struct emit *e, int va, unsigned len, unsigned align, bool write)
 {
+    struct misses m = {{NULL, NULL}};
+
+    if (align > 8) { /* bit 3 of a tag is the context's */
+        x64_test_ri(e->b, X_8, va, (int32_t)align - 1);
+        m.at[1] = x64_jcc(e->b, CC_NE);
+        align = 1;
+    }
     index_entry(e, va);
     if (align > 1 && len > align) { /* a pair: its second half tells the page, aligned as the first */
         x64_lea(e->b, X_64, SCRATCH2, x64_at(va, (int32_t)(len - align)));
@@ -95,7 +106,8 @@ static uint8_t *check(struct emit *e, int va, unsigned len, unsigned align, bool
     x64_alu_rm(e->b, ALU_OR, X_64, SCRATCH2, x64_at(CPU, CPU_AT(tlb_ctx)));
     x64_alu_rm(e->b, ALU_CMP, X_64, SCRATCH2,
                x64_at_index(CPU, SCRATCH3, 0, write ? CPU_AT(tlb[0].tag_w) : CPU_AT(tlb[0].tag_r)));
-    return x64_jcc(e->b, CC_NE);
+    m.at[0] = x64_jcc(e->b, CC_NE);
+    return m;
 }
 
 static void addend_to(struct emit *e, int reg)
@@ -134,32 +146,89 @@ static unsigned alignment(const struct emit *e, const struct ir *r)
     return (r->fl & IRF_ALIGNED) || (e->u->mode & MODE_ALIGN) ? 1u << r->sz : 1;
 }
 
-static void to_slow(struct emit *e, enum jit_site_kind kind, uint8_t *from, int va)
+static void to_slow(struct emit *e, unsigned site, const struct misses *m, int va)
 {
-    emit_site_stub(e, emit_site(e, kind), from, va);
+    for (unsigned i = 0; i < ARRAY_LEN(m->at); i++)
+        if (m->at[i])
+            emit_site_stub(e, site, m->at[i], va);
+}
+
+/* The address of an access in a register, checked: SCRATCH3 is the addend. */
+static int checked(struct emit *e, const struct ir *r, bool write)
+{
+    const int va = address_in_register(e, r);
+    const struct misses m = e->u->j->opt.slow_memory
+                                ? (struct misses){{x64_jmp(e->b), NULL}}
+                                : check(e, va, 1u << r->sz, alignment(e, r), write);
+
+    to_slow(e, emit_site(e, SITE_MEMORY), &m, X64_NONE);
+    addend_to(e, SCRATCH3);
+    return va;
 }
 
 static void load(struct emit *e, const struct ir *r)
 {
-    const int va = address_in_register(e, r);
-    uint8_t *miss = e->u->j->opt.slow_memory ? x64_jmp(e->b)
-                                             : check(e, va, 1u << r->sz, alignment(e, r), false);
+    const int va = checked(e, r, false), d = emit_def(e, r->d, SCRATCH2);
 
-    to_slow(e, SITE_MEMORY, miss, X64_NONE);
-    addend_to(e, SCRATCH3);
-    const int d = emit_def(e, r->d, SCRATCH2);
     load_extended(e, r, d, x64_at_index(va, SCRATCH3, 0, 0));
     emit_defined(e, r->d, d);
 }
 
+/* --- Vectors: the low 1 << sz bytes, the rest zero ------------------------------------------------------------------ */
+
+static void vector_from(struct emit *e, unsigned sz, int d, struct x64_mem m)
+{
+    static const uint32_t movd = 0x66000f6e, movq = 0xf3000f7e;
+
+    switch (sz) {
+    case 0:
+    case 1:
+        x64_load(e->b, sz ? X_16 : X_8, SCRATCH, m);
+        x64_vex_rrr(e->b, movd, false, false, d, 0, SCRATCH);
+        break;
+    case 2:
+    case 3: x64_vex_rrm(e->b, sz == 2 ? movd : movq, false, false, d, 0, m); break;
+    default: emit_vload(e, d, m); break;
+    }
+}
+
+static void vector_to(struct emit *e, unsigned sz, struct x64_mem m, int s)
+{
+    static const uint32_t movd = 0x66000f7e, movq = 0x66000fd6;
+
+    switch (sz) {
+    case 0:
+    case 1: /* SCRATCH2 may be part of the address, SCRATCH as well: the value goes through the third */
+        BUG_ON(m.base == SCRATCH3 || m.index == SCRATCH3);
+        x64_vex_rrr(e->b, movd, false, false, s, 0, SCRATCH3);
+        x64_store(e->b, sz ? X_16 : X_8, m, SCRATCH3);
+        break;
+    case 2:
+    case 3: x64_vex_rrm(e->b, sz == 2 ? movd : movq, false, false, s, 0, m); break;
+    default: emit_vstore(e, m, s); break;
+    }
+}
+
+static void vector_load(struct emit *e, const struct ir *r)
+{
+    const int va = checked(e, r, false), d = emit_vdef(e, r->d, VSCRATCH);
+
+    vector_from(e, r->sz, d, x64_at_index(va, SCRATCH3, 0, 0));
+    emit_vdefined(e, r->d, d);
+}
+
+static void vector_store(struct emit *e, const struct ir *r)
+{
+    const int va = checked(e, r, true);
+
+    x64_lea(e->b, X_64, SCRATCH2, x64_at_index(va, SCRATCH3, 0, 0));
+    vector_to(e, r->sz, x64_at(SCRATCH2, 0), emit_vuse(e, r->c, VSCRATCH));
+}
+
 static void store(struct emit *e, const struct ir *r)
 {
-    const int va = address_in_register(e, r);
-    uint8_t *miss =
-        e->u->j->opt.slow_memory ? x64_jmp(e->b) : check(e, va, 1u << r->sz, alignment(e, r), true);
+    const int va = checked(e, r, true);
 
-    to_slow(e, SITE_MEMORY, miss, X64_NONE);
-    addend_to(e, SCRATCH3);
     store_value(e, r, x64_at_index(va, SCRATCH3, 0, 0), SCRATCH2);
 }
 
@@ -168,8 +237,8 @@ static void probe(struct emit *e, const struct ir *r)
     struct jit_unit *u = e->u;
     const uint32_t retry = (uint32_t)(e->b->p - e->b->start);
     const int va = address_in_register(e, r);
-    uint8_t *miss =
-        u->j->opt.slow_memory ? x64_jmp(e->b) : check(e, va, r->aux, alignment(e, r), r->ext);
+    const struct misses m = u->j->opt.slow_memory ? (struct misses){{x64_jmp(e->b), NULL}}
+                                                  : check(e, va, r->aux, alignment(e, r), r->ext);
     const unsigned site = emit_site(e, SITE_PROBE);
 
     u->site[site].retry = retry;
@@ -177,7 +246,7 @@ static void probe(struct emit *e, const struct ir *r)
     u->site[site].write = r->ext;
     u->site[site].align = (uint8_t)(1u << r->sz);
     u->site[site].group = r->cc;
-    emit_site_stub(e, site, miss, va);
+    to_slow(e, site, &m, va);
     const int d = emit_def(e, r->d, SCRATCH2);
     addend_to(e, d);
     emit_defined(e, r->d, d);
@@ -206,6 +275,15 @@ static void load_known(struct emit *e, const struct ir *r)
     emit_defined(e, r->d, d);
 }
 
+static void vector_load_known(struct emit *e, const struct ir *r)
+{
+    const struct x64_mem m = probed(e, r);
+    const int d = emit_vdef(e, r->d, VSCRATCH);
+
+    vector_from(e, r->sz, d, m);
+    emit_vdefined(e, r->d, d);
+}
+
 bool emit_memory_op(struct emit *e, const struct ir *r)
 {
     switch (r->op) {
@@ -214,6 +292,10 @@ bool emit_memory_op(struct emit *e, const struct ir *r)
     case IR_PROBE: probe(e, r); return true;
     case IR_LDK: load_known(e, r); return true;
     case IR_STK: store_value(e, r, probed(e, r), SCRATCH3); return true;
+    case IR_VLD: vector_load(e, r); return true;
+    case IR_VST: vector_store(e, r); return true;
+    case IR_VLDK: vector_load_known(e, r); return true;
+    case IR_VSTK: vector_to(e, r->sz, probed(e, r), emit_vuse(e, r->c, VSCRATCH)); return true;
     case IR_LDC: {
         const int d = emit_def(e, r->d, SCRATCH);
         x64_load(e->b, emit_width(r), d, x64_at(CPU, (int32_t)r->imm));
@@ -225,7 +307,7 @@ bool emit_memory_op(struct emit *e, const struct ir *r)
         return true;
     case IR_SPCHK:
         x64_test_ri(e->b, X_8, emit_use(e, r->a, SCRATCH), 15);
-        to_slow(e, SITE_MEMORY, x64_jcc(e->b, CC_NE), X64_NONE);
+        to_slow(e, emit_site(e, SITE_MEMORY), &(struct misses){{x64_jcc(e->b, CC_NE), NULL}}, X64_NONE);
         return true;
     default: return false;
     }

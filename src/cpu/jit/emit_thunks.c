@@ -14,6 +14,13 @@ static struct x64_mem frame(int reg)
     return x64_at(CPU, CPU_AT(jit_hot.frame) + reg * 8);
 }
 
+/* MOVUPS, which every x86-64 has. */
+static void vector_registers(struct x64_buf *b, bool store)
+{
+    for (int i = 3; i < 16; i++)
+        x64_rm(b, store ? 0x0f11 : 0x0f10, X_32, i, x64_at(CPU, CPU_AT(jit_hot.vframe) + i * 16));
+}
+
 static void frame_registers(struct x64_buf *b, bool store)
 {
     for (unsigned i = 0; i < ARRAY_LEN(saved); i++) {
@@ -38,12 +45,14 @@ static void call_c(struct x64_buf *b, uintptr_t fn)
 }
 
 /* To the address in RAX, or out if there is none. */
-static void go_on(struct jit *j, struct x64_buf *b, bool registers)
+static void go_on(struct jit *j, struct x64_buf *b, bool registers, bool vectors)
 {
     x64_test_rr(b, X_64, RAX, RAX);
     x64_jcc_to(b, CC_E, b->start + j->leave);
     if (registers)
         frame_registers(b, false);
+    if (vectors)
+        vector_registers(b, false);
     x64_rr(b, 0xff, X_32, 4, RAX);
 }
 
@@ -58,7 +67,20 @@ void jit_emit_thunks(struct jit *j, struct x64_buf *b)
 {
     uint8_t *sentinel;
 
+    /* STMXCSR, LDMXCSR */
+    j->load_fp = here(b);
+    x64_rm(b, 0x0fae, X_32, 3, x64_at(CPU, CPU_AT(jit_hot.host_mxcsr)));
+    x64_rm(b, 0x0fae, X_32, 2, x64_at(CPU, CPU_AT(jit_hot.mxcsr)));
+    x64_store_imm(b, X_32, x64_at(CPU, CPU_AT(jit_hot.fp_loaded)), 1);
+    x64_byte(b, 0xc3);
+
     j->leave = here(b);
+    x64_alu_mi(b, ALU_CMP, X_32, x64_at(CPU, CPU_AT(jit_hot.fp_loaded)), 0);
+    uint8_t *plain = x64_jcc8(b, CC_E);
+    x64_rm(b, 0x0fae, X_32, 3, x64_at(CPU, CPU_AT(jit_hot.left_mxcsr)));
+    x64_rm(b, 0x0fae, X_32, 2, x64_at(CPU, CPU_AT(jit_hot.host_mxcsr)));
+    x64_store_imm(b, X_32, x64_at(CPU, CPU_AT(jit_hot.fp_loaded)), 0);
+    x64_patch8_here(b, plain);
     x64_store(b, X_64, x64_at(CPU, CPU_AT(jit_hot.budget)), BUDGET);
     x64_load(b, X_64, RSP, x64_at(CPU, CPU_AT(jit_hot.host_sp)));
     for (unsigned i = ARRAY_LEN(callee_saved); i-- > 0;)
@@ -69,7 +91,7 @@ void jit_emit_thunks(struct jit *j, struct x64_buf *b)
     j->indirect = here(b);
     x64_mov_rr(b, X_64, RSI, RAX);
     call_c(b, (uintptr_t)jit_at_indirect);
-    go_on(j, b, false);
+    go_on(j, b, false, false);
 
     /* void enter(struct cpu *, const void *code): below everything else on the stack is an address that no return has but one that
      * is no instruction's, which then goes where all others go. */
@@ -92,23 +114,33 @@ void jit_emit_thunks(struct jit *j, struct x64_buf *b)
     x64_rr(b, 0xff, X_32, 4, RSI);
 
     /* RAX: the site; RCX: an address. */
-    j->slow = here(b);
-    frame_registers(b, true);
-    x64_mov_rr(b, X_64, RSI, RAX);
-    x64_mov_rr(b, X_64, RDX, RCX);
-    call_c(b, (uintptr_t)jit_at_site);
-    go_on(j, b, true);
+    for (unsigned vectors = 0; vectors < 2; vectors++) {
+        *(vectors ? &j->slow_vector : &j->slow) = here(b);
+        frame_registers(b, true);
+        if (vectors)
+            vector_registers(b, true);
+        x64_mov_rr(b, X_64, RSI, RAX);
+        x64_mov_rr(b, X_64, RDX, RCX);
+        call_c(b, (uintptr_t)jit_at_site);
+        go_on(j, b, true, vectors);
+    }
 
     /* RAX: the link. */
     j->link = here(b);
     x64_mov_rr(b, X_64, RSI, RAX);
     call_c(b, (uintptr_t)jit_at_link);
-    go_on(j, b, false);
+    go_on(j, b, false, false);
 
     /* Called: the dynamic flags to static slot 0. */
-    j->flags = here(b);
-    frame_registers(b, true);
-    call_c(b, (uintptr_t)jit_at_flags);
-    frame_registers(b, false);
-    x64_byte(b, 0xc3);
+    for (unsigned vectors = 0; vectors < 2; vectors++) {
+        *(vectors ? &j->flags_vector : &j->flags) = here(b);
+        frame_registers(b, true);
+        if (vectors)
+            vector_registers(b, true);
+        call_c(b, (uintptr_t)jit_at_flags);
+        frame_registers(b, false);
+        if (vectors)
+            vector_registers(b, false);
+        x64_byte(b, 0xc3);
+    }
 }

@@ -31,6 +31,8 @@ static bool keeps_host_flags(const struct ir *r)
     case IR_SELINC:
     case IR_SELINV:
     case IR_SELNEG:
+    case IR_VSEL:
+    case IR_VMOV:
     case IR_LDC:
     case IR_STC:
     case IR_NOP: return true;

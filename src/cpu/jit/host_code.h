@@ -17,6 +17,33 @@ uint32_t host_code_features(void);
 int host_code_map(uint32_t len, uint8_t **rw, uint8_t **rx, struct err *e);
 void host_code_unmap(uint8_t *rw, uint8_t *rx, uint32_t len);
 
+/* Installs the handler for traps of floating point in translated code; false: this host has none. Any thread, often. */
+bool host_trap_install(void);
+/* Whose code this thread runs, for that handler. */
+void host_trap_running(struct cpu *c);
+
+#if defined(__x86_64__)
+static inline uint32_t host_mxcsr_get(void)
+{
+    return __builtin_ia32_stmxcsr();
+}
+
+static inline void host_mxcsr_set(uint32_t mxcsr)
+{
+    __builtin_ia32_ldmxcsr(mxcsr);
+}
+#else
+static inline uint32_t host_mxcsr_get(void)
+{
+    return 0;
+}
+
+static inline void host_mxcsr_set(uint32_t mxcsr)
+{
+    (void)mxcsr;
+}
+#endif
+
 /* Calls translated code. */
 static inline void host_code_enter(const uint8_t *thunk, struct cpu *c, const uint8_t *code)
 {

@@ -20,6 +20,31 @@ enum ir_op {
     IR_NOP = IR_NR_OPS, /* deleted */
 };
 
+/* What V1 to V3 and F1 to F3 do. */
+enum vector_op {
+#define VECTOR(name, ...) VEC_##name,
+#include "spec/vector_ops.def"
+#undef VECTOR
+    NR_VECTOR_OPS
+};
+extern const char *const vector_name[NR_VECTOR_OPS];
+
+/* From FADD on they are the host's floating point. */
+static inline bool vector_may_trap(enum vector_op op)
+{
+    return op >= VEC_FADD;
+}
+
+/* Floating point on the lowest element; everything above it is zero in the result. */
+static inline bool vector_is_scalar(unsigned op)
+{
+    return (op >= VEC_FADD_SCALAR && op <= VEC_FCVT_SCALAR) ||
+           (op >= VEC_FMLA_SCALAR && op <= VEC_FNMLS_SCALAR);
+}
+
+/* How IR_FTOI rounds: ROUNDSD's immediate, or what has no such. */
+enum round_to { ROUND_TO_NEAREST, ROUND_TO_MINUS, ROUND_TO_PLUS, ROUND_TO_ZERO };
+
 enum ir_trait {
     IRT_D = 1,
     IRT_A = 2,
@@ -31,6 +56,7 @@ enum ir_trait {
     IRT_S = 128,
     IRT_E = 256,
     IRT_T = 512,
+    IRT_V = 1024,
 };
 extern const uint16_t ir_traits[IR_NR_OPS + 1];
 extern const char *const ir_name[IR_NR_OPS + 1];
@@ -87,6 +113,7 @@ struct flag_state {
 struct ir {
     uint8_t op, sz, cc, fl;
     uint8_t scale, ext;
+    bool q;      /* vectors: 16 bytes, not 8 */
     uint16_t gi; /* index of the guest instruction in the region */
     var_t d, a, b, c, h;
     uint16_t flags; /* index of the flag_state here */
@@ -94,6 +121,13 @@ struct ir {
     uint64_t target; /* guest address of the taken way, or of the return */
     int64_t imm;
 };
+
+/* Whether the host's floating point is used. */
+static inline bool ir_is_float(const struct ir *r)
+{
+    return r->op == IR_F1 || r->op == IR_F2 || r->op == IR_F3 || r->op == IR_FCMP ||
+           r->op == IR_FCCMP || r->op == IR_FTOI || r->op == IR_ITOF;
+}
 
 #define IR_NO_BLOCK UINT32_MAX /* outside the region */
 

@@ -41,6 +41,7 @@ const uint16_t ir_traits[IR_NR_OPS + 1] = {
 #define S IRT_S
 #define E IRT_E
 #define T IRT_T
+#define V IRT_V
 #define IR(name, traits) traits,
 #include "spec/ir.def"
 #undef IR
@@ -54,6 +55,7 @@ const uint16_t ir_traits[IR_NR_OPS + 1] = {
 #undef S
 #undef E
 #undef T
+#undef V
     0,
 };
 
@@ -62,6 +64,12 @@ const char *const ir_name[IR_NR_OPS + 1] = {
 #include "spec/ir.def"
 #undef IR
     "NOP",
+};
+
+const char *const vector_name[NR_VECTOR_OPS] = {
+#define VECTOR(name, ...) #name,
+#include "spec/vector_ops.def"
+#undef VECTOR
 };
 
 bool jit_available(void)
@@ -100,6 +108,7 @@ static struct jit *create(struct cpu *c, const struct jit_options *opt)
     for (unsigned i = 0; i < HOT_SLOTS; i++)
         c->hot[i] = (uint16_t)(opt->threshold ? opt->threshold : DEFAULT_THRESHOLD);
     jit_forget_targets(c);
+    j->has_traps = host_trap_install();
     return j;
 }
 
@@ -123,10 +132,12 @@ void jit_destroy(struct jit *j)
     while (j->regions) {
         struct jit_region *r = j->regions;
         j->regions = r->next;
+        r->dead = true;
         r->next = j->graveyard;
         j->graveyard = r;
     }
     jit_bury(j);
+    free(j->by_code);
     host_code_unmap(j->rw, j->rx, j->code_len);
     free(j->unit->live);
     free(j->unit->held);
@@ -299,8 +310,13 @@ const struct a64_insn *jit_enter(struct cpu *c, const struct a64_insn *insn)
     }
     const int64_t before = c->jit_hot.budget;
     jit_set_flags(c, c->st.nzcv);
+    host_trap_running(c);
     host_code_enter(j->rx + j->enter, c, jit_entry_code(j, e));
     c->st.nzcv = jit_dynamic_flags(c);
+    if (c->jit_hot.left_mxcsr) {
+        jit_fp_collect(c, c->jit_hot.left_mxcsr);
+        c->jit_hot.left_mxcsr = 0;
+    }
     const uint64_t done = (uint64_t)(before - c->jit_hot.budget);
     c->nr_insns += done - 1;
     if (check) {

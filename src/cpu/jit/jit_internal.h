@@ -26,6 +26,7 @@ enum jit_mode {
     MODE_SP = 4, /* SP is checked */
     MODE_FP = 8, /* CPACR_EL1 lets FP and SIMD through */
     MODE_MMU = 16,
+    MODE_FPCR = 32, /* FPCR asks for nothing but a rounding mode: the host's floating point serves */
 };
 
 /* --- What stays of a translation ------------------------------------------------------------------------------------ */
@@ -58,18 +59,19 @@ enum jit_site_kind {
     SITE_MEMORY, /* the interpreter does this instruction, and the code behind it goes on */
     SITE_PROBE, /* as SITE_MEMORY when the probe cannot be made and only this instruction needs it, else the code before it once more */
     SITE_INTERP, /* an instruction that is not lifted */
+    SITE_FLOAT,  /* as SITE_MEMORY, where the host trapped or would not do */
 };
 
 struct jit_site {
     struct jit_region *region;
     uint8_t kind;
-    uint8_t group;        /* SITE_PROBE: later instructions use it too */
+    bool group; /* what is done here later instructions use too: if C code does it, the region is left */
     uint8_t write, align; /* SITE_PROBE */
     uint8_t nr_locs;
     uint16_t len; /* SITE_PROBE: bytes */
     int16_t insns_after; /* instructions of the block counted already but not run before this one, itself included */
     uint32_t locs;          /* index into the region's */
-    uint32_t retry, resume; /* code offsets */
+    uint32_t retry, resume; /* code offsets; SITE_FLOAT: the trap came from between them */
     uint32_t insn;          /* index into the region's insns */
     struct flag_state flags;
     gva_t pc;
@@ -101,6 +103,7 @@ struct jit_region {
     struct jit_region *next, *prev; /* of all */
     uint32_t mode;
     unsigned nr_pages, nr_sites, nr_links, nr_entries, nr_insns;
+    bool dead;
     uint32_t nr_runs; /* entered from the interpreter, for --check-jit */
     uint32_t stamp;   /* with which its pages were found to be mapped as it says */
     struct jit_page page[JIT_MAX_PAGES];
@@ -132,11 +135,15 @@ enum jit_exit {
 
 struct jit {
     struct jit_options opt;
-    uint32_t host; /* set of enum jit_host_feature */
+    uint32_t host;  /* set of enum jit_host_feature */
+    bool has_traps; /* host floating point may be used */
     /* One memory object mapped twice: written at rw, run at rx. */
     uint8_t *rw, *rx;
-    uint32_t code_len, code_used, code_fixed;           /* up to code_fixed are the thunks */
-    uint32_t enter, leave, slow, link, indirect, flags; /* code offsets of the thunks */
+    uint32_t code_len, code_used, code_fixed; /* up to code_fixed are the thunks */
+    uint32_t enter, leave, slow, slow_vector, link, indirect, flags, flags_vector,
+        load_fp;                 /* code offsets of the thunks */
+    struct jit_region **by_code; /* all since the cache was empty, dead ones too, in the order of their code */
+    unsigned nr_by_code, by_code_room;
     struct jit_region *regions;
     struct jit_region *graveyard; /* dead, but perhaps still being run: freed at the next entry */
     bool flush_pending;           /* all are dead: the next entry begins with an empty cache */
@@ -179,9 +186,10 @@ struct jit_insn {
 struct jit_web {
     var_t var; /* its guest register; VAR_TEMP: a temporary */
     bool vec;
-    bool entry;   /* has its value from its home at an entry */
-    bool defined; /* is computed in the region, not only found at home */
-    int8_t hreg;  /* x64_reg or xmm; X64_NONE: lives at home, or in a spill slot */
+    uint8_t zero_above; /* vectors: from which byte on it is known to be zero: 4, 8; 16: nothing known */
+    bool entry;         /* has its value from its home at an entry */
+    bool defined;       /* is computed in the region, not only found at home */
+    int8_t hreg;        /* x64_reg or xmm; X64_NONE: lives at home, or in a spill slot */
     bool lazy; /* keeps its register as long as the value may be asked for, and is stored when it is; otherwise wherever it is computed */
     uint16_t spill;
     uint16_t uses;
@@ -222,6 +230,9 @@ struct jit_unit {
     var_t block_web[JIT_MAX_BLOCKS][VAR_NR_GUEST]; /* at the block's start; VAR_NONE */
     uint64_t live_in[JIT_MAX_BLOCKS], held_in[JIT_MAX_BLOCKS];
 
+    bool uses_vectors; /* in host registers */
+    bool uses_fp;      /* host floating point */
+
     /* emit.c */
     struct x64_buf buf;
     unsigned nr_sites, nr_links, nr_entries, nr_locs;
@@ -238,6 +249,9 @@ struct jit_unit {
     } pointer[JIT_MAX_SITES + JIT_MAX_BLOCKS * 2];
     struct emit *emit;
 };
+
+/* The AVX instruction that is all of a vector operation, by sz; 0: there is none (spec/vector_ops.def). */
+extern const uint32_t vector_host_op[NR_VECTOR_OPS][4];
 
 /* region.c: finds the blocks from va on. False: nothing worth translating. */
 bool jit_find_region(struct jit_unit *u, gva_t va);
@@ -287,6 +301,9 @@ bool jit_peek_fetch(struct cpu *c, gva_t va, gpa_t *pa, const uint32_t **host);
 /* The entry at va, in the present mode and address space; null: none, *any: but perhaps for others at this physical address. */
 struct jit_entry *jit_entry_at(struct cpu *c, gva_t va, gpa_t pa, bool *any);
 struct jit_entry *jit_find_entry(struct cpu *c, gva_t va);
+
+/* Whether a live translation is of any of these bytes. */
+bool jit_has_code(const struct cpu *c, gpa_t pa, uint64_t len);
 const uint8_t *jit_entry_code(const struct jit *j, const struct jit_entry *e);
 void jit_link_to(struct cpu *c, struct jit_link *l, struct jit_entry *e);
 void jit_forget_targets(struct cpu *c);
@@ -302,5 +319,17 @@ uint32_t jit_dynamic_flags(const struct cpu *c);
 void jit_set_flags(struct cpu *c, uint32_t nzcv);
 /* The dynamic flags to static slot 0, as FLAG_HOST. */
 void jit_at_flags(struct cpu *c);
+
+/* fpenv.c: between FPCR, FPSR and MXCSR. */
+bool jit_fpcr_is_plain(uint32_t fpcr);
+/* MXCSR for this FPCR: no flags, all exceptions masked but Invalid, which the interpreter's functions settle. */
+uint32_t jit_mxcsr_for(uint32_t fpcr);
+/* The flags of an MXCSR into FPSR. */
+void jit_fp_collect(struct cpu *c, uint32_t mxcsr);
+/* While translated code waits for C: the host's MXCSR, the guest's flags collected; and back. */
+void jit_fp_suspend(struct cpu *c);
+void jit_fp_resume(struct cpu *c);
+/* Called on the thread whose code trapped at this host address: where it goes on (the thunk), with *rax for it; null: no code of ours. */
+const uint8_t *jit_fp_trap(struct cpu *c, const uint8_t *pc, uint64_t *rax);
 
 #endif

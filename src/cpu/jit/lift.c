@@ -63,6 +63,65 @@ void lift_move(struct lift *l, unsigned sz, var_t d, var_t a)
         lift_op(l, sz == 3 ? IR_MOV : IR_ZX32, 3, d, a, VAR_NONE);
 }
 
+static struct ir *vector(struct lift *l, enum ir_op op, enum vector_op what, unsigned sz, bool q, var_t d)
+{
+    struct ir *r = lift_ir(l, op);
+
+    r->aux = what;
+    r->sz = (uint8_t)sz;
+    r->q = q;
+    r->d = d;
+    return r;
+}
+
+struct ir *lift_v1(struct lift *l, enum vector_op op, unsigned sz, bool q, var_t d, var_t a)
+{
+    struct ir *r = vector(l, vector_may_trap(op) ? IR_F1 : IR_V1, op, sz, q, d);
+
+    r->a = a;
+    return r;
+}
+
+struct ir *lift_v2(struct lift *l, enum vector_op op, unsigned sz, bool q, var_t d, var_t a, var_t b)
+{
+    struct ir *r = vector(l, vector_may_trap(op) ? IR_F2 : IR_V2, op, sz, q, d);
+
+    r->a = a;
+    r->b = b;
+    return r;
+}
+
+struct ir *lift_v3(struct lift *l, enum vector_op op, unsigned sz, bool q, var_t d, var_t a,
+                   var_t b, var_t c)
+{
+    struct ir *r = vector(l, vector_may_trap(op) ? IR_F3 : IR_V3, op, sz, q, d);
+
+    r->a = a;
+    r->b = b;
+    r->c = c;
+    return r;
+}
+
+void lift_vconst(struct lift *l, bool q, var_t d, uint64_t imm)
+{
+    struct ir *r = lift_ir(l, IR_VMOVI);
+
+    r->sz = 3;
+    r->q = q;
+    r->d = d;
+    r->imm = (int64_t)imm;
+}
+
+void lift_vmove(struct lift *l, bool q, var_t d, var_t a)
+{
+    struct ir *r = lift_ir(l, IR_VMOV);
+
+    r->sz = 3;
+    r->q = q;
+    r->d = d;
+    r->a = a;
+}
+
 unsigned lift_condition(uint16_t mask)
 {
     for (unsigned c = 0; c < 14; c++)
@@ -108,6 +167,8 @@ static void lift_block(struct jit_unit *u, uint16_t k)
 {
     struct jit_block *b = &u->block[k];
     struct lift l = {.u = u, .b = b};
+    const bool vectors = (u->mode & MODE_FP) && (u->j->host & JIT_HOST_AVX);
+    const bool floats = vectors && (u->mode & MODE_FPCR) && u->j->has_traps;
 
     b->ir_first = (uint16_t)u->nr_ir;
     l.gi = b->first;
@@ -116,8 +177,13 @@ static void lift_block(struct jit_unit *u, uint16_t k)
         l.gi = b->first + n;
         l.pc = u->insn[l.gi].va;
         const struct a64_insn *i = &u->insn[l.gi].i;
-        if (!lift_integer(&l, i) && !lift_memory(&l, i) && !lift_control(&l, i))
-            lift_interpreter(&l, i);
+        if (lift_integer(&l, i) || lift_memory(&l, i) || lift_control(&l, i))
+            continue;
+        if (vectors && (lift_vector_memory(&l, i) || lift_vector(&l, i)))
+            continue;
+        if (floats && lift_float(&l, i))
+            continue;
+        lift_interpreter(&l, i);
     }
     /* Runs on into the next block. */
     if (u->failed || !(ir_traits[u->ir[u->nr_ir - 1].op] & IRT_T)) {

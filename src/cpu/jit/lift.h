@@ -16,6 +16,9 @@ struct lift {
 
 bool lift_integer(struct lift *l, const struct a64_insn *i);
 bool lift_memory(struct lift *l, const struct a64_insn *i);
+bool lift_vector_memory(struct lift *l, const struct a64_insn *i);
+bool lift_vector(struct lift *l, const struct a64_insn *i);
+bool lift_float(struct lift *l, const struct a64_insn *i);
 bool lift_control(struct lift *l, const struct a64_insn *i);
 
 /* The next IR operation, all operands VAR_NONE. */
@@ -46,6 +49,17 @@ struct ir *lift_op(struct lift *l, enum ir_op op, unsigned sz, var_t d, var_t a,
 struct ir *lift_opi(struct lift *l, enum ir_op op, unsigned sz, var_t d, var_t a, uint64_t imm);
 void lift_const(struct lift *l, var_t d, uint64_t imm);
 void lift_move(struct lift *l, unsigned sz, var_t d, var_t a);
+
+/* d = operation (enum vector_op) of elements of 1 << sz bytes. V1 to V3 or F1 to F3 by the number of operands; for the scalar ones q is
+ * of no interest. */
+struct ir *lift_v1(struct lift *l, enum vector_op op, unsigned sz, bool q, var_t d, var_t a);
+struct ir *lift_v2(struct lift *l, enum vector_op op, unsigned sz, bool q, var_t d, var_t a, var_t b);
+struct ir *lift_v3(struct lift *l, enum vector_op op, unsigned sz, bool q, var_t d, var_t a,
+                   var_t b, var_t c);
+/* d = imm in both halves, or only in the low one. */
+void lift_vconst(struct lift *l, bool q, var_t d, uint64_t imm);
+/* d = a: all of it, or the low 8 bytes. */
+void lift_vmove(struct lift *l, bool q, var_t d, var_t a);
 
 /* The number of the condition of which operand_cond() made mask: 0..14. */
 unsigned lift_condition(uint16_t mask);

@@ -1,4 +1,4 @@
-/* Loads and stores of general registers. Exclusives, atomics and what checks as EL0 at EL1 are the interpreter's. */
+/* Loads and stores. Exclusives, atomics and what checks as EL0 at EL1 are the interpreter's. */
 #include "cpu/jit/lift.h"
 
 /* An address: base + (index << scale) + imm. */
@@ -67,6 +67,58 @@ static var_t index_of(struct lift *l, var_t m, unsigned option)
     lift_op(l, option & 4 ? IR_SX32 : IR_ZX32, 3, t, m, VAR_NONE);
     return t;
 }
+
+/* --- SIMD&FP registers ---------------------------------------------------------------------------------------------- */
+
+static void vector_load(struct lift *l, unsigned sz, var_t t, const struct address *at)
+{
+    check_sp(l, at->base);
+    access(l, IR_VLD, sz, at)->d = t;
+}
+
+static void vector_store(struct lift *l, unsigned sz, var_t t, const struct address *at)
+{
+    check_sp(l, at->base);
+    access(l, IR_VST, sz, at)->c = t;
+}
+
+/* nr registers, t or t2 and those behind it, one behind the other in memory. */
+static void vector_several(struct lift *l, bool is_store, unsigned sz, unsigned nr, unsigned t,
+                           unsigned t2, var_t n, int64_t offset)
+{
+    struct address at = {.base = n, .index = VAR_NONE, .imm = offset};
+    const var_t h = lift_temp(l);
+
+    check_sp(l, n);
+    struct ir *r = access(l, IR_PROBE, sz, &at);
+    r->d = h;
+    r->aux = nr << sz;
+    r->ext = is_store;
+    for (unsigned k = 0; k < nr; k++) {
+        const var_t v = (var_t)(VAR_V0 + (k ? (t2 + k - 1) % 32 : t));
+        r = access(l, is_store ? IR_VSTK : IR_VLDK, sz, &at);
+        if (is_store)
+            r->c = v;
+        else
+            r->d = v;
+        r->h = h;
+        at.imm += 1 << sz;
+    }
+}
+
+/* Post-index by a register, or by the number of bytes if it is 31. */
+static void write_back_by(struct lift *l, var_t n, var_t m, int64_t bytes)
+{
+    if (m == VAR_ZERO) {
+        write_back(l, n, bytes);
+        return;
+    }
+    lift_op(l, IR_ADD, 3, n, n, m);
+    if (n == VAR_SP)
+        l->sp_checked = false;
+}
+
+/* --- Pairs of general registers ------------------------------------------------------------------------------------- */
 
 static void pair(struct lift *l, bool is_store, unsigned sz, enum ir_ext ext, var_t t, var_t t2,
                  var_t n, int64_t offset)
@@ -178,6 +230,82 @@ static void pair(struct lift *l, bool is_store, unsigned sz, enum ir_ext ext, va
               &(struct address){.base = X(NAME, n), .index = VAR_NONE, .imm = OFFSET}, IRF_ALIGNED); \
         lift_ir(l, IR_FENCE);                                                                        \
         return true;
+
+#define V(NAME, slot) (var_t)(VAR_V0 + ARG(NAME)->slot)
+#define VSIZE(NAME) (A64_FIELD_##NAME##_size(i->word) + 4 * A64_FIELD_##NAME##_q(i->word))
+#define VECTOR_ONE(NAME, KIND, OFFSET, BACK)                                                           \
+    case A64_ROW_##NAME:                                                                               \
+        KIND(l, VSIZE(NAME), V(NAME, t),                                                               \
+             &(struct address){.base = X(NAME, n), .index = VAR_NONE, .imm = OFFSET ? IMM(NAME) : 0}); \
+        if (BACK)                                                                                      \
+            write_back(l, X(NAME, n), IMM(NAME));                                                      \
+        return true;
+#define VECTOR_MODE(NAME, OFFSET, BACK)                                                            \
+    VECTOR_ONE(STR_V_##NAME, vector_store, OFFSET, BACK)                                           \
+    VECTOR_ONE(LDR_V_##NAME, vector_load, OFFSET, BACK)
+#define VECTOR_INDEXED(NAME, KIND)                                                                       \
+    case A64_ROW_##NAME: {                                                                               \
+        const struct address at = {.base = X(NAME, n),                                                   \
+                                   .index = index_of(l, X(NAME, m), A64_FIELD_##NAME##_option(i->word)), \
+                                   .scale = ARG(NAME)->amount};                                          \
+        KIND(l, VSIZE(NAME), V(NAME, t), &at);                                                           \
+        return true;                                                                                     \
+    }
+#define VECTOR_PAIR(NAME, STORES, OFFSET, BACK)                                                    \
+    case A64_ROW_##NAME:                                                                           \
+        vector_several(l, STORES, 2 + A64_FIELD_##NAME##_opc(i->word), 2, ARG(NAME)->t,            \
+                       ARG(NAME)->t2, X(NAME, n), OFFSET ? IMM(NAME) : 0);                         \
+        if (BACK)                                                                                  \
+            write_back(l, X(NAME, n), IMM(NAME));                                                  \
+        return true;
+#define VECTOR_PAIR_MODE(NAME, OFFSET, BACK)                                                       \
+    VECTOR_PAIR(STP_V_##NAME, true, OFFSET, BACK)                                                  \
+    VECTOR_PAIR(LDP_V_##NAME, false, OFFSET, BACK)
+/* LD1, ST1 of several registers. */
+#define VECTOR_LIST(NAME, STORES, NR)                                                              \
+    case A64_ROW_##NAME##_asisdlse:                                                                \
+        vector_several(l, STORES, 3 + A64_FIELD_##NAME##_asisdlse_Q(i->word), NR,                  \
+                       ARG(NAME##_asisdlse)->t, ARG(NAME##_asisdlse)->t + 1u,                      \
+                       X(NAME##_asisdlse, n), 0);                                                  \
+        return true;                                                                               \
+    case A64_ROW_##NAME##_asisdlsep: {                                                             \
+        const unsigned sz = 3 + A64_FIELD_##NAME##_asisdlsep_Q(i->word);                           \
+        vector_several(l, STORES, sz, NR, ARG(NAME##_asisdlsep)->t, ARG(NAME##_asisdlsep)->t + 1u, \
+                       X(NAME##_asisdlsep, n), 0);                                                 \
+        write_back_by(l, X(NAME##_asisdlsep, n), X(NAME##_asisdlsep, m), NR << sz);                \
+        return true;                                                                               \
+    }
+#define VECTOR_LISTS(NR)                                                                           \
+    VECTOR_LIST(ST1_R##NR, true, NR)                                                               \
+    VECTOR_LIST(LD1_R##NR, false, NR)
+
+bool lift_vector_memory(struct lift *l, const struct a64_insn *i)
+{
+    switch (i->row) {
+        VECTOR_MODE(ldst_pos, true, false)
+        VECTOR_MODE(ldst_unscaled, true, false)
+        VECTOR_MODE(ldst_immpost, false, true)
+        VECTOR_MODE(ldst_immpre, true, true)
+        VECTOR_INDEXED(STR_V_ldst_regoff, vector_store)
+        VECTOR_INDEXED(LDR_V_ldst_regoff, vector_load)
+        VECTOR_PAIR_MODE(ldstpair_off, true, false)
+        VECTOR_PAIR_MODE(ldstpair_post, false, true)
+        VECTOR_PAIR_MODE(ldstpair_pre, true, true)
+        VECTOR_PAIR(STNP_V_ldstnapair_offs, true, true, false)
+        VECTOR_PAIR(LDNP_V_ldstnapair_offs, false, true, false)
+        VECTOR_LISTS(1)
+        VECTOR_LISTS(2)
+        VECTOR_LISTS(3)
+        VECTOR_LISTS(4)
+    case A64_ROW_LDR_V_loadlit:
+        vector_load(l, 2 + A64_FIELD_LDR_V_loadlit_opc(i->word), V(LDR_V_loadlit, t),
+                    &(struct address){.base = VAR_NONE,
+                                      .index = VAR_NONE,
+                                      .imm = (int64_t)l->pc + IMM(LDR_V_loadlit)});
+        return true;
+    default: return false;
+    }
+}
 
 bool lift_memory(struct lift *l, const struct a64_insn *i)
 {

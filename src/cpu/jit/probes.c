@@ -102,8 +102,8 @@ static void find_groups(struct state *s, const struct jit_block *b)
                            !(r->fl & IRF_ALIGNED);
         if (plain && r->op == IR_PROBE)
             add(s, i, r, r->aux, r->ext);
-        else if (plain && (r->op == IR_LD || r->op == IR_ST))
-            add(s, i, r, 1u << r->sz, r->op == IR_ST);
+        else if (plain && (r->op == IR_LD || r->op == IR_ST || r->op == IR_VLD || r->op == IR_VST))
+            add(s, i, r, 1u << r->sz, r->op == IR_ST || r->op == IR_VST);
         else if (r->op == IR_INTERP)
             for (unsigned n = 0; n < s->nr_groups; n++)
                 s->group[n].open = false;
@@ -158,7 +158,10 @@ void jit_pass_probes(struct jit_unit *u)
                 continue;
             }
             if (g) {
-                r.op = r.op == IR_LD ? IR_LDK : IR_STK;
+                r.op = r.op == IR_LD    ? IR_LDK
+                       : r.op == IR_ST  ? IR_STK
+                       : r.op == IR_VLD ? IR_VLDK
+                                        : IR_VSTK;
                 r.h = g->h;
             } else if ((ir_traits[r.op] & IRT_H) && r.h == renamed[0] && renamed[0] != VAR_NONE) {
                 r.h = renamed[1];

@@ -6,6 +6,8 @@
 
 #include "arch/pac.h"
 
+#include <string.h>
+
 /* --- Flags ---------------------------------------------------------------------------------------------------------- */
 
 static uint32_t nzcv_sum(uint64_t a, uint64_t b, uint64_t r, unsigned width)
@@ -58,6 +60,23 @@ uint32_t jit_dynamic_flags(const struct cpu *c)
 static uint64_t *home(struct cpu *c, unsigned var)
 {
     return &c->st.x[var == VAR_SP ? REG_SP : var];
+}
+
+/* Between a register's home and where the thunk kept it. */
+static void to_home(struct cpu *c, const struct jit_loc *l)
+{
+    if (l->var >= VAR_V0)
+        memcpy(&c->st.v[l->var - VAR_V0], c->jit_hot.vframe[l->hreg - 16], 16);
+    else
+        *home(c, l->var) = c->jit_hot.frame[l->hreg];
+}
+
+static void from_home(struct cpu *c, const struct jit_loc *l)
+{
+    if (l->var >= VAR_V0)
+        memcpy(c->jit_hot.vframe[l->hreg - 16], &c->st.v[l->var - VAR_V0], 16);
+    else
+        c->jit_hot.frame[l->hreg] = *home(c, l->var);
 }
 
 /* All registers are home. */
@@ -126,18 +145,20 @@ const uint8_t *jit_at_site(struct cpu *c, struct jit_site *s, gva_t va)
         return code_at(j, r, s->retry);
     for (unsigned i = 0; i < s->nr_locs; i++)
         if (loc[i].dirty)
-            *home(c, loc[i].var) = c->jit_hot.frame[loc[i].hreg];
+            to_home(c, &loc[i]);
     c->st.nzcv = flags_at(c, &s->flags);
     c->st.pc = s->pc;
     c->code.va = s->pc & ~(gva_t)(TLB_PAGE_SIZE - 1);
     c->code.insns = (const struct a64_insn *)((uintptr_t)insn - ((s->pc & (TLB_PAGE_SIZE - 1))
                                                                  << (A64_INSN_SHIFT - 2)));
 
+    jit_fp_suspend(c);
     const struct a64_insn *next = insn->fn(c, insn);
-    if (next == insn + 1 && !(s->kind == SITE_PROBE && s->group)) {
+    jit_fp_resume(c);
+    if (next == insn + 1 && !s->group) {
         for (unsigned i = 0; i < s->nr_locs; i++)
             if (loc[i].reload)
-                c->jit_hot.frame[loc[i].hreg] = *home(c, loc[i].var);
+                from_home(c, &loc[i]);
         if (s->kind == SITE_INTERP)
             jit_set_flags(c, c->st.nzcv);
         return code_at(j, r, s->resume);

@@ -145,7 +145,7 @@ static uint16_t new_life(struct lives *l)
     return x;
 }
 
-static var_t web_of(struct lives *l, uint16_t x, var_t var)
+static var_t web_of(struct lives *l, uint16_t x, var_t var, bool vec)
 {
     struct jit_unit *u = l->u;
 
@@ -156,8 +156,8 @@ static var_t web_of(struct lives *l, uint16_t x, var_t var)
             return 0;
         }
         l->web[x] = (uint16_t)u->nr_webs;
-        u->web[u->nr_webs++] = (struct jit_web){
-            .var = var, .vec = var >= VAR_V0 && var < VAR_NR_GUEST, .hreg = X64_NONE, .hint = VAR_NONE};
+        u->web[u->nr_webs++] =
+            (struct jit_web){.var = var, .vec = vec, .hreg = X64_NONE, .hint = VAR_NONE};
     }
     return l->web[x];
 }
@@ -206,7 +206,7 @@ static void use(struct jit_unit *u, var_t *operand, const uint16_t *now, struct 
 
     if (v >= VAR_IMM)
         return;
-    *operand = is_guest(v) ? web_of(l, now[v], v) : l->temp[v - VAR_TEMP];
+    *operand = is_guest(v) ? web_of(l, now[v], v, v >= VAR_V0) : l->temp[v - VAR_TEMP];
     u->web[*operand].weight += weight;
     u->web[*operand].uses++;
 }
@@ -225,7 +225,7 @@ static void rename(struct lives *l)
             now[v] = l->start[k][v];
             u->block_web[k][v] = VAR_NONE;
             if ((u->held_in[k] & u->vars) >> v & 1) {
-                u->block_web[k][v] = web_of(l, now[v], (var_t)v);
+                u->block_web[k][v] = web_of(l, now[v], (var_t)v, v >= VAR_V0);
                 u->web[u->block_web[k][v]].entry |= b->entry;
             }
         }
@@ -248,10 +248,10 @@ static void rename(struct lives *l)
             if (is_guest(r->d)) {
                 const var_t v = r->d;
                 now[v] = next++;
-                r->d = web_of(l, now[v], v);
+                r->d = web_of(l, now[v], v, v >= VAR_V0);
             } else {
                 const uint16_t at = (uint16_t)(r->d - VAR_TEMP);
-                r->d = l->temp[at] = web_of(l, new_life(l), VAR_TEMP);
+                r->d = l->temp[at] = web_of(l, new_life(l), VAR_TEMP, t & IRT_V);
                 u->web[r->d].block = k;
             }
             struct jit_web *w = &u->web[r->d];
@@ -349,6 +349,54 @@ static void find_places_in(struct jit_unit *u, uint16_t k)
     }
 }
 
+/* From which byte on the result of a vector operation is zero. */
+static unsigned zero_above(const struct jit_unit *u, const struct ir *r)
+{
+    switch (r->op) {
+    case IR_VLD:
+    case IR_VLDK: return r->sz == 4 ? 16 : r->sz == 3 ? 8 : 4;
+    case IR_VMOVI: return r->q ? 16 : (uint64_t)r->imm >> 32 ? 8 : 4;
+    case IR_VMOV:
+        return MIN(r->a < JIT_MAX_WEBS ? u->web[r->a].zero_above : 4u, r->q ? 16u : 1u << r->sz);
+    case IR_VPUT: return r->a == VAR_ZERO && !r->imm && r->sz >= 2 ? 1u << r->sz : 16;
+    case IR_VSEL:
+    case IR_ITOF: return 1u << r->sz;
+    case IR_V1:
+        if (r->aux == VEC_FABS_SCALAR || r->aux == VEC_FNEG_SCALAR)
+            return 1u << r->sz;
+        return r->q ? 16 : 8;
+    case IR_F1:
+        if (r->aux == VEC_FCVT_SCALAR)
+            return r->sz == 3 ? 4 : 8;
+        /* fallthrough */
+    case IR_F2:
+    case IR_F3: return vector_is_scalar(r->aux) ? 1u << r->sz : r->q ? 16 : 8;
+    case IR_V2:
+    case IR_V3: return r->q ? 16 : 8;
+    default: return 16;
+    }
+}
+
+/* The largest of all definitions'; what comes from outside may be anything. */
+static void find_zeros(struct jit_unit *u)
+{
+    for (unsigned i = 0; i < u->nr_webs; i++)
+        u->web[i].zero_above = u->web[i].entry ? 16 : 4;
+    for (bool changed = true; changed;) {
+        changed = false;
+        for (unsigned i = 0; i < u->nr_ir; i++) {
+            const struct ir *r = &u->ir[i];
+            if (!(ir_traits[r->op] & IRT_D) || r->d >= JIT_MAX_WEBS || !u->web[r->d].vec)
+                continue;
+            const unsigned z = zero_above(u, r);
+            if (z > u->web[r->d].zero_above) {
+                u->web[r->d].zero_above = (uint8_t)z;
+                changed = true;
+            }
+        }
+    }
+}
+
 void jit_find_webs(struct jit_unit *u)
 {
     struct lives *l = malloc(sizeof(*l));
@@ -367,6 +415,7 @@ void jit_find_webs(struct jit_unit *u)
     free(l);
     if (u->failed)
         return;
+    find_zeros(u);
 
     u->nr_words = (u->nr_ir + 63) / 64;
     const size_t words = (size_t)u->nr_webs * u->nr_words;

@@ -1,0 +1,240 @@
+/* Floating point by the host's: fpenv.c says why there are no tests around it. Operands keep their order, which decides whose NaN it is.
+ *
+ * Where the host traps, or a test sends the guest instruction to its site, the interpreter does all of it: nothing of the guest's may have
+ * changed by then. A scalar operation leaves everything above its element zero, which the host's takes from its first operand. */
+#include "cpu/jit/emit.h"
+
+#define UCOMIS 0x00000f2eu /* with prefix 66 for double precision */
+#define COMIS 0x00000f2fu
+
+/* Where the host instructions of this guest instruction begin that may trap. */
+static unsigned begin(struct emit *e)
+{
+    const unsigned site = emit_site(e, SITE_FLOAT);
+
+    e->u->site[site].retry = (uint32_t)(e->b->p - e->b->start);
+    return site;
+}
+
+/* An operand: of 8 bytes twice, so that the upper half raises no exceptions that the lower does not. */
+static int operand(struct emit *e, const struct ir *r, var_t web, int scratch)
+{
+    const int a = emit_vuse(e, web, scratch);
+
+    if (vector_is_scalar(r->aux) || r->q)
+        return a;
+    emit_vop(e, vector_host_op[VEC_ZIPLO][3], scratch, a, a);
+    return scratch;
+}
+
+/* The first operand of a scalar operation, with nothing above its element. */
+static int narrow(struct emit *e, const struct ir *r, var_t web, int scratch)
+{
+    const int a = emit_vuse(e, web, scratch);
+
+    if (emit_zero_above(e, web) <= 1u << r->sz)
+        return a;
+    emit_vlowest(e, 1u << r->sz, scratch, a, 16);
+    return scratch;
+}
+
+/* The result in d, which had to be computed elsewhere. */
+static void result(struct emit *e, const struct ir *r, int from)
+{
+    const int d = emit_vdef(e, r->d, from);
+
+    if (vector_is_scalar(r->aux) || r->q) {
+        emit_vmove(e, d, from);
+        emit_vdefined(e, r->d, d);
+    } else {
+        emit_vlowest(e, 8, d, from, 16);
+        emit_vdefined(e, r->d, d);
+    }
+}
+
+static void one(struct emit *e, const struct ir *r)
+{
+    const uint32_t op = vector_host_op[r->aux][r->sz];
+
+    BUG_ON(!op);
+    begin(e);
+    const int a = operand(e, r, r->a, VSCRATCH);
+    if (vector_is_scalar(r->aux)) { /* d = zero, but for the lowest element OP a */
+        emit_vzero(e, VSCRATCH2);
+        emit_vop(e, op, VSCRATCH2, VSCRATCH2, a);
+    } else {
+        emit_vop1(e, op, VSCRATCH2, a);
+    }
+    if (r->aux == VEC_FRINT_SCALAR)
+        x64_byte(e->b, (unsigned)r->imm);
+    result(e, r, VSCRATCH2);
+}
+
+/* The host's result is b if one is a NaN, which traps, or if both are zero: so it is asked both ways, and +0 is the larger. */
+static void max_min(struct emit *e, const struct ir *r, int a, int b)
+{
+    const uint32_t op = vector_host_op[r->aux][r->sz];
+    const bool max = r->aux == VEC_FMAX || r->aux == VEC_FMAX_SCALAR;
+
+    emit_vop(e, op, VSCRATCH3, b, a);
+    emit_vop(e, op, VSCRATCH, a, b);
+    emit_vop(e, vector_host_op[max ? VEC_AND : VEC_OR][0], VSCRATCH, VSCRATCH, VSCRATCH3);
+    if (vector_is_scalar(r->aux))
+        emit_vlowest(e, 1u << r->sz, VSCRATCH, VSCRATCH, 16);
+    result(e, r, VSCRATCH);
+}
+
+static void two(struct emit *e, const struct ir *r)
+{
+    const uint32_t op = vector_host_op[r->aux][r->sz];
+
+    BUG_ON(!op);
+    begin(e);
+    if (r->aux == VEC_FMAX || r->aux == VEC_FMIN || r->aux == VEC_FMAX_SCALAR ||
+        r->aux == VEC_FMIN_SCALAR) {
+        max_min(e, r, operand(e, r, r->a, VSCRATCH), operand(e, r, r->b, VSCRATCH2));
+        return;
+    }
+    const int a =
+        vector_is_scalar(r->aux) ? narrow(e, r, r->a, VSCRATCH) : operand(e, r, r->a, VSCRATCH);
+    const int b = operand(e, r, r->b, VSCRATCH2);
+    const int d = emit_vdef(e, r->d, VSCRATCH);
+    /* An instruction that traps writes nothing. */
+    emit_vop(e, op, d, a, b);
+    if (!vector_is_scalar(r->aux) && !r->q)
+        emit_vlowest(e, 8, d, d, 16);
+    emit_vdefined(e, r->d, d);
+}
+
+/* Which of several NaNs it is, and what infinity times zero and a NaN make, the two architectures see differently: a NaN goes to the
+ * interpreter. */
+static void multiply_add(struct emit *e, const struct ir *r)
+{
+    const uint32_t op = vector_host_op[r->aux][r->sz];
+    const unsigned site = begin(e);
+
+    BUG_ON(!op);
+    if (vector_is_scalar(r->aux)) {
+        const int a = emit_vuse(e, r->a, VSCRATCH);
+        emit_vlowest(e, 1u << r->sz, VSCRATCH, a, emit_zero_above(e, r->a));
+    } else {
+        emit_vmove(e, VSCRATCH, operand(e, r, r->a, VSCRATCH));
+    }
+    const int b = operand(e, r, r->b, VSCRATCH2), c = operand(e, r, r->c, VSCRATCH3);
+    x64_vex_rrr(e->b, op, r->sz == 3, false, VSCRATCH, b, c);
+    if (vector_is_scalar(r->aux)) {
+        emit_vop1(e, UCOMIS | (r->sz == 3 ? 0x66000000u : 0), VSCRATCH, VSCRATCH);
+        emit_site_stub(e, site, x64_jcc(e->b, CC_P), X64_NONE);
+    } else { /* CMPUNORDPS, VTESTPS: the sign bits */
+        emit_vop(e, r->sz == 3 ? 0x66000fc2 : 0x00000fc2, VSCRATCH2, VSCRATCH, VSCRATCH);
+        x64_byte(e->b, 3);
+        emit_vop1(e, 0x66380f0e, VSCRATCH2, VSCRATCH2);
+        emit_site_stub(e, site, x64_jcc(e->b, CC_NE), X64_NONE);
+    }
+    result(e, r, VSCRATCH);
+}
+
+static void compare_operands(struct emit *e, const struct ir *r, bool swapped)
+{
+    const int a = emit_vuse(e, r->a, VSCRATCH), b = emit_vuse(e, r->b, VSCRATCH2);
+    const uint32_t op = (r->ext ? COMIS : UCOMIS) | (r->sz == 3 ? 0x66000000u : 0);
+
+    emit_vop1(e, op, swapped ? b : a, swapped ? a : b);
+}
+
+/* Its flags may be the host's behind it: nobody comes back from its site to there. */
+static void compare(struct emit *e, const struct ir *r)
+{
+    const unsigned site = begin(e);
+    const bool swapped = emit_fcmp_swapped(e);
+
+    e->u->site[site].group = true;
+    compare_operands(e, r, swapped);
+    emit_fcmp_done(e, swapped);
+}
+
+static void compare_if(struct emit *e, const struct ir *r)
+{
+    const enum x64_cc cc = emit_condition(e, r);
+    uint8_t *otherwise = x64_jcc8(e->b, (enum x64_cc)(cc ^ 1));
+    const unsigned site = begin(e);
+
+    e->u->site[site].group = true;
+    compare_operands(e, r, false);
+    emit_fcmp_flags(e, false);
+    uint8_t *end = x64_jmp8(e->b);
+    x64_patch8_here(e->b, otherwise);
+    emit_flags_constant(e, r->aux);
+    x64_patch8_here(e->b, end);
+}
+
+/* --- Conversions ---------------------------------------------------------------------------------------------------- */
+
+/* The host's conversions are to signed integers, and trap if that does not do. What more there is to ask is asked of the bits of the number,
+ * as an unsigned integer, ahead of it: a flag that the host raises stays. */
+static void to_integer(struct emit *e, const struct ir *r)
+{
+    const unsigned site = begin(e);
+    const bool source_double = r->scale == 3;
+    const uint32_t prefix = source_double ? 0xf2000000u : 0xf3000000u;
+    int a = emit_vuse(e, r->a, VSCRATCH);
+    const int d = emit_def(e, r->d, SCRATCH);
+
+    if (r->ext || r->aux != ROUND_TO_ZERO) {
+        /* From 2^exponent on, or negative where that matters, is not for us. What is below 2^63 and not an integer does not round to it. */
+        const unsigned exponent = r->sz == 3 ? 63 : (r->ext ? 32u : 31u) - (r->aux != ROUND_TO_ZERO);
+        const uint64_t limit = source_double ? (1023ull + exponent) << 52 : (127ull + exponent) << 23;
+        x64_vex_rrr(e->b, 0x66000f7e, source_double, false, a, 0, SCRATCH2);
+        if (!r->ext)
+            x64_alu_rr(e->b, ALU_ADD, source_double ? X_64 : X_32, SCRATCH2, SCRATCH2);
+        x64_mov_ri(e->b, SCRATCH3, r->ext ? limit : limit << 1);
+        x64_alu_rr(e->b, ALU_CMP, source_double ? X_64 : X_32, SCRATCH2, SCRATCH3);
+        emit_site_stub(e, site, x64_jcc(e->b, CC_AE), X64_NONE);
+    }
+    if (r->aux != ROUND_TO_ZERO) { /* ROUNDSD, which raises Inexact */
+        emit_vzero(e, VSCRATCH2);
+        emit_vop(e, vector_host_op[VEC_FRINT_SCALAR][r->scale], VSCRATCH2, VSCRATCH2, a);
+        x64_byte(e->b, r->aux);
+        a = VSCRATCH2;
+    }
+    /* CVTTSD2SI; 32 bits unsigned by way of 64. An instruction that traps writes nothing. */
+    x64_vex_rrr(e->b, prefix | 0x0f2c, r->sz == 3 || r->ext, false, d, 0, a);
+    if (r->sz == 2 && r->ext)
+        x64_mov_rr(e->b, X_32, d, d);
+    emit_defined(e, r->d, d);
+}
+
+static void from_integer(struct emit *e, const struct ir *r)
+{
+    const unsigned site = begin(e);
+    const uint32_t op = (r->sz == 3 ? 0xf2000000u : 0xf3000000u) | 0x0f2a;
+    int a = emit_use(e, r->a, SCRATCH);
+    bool wide = r->scale == 3;
+
+    if (r->ext && wide) { /* 2^63 and up */
+        x64_test_rr(e->b, X_64, a, a);
+        emit_site_stub(e, site, x64_jcc(e->b, CC_S), X64_NONE);
+    } else if (r->ext) {
+        x64_mov_rr(e->b, X_32, SCRATCH, a);
+        a = SCRATCH;
+        wide = true;
+    }
+    const int d = emit_vdef(e, r->d, VSCRATCH);
+    emit_vzero(e, d);
+    x64_vex_rrr(e->b, op, wide, false, d, d, a);
+    emit_vdefined(e, r->d, d);
+}
+
+bool emit_float(struct emit *e, const struct ir *r)
+{
+    switch (r->op) {
+    case IR_F1: one(e, r); return true;
+    case IR_F2: two(e, r); return true;
+    case IR_F3: multiply_add(e, r); return true;
+    case IR_FCMP: compare(e, r); return true;
+    case IR_FCCMP: compare_if(e, r); return true;
+    case IR_FTOI: to_integer(e, r); return true;
+    case IR_ITOF: from_integer(e, r); return true;
+    default: return false;
+    }
+}

@@ -1,0 +1,92 @@
+/* Floating point between guest and host.
+ *
+ * Translated code uses the host's floating point with MXCSR made from FPCR: rounding mode as asked for, flags sticky as FPSR's are, exceptions
+ * masked but for Invalid. Where that traps (a signalling NaN, inf - inf, a conversion out of range), the answers of the two
+ * architectures differ, and where it doesn't they are the same: so there are no tests on the way. The signal handler sends the thread to the site of the
+ * instruction, whose whole work the interpreter's function then does.
+ *
+ * One difference remains: x86 sees a result that rounds up to the smallest normal number as not tiny, Arm looks before rounding; FPSR.UFC is not
+ * set for that one value. Specification: DDI 0487, "FPCR", "FPSR"; Intel SDM volume 1, "MXCSR". */
+#include "cpu/cpu_internal.h"
+#include "cpu/jit/host_code.h"
+#include "cpu/jit/jit_internal.h"
+
+#include "gen/sysreg_fields.h"
+
+enum {
+    MX_IE = 1,
+    MX_DE = 2,
+    MX_ZE = 4,
+    MX_OE = 8,
+    MX_UE = 16,
+    MX_PE = 32,
+    MX_FLAGS = 63,
+    MX_MASKS = 0x1f00,
+    MX_RC = 13
+};
+
+bool jit_fpcr_is_plain(uint32_t fpcr)
+{
+    return !(fpcr & (FPCR_FZ | FPCR_DN | FPCR_FZ16 | FPCR_AHP));
+}
+
+uint32_t jit_mxcsr_for(uint32_t fpcr)
+{
+    /* RMode: nearest, up, down, zero; RC: nearest, down, up, zero. */
+    static const uint8_t rc[4] = {0, 2, 1, 3};
+
+    return MX_MASKS | (uint32_t)rc[fpcr >> FPCR_RMode_LO & 3] << MX_RC;
+}
+
+void jit_fp_collect(struct cpu *c, uint32_t mxcsr)
+{
+    c->st.fpsr |= (mxcsr & MX_IE ? FPSR_IOC : 0) | (mxcsr & MX_ZE ? FPSR_DZC : 0) |
+                  (mxcsr & MX_OE ? FPSR_OFC : 0) | (mxcsr & MX_UE ? FPSR_UFC : 0) |
+                  (mxcsr & MX_PE ? FPSR_IXC : 0);
+}
+
+void jit_fp_suspend(struct cpu *c)
+{
+    if (!c->jit_hot.fp_loaded)
+        return;
+    jit_fp_collect(c, host_mxcsr_get());
+    host_mxcsr_set(c->jit_hot.host_mxcsr);
+}
+
+void jit_fp_resume(struct cpu *c)
+{
+    if (!c->jit_hot.fp_loaded)
+        return;
+    host_mxcsr_set(c->jit_hot.mxcsr);
+}
+
+/* The region that has code at this offset. */
+static struct jit_region *region_at(const struct jit *j, uint32_t at)
+{
+    unsigned lo = 0, hi = j->nr_by_code;
+
+    while (lo < hi) {
+        const unsigned mid = (lo + hi) / 2;
+        if (j->by_code[mid]->code <= at)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo && at - j->by_code[lo - 1]->code < j->by_code[lo - 1]->code_len ? j->by_code[lo - 1] : NULL;
+}
+
+const uint8_t *jit_fp_trap(struct cpu *c, const uint8_t *pc, uint64_t *rax)
+{
+    struct jit *j = c ? c->jit : NULL;
+
+    if (!j || pc < j->rx || pc >= j->rx + j->code_used)
+        return NULL;
+    struct jit_region *r = region_at(j, (uint32_t)(pc - j->rx));
+    const uint32_t at = r ? (uint32_t)(pc - j->rx) - r->code : 0;
+    for (unsigned i = 0; r && i < r->nr_sites; i++)
+        if (r->site[i].kind == SITE_FLOAT && at >= r->site[i].retry && at < r->site[i].resume) {
+            *rax = (uintptr_t)&r->site[i];
+            return j->rx + j->slow_vector;
+        }
+    return NULL;
+}
