@@ -26,6 +26,8 @@ struct cpu_ops {
     bool (*mmio)(void *opaque, gpa_t gpa, unsigned size, bool write, uint64_t *val);
     /* A register of HOME_BOARD. False: UNDEFINED. */
     bool (*sysreg)(void *opaque, uint16_t encoding, bool write, uint64_t *val);
+    /* WFI: sleeps for as long as it has to. Null: a hint that is not taken. */
+    void (*wfi)(void *opaque);
     /* The time of cpu_set_deadline() has come; sets the next one. */
     void (*deadline)(void *opaque);
 };
@@ -36,10 +38,9 @@ enum cpu_leave {
     CPU_LEAVE_EXCEPTION, /* internal: c->exc is to be taken */
     CPU_LEAVE_RESYNC,    /* internal: context changed, go on from st.pc */
     CPU_LEAVE_SLICE,     /* internal: the slice is over, go on from st.pc */
-    CPU_LEAVE_WFI,
-    CPU_LEAVE_WFE, /* see cpu_wait_event() */
-    CPU_LEAVE_SEV, /* CPUs that wait in WFE are to be woken */
-    CPU_LEAVE_HVC, /* imm in c->leave_imm; PC past the instruction, also for SMC */
+    CPU_LEAVE_WFE,       /* see cpu_wait_event() */
+    CPU_LEAVE_SEV,       /* CPUs that wait in WFE are to be woken */
+    CPU_LEAVE_HVC,       /* imm in c->leave_imm; PC past the instruction, also for SMC */
     CPU_LEAVE_SMC,
     CPU_LEAVE_KICK,
     CPU_LEAVE_STUCK, /* the same fault for ever, see c->stuck */
@@ -127,6 +128,7 @@ _Static_assert(sizeof(struct jit_target) == 32, "translated code finds it by the
 
 struct jit_hot {
     int64_t budget;           /* instructions until it comes back by itself */
+    int64_t forfeited;        /* of the budget, because there is something to look at */
     uint64_t host_sp;         /* of who entered it */
     uint32_t flag_kind, exit; /* enum flag_kind, enum jit_exit */
     uint64_t flag_a, flag_b, flag_static[2];

@@ -65,6 +65,8 @@ void cpu_wait_over(struct cpu *c);
 
 /* --- run.c ---------------------------------------------------------------------------------------------------------- */
 
+/* WFI. False: something happened meanwhile, and the run loop has to look at it. */
+bool cpu_wfi(struct cpu *c);
 /* cpu_ops.mmio, and what it has changed in the translations of this CPU. */
 bool cpu_mmio(struct cpu *c, gpa_t pa, unsigned size, bool write, uint64_t *val);
 

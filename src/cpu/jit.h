@@ -86,6 +86,10 @@ void jit_context_changed(struct cpu *c);
 /* TLBI by address: only if there may be code. */
 void jit_page_unmapped(struct cpu *c, gva_t va, uint64_t len);
 
+/* Runs translated code for st.pc, which jit_target_code() gave and no flush has come after. Like an instruction's function: what comes next, or
+ * null and why in c->leave. Counts its instructions itself. */
+const struct a64_insn *jit_run(struct cpu *c, const void *code);
+
 /* A branch in the interpreter to target: counts it, and translates it when it is hot. Returns whether an entry was made. */
 bool jit_hot(struct cpu *c, gva_t target);
 

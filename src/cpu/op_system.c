@@ -118,7 +118,7 @@ OP(WFI_HI_hints)
     (void)a;
     if (unlikely(c->st.el == 0) && !(SYS(&c->st, SCTLR_EL1) & SCTLR_EL1_nTWI))
         return trap_wfx(c, insn, 0);
-    return cpu_leave_after(c, insn, CPU_LEAVE_WFI);
+    return cpu_wfi(c) ? insn + 1 : cpu_leave_after(c, insn, CPU_LEAVE_RESYNC);
 }
 
 OP(WFE_HI_hints)

@@ -213,6 +213,19 @@ bool cpu_mmio(struct cpu *c, gpa_t pa, unsigned size, bool write, uint64_t *val)
     return good;
 }
 
+bool cpu_wfi(struct cpu *c)
+{
+    if (!c->ops->wfi)
+        return true;
+    /* Other CPUs need not wait for one that sleeps. */
+    if (c->cluster->nr_cpus > 1)
+        atomic_store(&c->in_guest, false);
+    c->ops->wfi(c->opaque);
+    if (c->cluster->nr_cpus > 1)
+        atomic_store(&c->in_guest, true);
+    return atomic_load(&c->events) == 0;
+}
+
 /* --- Leaving an instruction ----------------------------------------------------------------------------------------- */
 
 const struct a64_insn *cpu_raise(struct cpu *c, const struct a64_insn *insn, enum esr_ec ec, uint32_t iss)
@@ -418,6 +431,18 @@ static enum cpu_leave look_around(struct cpu *c)
     return CPU_LEAVE_NONE;
 }
 
+/* Translated code for st.pc that may be run as things are; null: by way of fetch(). */
+static const void *known_code(const struct cpu *c)
+{
+    const gva_t pc = c->st.pc;
+    const struct jit_target *t = &c->jit_hot.target[(pc >> 2) & (JIT_NR_TARGETS - 1)];
+
+    return t->va == pc && t->stamp == c->jit_hot.stamp[(int64_t)pc >= 0] && !c->st.btype &&
+                   !c->st.il && c->jit_hot.budget > 0 && !c->check
+               ? t->code
+               : NULL;
+}
+
 static enum cpu_leave run_slices(struct cpu *c)
 {
     for (;;) {
@@ -425,22 +450,23 @@ static enum cpu_leave run_slices(struct cpu *c)
         if (unlikely(leave != CPU_LEAVE_NONE))
             return leave;
 
-        const struct a64_insn *insn = fetch(c);
+        const void *code = known_code(c);
+        const struct a64_insn *insn = code ? jit_run(c, code) : fetch(c);
         int64_t n = c->slice_left;
-        if (unlikely(!insn)) {
+        if (unlikely(!insn && !code)) {
             c->slice_left--;
             if (take_exception(c))
                 return CPU_LEAVE_STUCK;
             continue;
         }
-        if (unlikely(c->st.btype)) {
+        if (unlikely(c->st.btype) && insn) {
             insn = step_with_btype(c, insn);
             n--;
         } else {
-            do {
+            while (insn && n > 0) {
                 insn = insn->fn(c, insn);
                 n--;
-            } while (insn && n > 0);
+            }
         }
         c->nr_insns += (uint64_t)(c->slice_left - n);
         c->slice_left = n;

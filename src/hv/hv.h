@@ -76,8 +76,8 @@ enum hv_action {
 struct hv_vcpu;
 struct hv_vm;
 
-/* The exit handler, on the vCPU's thread. run() returns most exits; a backend that can finish an MMIO or register access
- * inside the guest's instruction calls the handler right there instead: same struct, same handler, counted the same. After
+/* The exit handler, on the vCPU's thread. run() returns most exits; a backend that can finish an MMIO or register access,
+ * or a WFI, inside the guest's instruction calls the handler right there instead: same struct, same handler, counted the same. After
  * HV_STOP it finishes the instruction and returns HV_EXIT_CANCEL from run(). */
 typedef enum hv_action hv_exit_fn(void *opaque, struct hv_exit *exit);
 

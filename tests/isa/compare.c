@@ -287,7 +287,7 @@ static void run_case(const struct isa_case *c, struct isa_result *r, uint64_t *e
         enum cpu_leave leave = cpu_run(cpu);
 
         *esr = SYS(s, ESR_EL1);
-        if (leave == CPU_LEAVE_WFI || leave == CPU_LEAVE_WFE)
+        if (leave == CPU_LEAVE_WFE)
             continue; /* a hint: done at once */
         if (leave != CPU_LEAVE_HVC) {
             r->sig = leave == CPU_LEAVE_KICK ? SIGALRM : SIGABRT;

@@ -306,6 +306,14 @@ void jit_link_to(struct cpu *c, struct jit_link *l, struct jit_entry *e)
     j->stats.nr_links++;
 }
 
+void jit_remember_target(struct cpu *c, gva_t va, const void *code)
+{
+    /* In guarded pages somebody has to look at BTYPE. */
+    if (!c->itlb[(va >> TLB_PAGE_SHIFT) & (ITLB_ENTRIES - 1)].guarded)
+        c->jit_hot.target[(va >> 2) & (JIT_NR_TARGETS - 1)] =
+            (struct jit_target){.va = va, .code = code, .stamp = c->jit_hot.stamp[(int64_t)va >= 0]};
+}
+
 void jit_forget_targets(struct cpu *c)
 {
     for (unsigned i = 0; i < JIT_NR_TARGETS; i++)

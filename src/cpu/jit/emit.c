@@ -205,6 +205,10 @@ static void emit_operation(struct emit *e, const struct ir *r)
         x64_byte(e->b, 0xf0);
         x64_alu_mi(e->b, ALU_OR, X_32, x64_at(RSP, -8), 0);
         break;
+    case IR_WFI:
+        x64_call_to(e->b, e->b->start - e->u->code_at +
+                              (e->u->uses_vectors ? e->u->j->wfi_vector : e->u->j->wfi));
+        break;
     case IR_FSAVE:
         if (r->a == VAR_ZERO)
             x64_store_imm(e->b, X_64, x64_at(CPU, CPU_AT(jit_hot.flag_static) + (int32_t)r->aux * 8), 0);

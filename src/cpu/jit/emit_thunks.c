@@ -56,6 +56,19 @@ static void go_on(struct jit *j, struct x64_buf *b, bool registers, bool vectors
     x64_rr(b, 0xff, X_32, 4, RAX);
 }
 
+/* A function that leaves everything as it is but what C destroys of the scratch registers. */
+static void called(struct x64_buf *b, uintptr_t fn, bool vectors)
+{
+    frame_registers(b, true);
+    if (vectors)
+        vector_registers(b, true);
+    call_c(b, fn);
+    frame_registers(b, false);
+    if (vectors)
+        vector_registers(b, false);
+    x64_byte(b, 0xc3);
+}
+
 static uint32_t here(struct x64_buf *b)
 {
     while ((b->p - b->start) & 15)
@@ -82,6 +95,14 @@ void jit_emit_thunks(struct jit *j, struct x64_buf *b)
     x64_store_imm(b, X_32, x64_at(CPU, CPU_AT(jit_hot.fp_loaded)), 0);
     x64_patch8_here(b, plain);
     x64_store(b, X_64, x64_at(CPU, CPU_AT(jit_hot.budget)), BUDGET);
+    /* With nothing of the guest's on the stack, the call in enter() returns, so that the host predicts that and all returns after it. */
+    x64_lea(b, X_64, RAX, x64_at(RSP, 24));
+    x64_alu_rm(b, ALU_CMP, X_64, RAX, x64_at(CPU, CPU_AT(jit_hot.host_sp)));
+    uint8_t *deeper = x64_jcc8(b, CC_NE);
+    x64_mov_ri(b, RAX, 0);
+    x64_byte(b, 0xc3);
+    x64_patch8_here(b, deeper);
+    const uint32_t unwind = (uint32_t)(b->p - b->start);
     x64_load(b, X_64, RSP, x64_at(CPU, CPU_AT(jit_hot.host_sp)));
     for (unsigned i = ARRAY_LEN(callee_saved); i-- > 0;)
         x64_pop(b, callee_saved[i]);
@@ -105,7 +126,9 @@ void jit_emit_thunks(struct jit *j, struct x64_buf *b)
     x64_push(b, RAX); /* keeps the stack aligned to 16 bytes */
     sentinel = b->p + 1;
     x64_call_to(b, b->p);
-    /* Back from a return to UINT64_MAX: the address is in RAX. */
+    /* Back from leave, or from a return to UINT64_MAX: the address is in RAX. */
+    x64_test_rr(b, X_64, RAX, RAX);
+    x64_jcc_to(b, CC_E, b->start + unwind);
     x64_mov_ri(b, RDX, 0);
     x64_jmp_to(b, b->start + j->indirect);
     if (!b->full)
@@ -131,16 +154,11 @@ void jit_emit_thunks(struct jit *j, struct x64_buf *b)
     call_c(b, (uintptr_t)jit_at_link);
     go_on(j, b, false, false);
 
-    /* Called: the dynamic flags to static slot 0. */
+    /* Called: the dynamic flags to static slot 0; WFI. */
     for (unsigned vectors = 0; vectors < 2; vectors++) {
         *(vectors ? &j->flags_vector : &j->flags) = here(b);
-        frame_registers(b, true);
-        if (vectors)
-            vector_registers(b, true);
-        call_c(b, (uintptr_t)jit_at_flags);
-        frame_registers(b, false);
-        if (vectors)
-            vector_registers(b, false);
-        x64_byte(b, 0xc3);
+        called(b, (uintptr_t)jit_at_flags, vectors);
+        *(vectors ? &j->wfi_vector : &j->wfi) = here(b);
+        called(b, (uintptr_t)jit_at_wfi, vectors);
     }
 }

@@ -285,45 +285,24 @@ static bool to_be_checked(struct jit_region *r)
     return r->nr_runs++ < 100 || r->nr_runs % 256 == 0;
 }
 
-const struct a64_insn *jit_enter(struct cpu *c, const struct a64_insn *insn)
+/* As jit_run(); done: how many instructions. */
+static const struct a64_insn *run(struct cpu *c, const void *code, uint64_t *done)
 {
-    const struct code_page *p = CONTAINER_OF(c->code.insns, const struct code_page, insn[0]);
-    const gva_t va = cpu_pc(c, insn);
     struct jit *j = c->jit;
-    bool any;
-
-    const struct jit_entry *e = jit_entry_at(c, va, p->pa | (va & (TLB_PAGE_SIZE - 1)), &any);
-    if (!e)
-        return not_here(c, insn, !any);
-    if (c->jit_hot.budget <= 0) {
-        c->st.pc = va;
-        c->leave = CPU_LEAVE_SLICE;
-        c->nr_insns--; /* the run loop counts this call */
-        return NULL;
-    }
-    const int64_t slice = c->jit_hot.budget;
-    const bool check = unlikely(c->check) && to_be_checked(e->region);
-    if (check) {
-        c->jit_hot.budget = MIN(slice, 100); /* so that what the interpreter did ahead is enough */
-        c->st.pc = va;
-        jit_check_before(c);
-    }
     const int64_t before = c->jit_hot.budget;
+
     jit_set_flags(c, c->st.nzcv);
+    c->jit_hot.forfeited = 0;
     host_trap_running(c);
-    host_code_enter(j->rx + j->enter, c, jit_entry_code(j, e));
+    host_code_enter(j->rx + j->enter, c, code);
     c->st.nzcv = jit_dynamic_flags(c);
     if (c->jit_hot.left_mxcsr) {
         jit_fp_collect(c, c->jit_hot.left_mxcsr);
         c->jit_hot.left_mxcsr = 0;
     }
-    const uint64_t done = (uint64_t)(before - c->jit_hot.budget);
-    c->nr_insns += done - 1;
-    if (check) {
-        c->jit_hot.budget = slice - (int64_t)done;
-        jit_check_after(c, done, c->jit_hot.exit == JIT_EXIT_LEAVE);
-    }
-    j->stats.insns += done;
+    *done = (uint64_t)(before - c->jit_hot.budget - c->jit_hot.forfeited);
+    c->nr_insns += *done;
+    j->stats.insns += *done;
     switch ((enum jit_exit)c->jit_hot.exit) {
     case JIT_EXIT_INTERPRET:
         if (c->st.btype) { /* the run loop looks at it */
@@ -335,4 +314,48 @@ const struct a64_insn *jit_enter(struct cpu *c, const struct a64_insn *insn)
     case JIT_EXIT_LEAVE: return NULL;
     }
     BUG("translated code came back for no reason");
+}
+
+const struct a64_insn *jit_run(struct cpu *c, const void *code)
+{
+    uint64_t done;
+
+    return run(c, code, &done);
+}
+
+/* --check-jit: a run that the interpreter does first. */
+static const struct a64_insn *run_checked(struct cpu *c, const void *code)
+{
+    const int64_t slice = c->jit_hot.budget;
+    uint64_t done;
+
+    c->jit_hot.budget = MIN(slice, 100); /* so that what the interpreter did ahead is enough */
+    jit_check_before(c);
+    const struct a64_insn *next = run(c, code, &done);
+    c->jit_hot.budget = slice - (int64_t)done;
+    jit_check_after(c, done, c->jit_hot.exit == JIT_EXIT_LEAVE);
+    return next;
+}
+
+const struct a64_insn *jit_enter(struct cpu *c, const struct a64_insn *insn)
+{
+    const struct code_page *p = CONTAINER_OF(c->code.insns, const struct code_page, insn[0]);
+    const gva_t va = cpu_pc(c, insn);
+    struct jit *j = c->jit;
+    bool any;
+
+    const struct jit_entry *e = jit_entry_at(c, va, p->pa | (va & (TLB_PAGE_SIZE - 1)), &any);
+    if (!e)
+        return not_here(c, insn, !any);
+    c->st.pc = va;
+    c->nr_insns--; /* the run loop counts this call */
+    if (c->jit_hot.budget <= 0) {
+        c->leave = CPU_LEAVE_SLICE;
+        return NULL;
+    }
+    const void *code = jit_entry_code(j, e);
+    if (unlikely(c->check) && to_be_checked(e->region))
+        return run_checked(c, code);
+    jit_remember_target(c, va, code);
+    return jit_run(c, code);
 }

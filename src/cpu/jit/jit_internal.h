@@ -140,7 +140,7 @@ struct jit {
     /* One memory object mapped twice: written at rw, run at rx. */
     uint8_t *rw, *rx;
     uint32_t code_len, code_used, code_fixed; /* up to code_fixed are the thunks */
-    uint32_t enter, leave, slow, slow_vector, link, indirect, flags, flags_vector,
+    uint32_t enter, leave, slow, slow_vector, link, indirect, flags, flags_vector, wfi, wfi_vector,
         load_fp;                 /* code offsets of the thunks */
     struct jit_region **by_code; /* all since the cache was empty, dead ones too, in the order of their code */
     unsigned nr_by_code, by_code_room;
@@ -307,6 +307,8 @@ bool jit_has_code(const struct cpu *c, gpa_t pa, uint64_t len);
 const uint8_t *jit_entry_code(const struct jit *j, const struct jit_entry *e);
 void jit_link_to(struct cpu *c, struct jit_link *l, struct jit_entry *e);
 void jit_forget_targets(struct cpu *c);
+/* Branches to va, and the run loop when it is there, need not look for its code any more. */
+void jit_remember_target(struct cpu *c, gva_t va, const void *code);
 /* Frees regions that are dead, when nothing runs. */
 void jit_bury(struct jit *j);
 
@@ -319,6 +321,7 @@ uint32_t jit_dynamic_flags(const struct cpu *c);
 void jit_set_flags(struct cpu *c, uint32_t nzcv);
 /* The dynamic flags to static slot 0, as FLAG_HOST. */
 void jit_at_flags(struct cpu *c);
+void jit_at_wfi(struct cpu *c);
 
 /* fpenv.c: between FPCR, FPSR and MXCSR. */
 bool jit_fpcr_is_plain(uint32_t fpcr);

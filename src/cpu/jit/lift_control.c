@@ -146,8 +146,11 @@ bool lift_control(struct lift *l, const struct a64_insn *i)
         if ((ARG(DMB_BO_barriers)->opt & 3) == 3 || !(ARG(DMB_BO_barriers)->opt & 3))
             lift_ir(l, IR_FENCE);
         return true;
-    case A64_ROW_NONE:
     case A64_ROW_WFI_HI_hints:
+        /* At EL0 it may trap. */
+        lift_ir(l, l->u->mode & MODE_EL1 ? IR_WFI : IR_INTERP);
+        return true;
+    case A64_ROW_NONE:
     case A64_ROW_WFE_HI_hints:
     case A64_ROW_ISB_BI_barriers:
     case A64_ROW_HVC_EX_exception:

@@ -15,7 +15,8 @@ enum ending {
     END_COND,   /* or goes on */
     END_CALL,   /* BL, BLR: comes back behind it */
     END_LEAVE,  /* BR, RET: to a register */
-    END_STOP,   /* by the interpreter, and what follows is another context or is not there */
+    END_RESUME, /* by the interpreter; sooner or later the guest goes on behind it */
+    END_STOP,   /* by the interpreter, and what follows is not there */
 };
 
 static enum ending ending_of(const struct a64_insn *i)
@@ -31,12 +32,12 @@ static enum ending ending_of(const struct a64_insn *i)
     case A64_ROW_BLR_64_branch_reg: return END_CALL;
     case A64_ROW_BR_64_branch_reg:
     case A64_ROW_RET_64R_branch_reg: return END_LEAVE;
-    case A64_ROW_NONE:
+    case A64_ROW_SVC_EX_exception:
     case A64_ROW_HVC_EX_exception:
     case A64_ROW_SMC_EX_exception:
-    case A64_ROW_WFI_HI_hints:
     case A64_ROW_WFE_HI_hints:
-    case A64_ROW_ISB_BI_barriers:
+    case A64_ROW_ISB_BI_barriers: return END_RESUME;
+    case A64_ROW_NONE:
     case A64_ROW_ERET_64E_branch_reg:
     case A64_ROW_ERETA_64E_branch_reg: return END_STOP;
     default:
@@ -44,6 +45,12 @@ static enum ending ending_of(const struct a64_insn *i)
                    ? END_STOP
                    : END_NONE;
     }
+}
+
+/* To begin a region with an instruction of the interpreter's would be to come back for ever. */
+static bool may_begin(const struct a64_insn *i)
+{
+    return ending_of(i) != END_STOP && ending_of(i) != END_RESUME;
 }
 
 static gva_t branch_target(const struct a64_insn *i, gva_t va)
@@ -136,7 +143,8 @@ static void find_from(struct search *s, gva_t va, bool first)
             later(s, branch_target(&n->i, va));
             later(s, va + 4);
             return;
-        case END_CALL: later(s, va + 4); return;
+        case END_CALL:
+        case END_RESUME: later(s, va + 4); return;
         case END_LEAVE:
         case END_STOP: return;
         }
@@ -210,10 +218,11 @@ static bool make_blocks(struct search *s)
             b->taken = block_at(u, branch_target(&last->i, last->va));
             b->next = block_at(u, last->va + 4);
             break;
-        case END_CALL: {
+        case END_CALL:
+        case END_RESUME: {
             const uint16_t back = block_at(u, last->va + 4);
             if (back != JIT_MAX_BLOCKS)
-                u->block[back].entry = ending_of(&u->insn[u->block[back].first].i) != END_STOP;
+                u->block[back].entry = may_begin(&u->insn[u->block[back].first].i);
             break;
         }
         case END_LEAVE:
@@ -339,8 +348,7 @@ bool jit_find_region(struct jit_unit *u, gva_t va)
     later(&s, va);
     for (unsigned i = 0; i < s.nr_pending; i++)
         find_from(&s, s.pending[i], i == 0);
-    /* To begin with an instruction of the interpreter's would be to come back for ever. */
-    if (!u->nr_insns || ending_of(&u->insn[0].i) == END_STOP)
+    if (!u->nr_insns || !may_begin(&u->insn[0].i))
         return false;
     sort_insns(&s);
     if (!make_blocks(&s))

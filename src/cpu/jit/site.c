@@ -110,6 +110,16 @@ void jit_at_flags(struct cpu *c)
     c->jit_hot.flag_static[0] = host_of(jit_dynamic_flags(c));
 }
 
+void jit_at_wfi(struct cpu *c)
+{
+    jit_fp_suspend(c);
+    if (!cpu_wfi(c)) { /* the slice ends before the next loop */
+        c->jit_hot.forfeited += c->jit_hot.budget;
+        c->jit_hot.budget = 0;
+    }
+    jit_fp_resume(c);
+}
+
 /* --- Sites ---------------------------------------------------------------------------------------------------------- */
 
 /* Whether the check in line would pass now, after the TLB was filled. */
@@ -209,9 +219,7 @@ const uint8_t *jit_at_indirect(struct cpu *c, gva_t va, uint64_t btype)
         c->st.btype = (uint8_t)btype;
         return NULL;
     }
-    struct jit_target *t = &c->jit_hot.target[(va >> 2) & (JIT_NR_TARGETS - 1)];
     const uint8_t *code = jit_entry_code(c->jit, e);
-    if (!c->itlb[(va >> TLB_PAGE_SHIFT) & (ITLB_ENTRIES - 1)].guarded)
-        *t = (struct jit_target){.va = va, .code = code, .stamp = c->jit_hot.stamp[(int64_t)va >= 0]};
+    jit_remember_target(c, va, code);
     return code;
 }

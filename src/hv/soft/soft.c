@@ -1,6 +1,6 @@
 /* The software CPU as a backend: works on every host, brings neither interrupt controller nor timers nor PSCI.
  *
- * MMIO and board registers call the exit handler from inside the instruction; everything else is returned from run().
+ * MMIO, board registers and WFI call the exit handler from inside the instruction; everything else is returned from run().
  * Threads: as hv/hv.h says. */
 #include "hv/soft/soft.h"
 
@@ -81,13 +81,22 @@ static bool on_sysreg(void *opaque, uint16_t encoding, bool write, uint64_t *val
     return !exit.u.sysreg.failed;
 }
 
+static void on_wfi(void *opaque)
+{
+    struct hv_exit exit;
+
+    exit.reason = HV_EXIT_WFI;
+    hand_over(opaque, &exit);
+}
+
 static void on_deadline(void *opaque)
 {
     struct hv_vcpu *v = opaque;
     v->on_timer(v->cfg.opaque);
 }
 
-static const struct cpu_ops soft_ops = {.mmio = on_mmio, .sysreg = on_sysreg, .deadline = on_deadline};
+static const struct cpu_ops soft_ops = {
+    .mmio = on_mmio, .sysreg = on_sysreg, .wfi = on_wfi, .deadline = on_deadline};
 
 /* --- vCPUs ---------------------------------------------------------------------------------------------------------- */
 
@@ -126,7 +135,6 @@ static void soft_vcpu_reset(struct hv_vcpu *v)
 static void soft_run(struct hv_vcpu *v, struct hv_exit *exit)
 {
     switch (cpu_run(v->cpu)) {
-    case CPU_LEAVE_WFI: exit->reason = HV_EXIT_WFI; return;
     case CPU_LEAVE_WFE:
         exit->reason = HV_EXIT_WFE;
         exit->u.wfe.until_ns = cpu_wait_event(v->cpu);
