@@ -136,7 +136,15 @@ struct jit_hot {
     uint32_t fp_loaded;                     /* the host's MXCSR is the guest's */
     uint32_t mxcsr, host_mxcsr, left_mxcsr; /* to be loaded; as it was found; as it was in the end */
     uint64_t frame[16], vframe[16][2], spill[64][2];
+    uint64_t pair[2]; /* what an operation on 16 bytes has no registers for */
     struct jit_target target[JIT_NR_TARGETS]; /* of indirect branches */
+};
+
+/* The exclusive monitor: where, and the value seen, for compare-and-swap; size 0 is open. Memory is known by its host address. */
+struct cpu_monitor {
+    void *host;
+    uint64_t lo, hi; /* hi: of 16 bytes */
+    uint32_t size;
 };
 
 enum cpu_event { EVENT_KICK = 1, EVENT_IRQ = 2, EVENT_INVAL = 4 };
@@ -164,17 +172,11 @@ struct cpu {
     uint16_t leave_imm;
     struct exception exc;
 
-    /* Exclusive monitor: the value seen, for compare-and-swap; size 0 is open. */
-    struct {
-        gpa_t pa;
-        void *host;
-        uint64_t lo, hi;
-        unsigned size;
-    } excl;
+    struct cpu_monitor excl;
     bool event_register; /* WFE */
     bool waiting;        /* in WFE: as the cluster's bit says */
     struct {
-        gpa_t pa;
+        const void *host;
         uint64_t val, ns;
     } nap; /* the last one in a WFE with the monitor armed: at what, how long */
 

@@ -54,10 +54,10 @@ bool cpu_event_soon(struct cpu *c)
 /* A location that stays as it is gets looked at less and less often. */
 static uint64_t nap_ns(struct cpu *c)
 {
-    const bool again = c->nap.pa == c->excl.pa && c->nap.val == c->excl.lo;
+    const bool again = c->nap.host == c->excl.host && c->nap.val == c->excl.lo;
 
     c->nap.ns = again ? MIN(2 * c->nap.ns, NAP_MAX_NS) : NAP_MIN_NS;
-    c->nap.pa = c->excl.pa;
+    c->nap.host = c->excl.host;
     c->nap.val = c->excl.lo;
     return c->nap.ns;
 }

@@ -95,8 +95,7 @@ bool mem_store_elements(struct cpu *c, gva_t va, unsigned len, unsigned esize, c
 
 /* Host pointer for an access of size (up to 16) bytes, aligned to size (else an alignment fault), with the permissions asked for: atomics and
  * exclusives. A device is an unsupported-atomic fault (FSC_UNSUPPORTED_ATOMIC). False: c->exc is set. */
-bool mem_atomic_ptr(struct cpu *c, gva_t va, unsigned size, bool read, bool write, void **host,
-                    gpa_t *pa);
+bool mem_atomic_ptr(struct cpu *c, gva_t va, unsigned size, bool read, bool write, void **host);
 
 /* Checks that a store of len bytes could be made, before half of it is (pairs over two pages). False: fault. */
 bool mem_probe_store(struct cpu *c, gva_t va, unsigned len, unsigned flags);

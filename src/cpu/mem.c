@@ -201,7 +201,7 @@ bool mem_store_elements(struct cpu *c, gva_t va, unsigned len, unsigned esize, c
     return true;
 }
 
-bool mem_atomic_ptr(struct cpu *c, gva_t va, unsigned size, bool read, bool write, void **host, gpa_t *pa)
+bool mem_atomic_ptr(struct cpu *c, gva_t va, unsigned size, bool read, bool write, void **host)
 {
     struct tlb_view v = {0};
 
@@ -219,7 +219,6 @@ bool mem_atomic_ptr(struct cpu *c, gva_t va, unsigned size, bool read, bool writ
         return false;
     }
     *host = v.host;
-    *pa = v.pa;
     return true;
 }
 

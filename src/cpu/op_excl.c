@@ -11,7 +11,7 @@
 
 /* Where an access of size bytes, aligned to size, lies on the host. SP is checked if n is its slot. False: fault. */
 static inline __attribute__((always_inline)) bool locate(struct cpu *c, unsigned n, unsigned size,
-                                                         bool read, bool write, void **host, gpa_t *pa)
+                                                         bool read, bool write, void **host)
 {
     const gva_t va = c->st.x[n];
     const struct tlb_entry *e = tlb_slot(c, va);
@@ -23,10 +23,9 @@ static inline __attribute__((always_inline)) bool locate(struct cpu *c, unsigned
     if (likely((va & (size - 1)) == 0) && likely(!read || key == e->tag_r) &&
         likely(!write || key == e->tag_w)) {
         *host = (void *)(va + e->addend);
-        *pa = (e->page & ~(gpa_t)(TLB_PAGE_SIZE - 1)) | (va & (TLB_PAGE_SIZE - 1));
         return true;
     }
-    return mem_atomic_ptr(c, va, size, read, write, host, pa);
+    return mem_atomic_ptr(c, va, size, read, write, host);
 }
 
 /* --- On the host's memory, by log2 of the size ---------------------------------------------------------------------- */
@@ -62,10 +61,8 @@ static inline uint64_t cas_seq(void *p, unsigned size, uint64_t expected, uint64
 
 /* --- Exclusives ----------------------------------------------------------------------------------------------------- */
 
-static inline void monitor_set(struct cpu *c, gpa_t pa, void *host, unsigned bytes, uint64_t lo,
-                               uint64_t hi)
+static inline void monitor_set(struct cpu *c, void *host, unsigned bytes, uint64_t lo, uint64_t hi)
 {
-    c->excl.pa = pa;
     c->excl.host = host;
     c->excl.lo = lo;
     c->excl.hi = hi;
@@ -73,9 +70,9 @@ static inline void monitor_set(struct cpu *c, gpa_t pa, void *host, unsigned byt
 }
 
 /* AArch64.ExclusiveMonitorsPass(): whether a store of this size to this place may try; the monitor is open afterwards. */
-static inline bool monitor_pass(struct cpu *c, gpa_t pa, unsigned bytes)
+static inline bool monitor_pass(struct cpu *c, const void *host, unsigned bytes)
 {
-    const bool pass = c->excl.size == bytes && c->excl.pa == pa;
+    const bool pass = c->excl.size == bytes && c->excl.host == host;
 
     c->excl.size = 0;
     return pass;
@@ -84,12 +81,11 @@ static inline bool monitor_pass(struct cpu *c, gpa_t pa, unsigned bytes)
 OP(LDXR_ldstexclr)
 {
     void *host;
-    gpa_t pa;
 
-    if (unlikely(!locate(c, a->n, 1u << size, true, false, &host, &pa)))
+    if (unlikely(!locate(c, a->n, 1u << size, true, false, &host)))
         return cpu_mem_fault(c, insn);
     const uint64_t v = load_seq(host, size);
-    monitor_set(c, pa, host, 1u << size, v, 0);
+    monitor_set(c, host, 1u << size, v, 0);
     c->st.x[a->t] = v;
     return insn + 1;
 }
@@ -98,12 +94,11 @@ OP(STXR_ldstexclr)
 {
     const uint64_t val = c->st.x[a->t];
     void *host;
-    gpa_t pa;
 
-    if (unlikely(!locate(c, a->n, 1u << size, false, true, &host, &pa)))
+    if (unlikely(!locate(c, a->n, 1u << size, false, true, &host)))
         return cpu_mem_fault(c, insn);
     const bool stored =
-        monitor_pass(c, pa, 1u << size) && cas_seq(host, size, c->excl.lo, val) == c->excl.lo;
+        monitor_pass(c, host, 1u << size) && cas_seq(host, size, c->excl.lo, val) == c->excl.lo;
     c->st.x[a->s] = !stored;
     return insn + 1;
 }
@@ -113,13 +108,12 @@ OP(LDXP_ldstexclp)
 {
     const unsigned bytes = sf ? 16 : 8;
     void *host;
-    gpa_t pa;
 
-    if (unlikely(!locate(c, a->n, bytes, true, false, &host, &pa)))
+    if (unlikely(!locate(c, a->n, bytes, true, false, &host)))
         return cpu_mem_fault(c, insn);
     const uint64_t lo = load_seq(host, 3);
     const uint64_t hi = sf ? load_seq((const char *)host + 8, 3) : 0;
-    monitor_set(c, pa, host, bytes, lo, hi);
+    monitor_set(c, host, bytes, lo, hi);
     c->st.x[a->t] = sf ? lo : (uint32_t)lo;
     c->st.x[a->t2] = sf ? hi : lo >> 32;
     return insn + 1;
@@ -130,12 +124,11 @@ OP(STXP_ldstexclp)
     const unsigned bytes = sf ? 16 : 8;
     const uint64_t v = c->st.x[a->t], v2 = c->st.x[a->t2];
     void *host;
-    gpa_t pa;
     bool stored;
 
-    if (unlikely(!locate(c, a->n, bytes, false, true, &host, &pa)))
+    if (unlikely(!locate(c, a->n, bytes, false, true, &host)))
         return cpu_mem_fault(c, insn);
-    stored = monitor_pass(c, pa, bytes);
+    stored = monitor_pass(c, host, bytes);
     if (stored && sf) {
         struct pair64 expected = {c->excl.lo, c->excl.hi};
         stored = atomic128_cas(host, &expected, (struct pair64){v, v2});
@@ -158,9 +151,8 @@ OP(CLREX_BN_barriers)
 OP(CAS_comswap)
 {
     void *host;
-    gpa_t pa;
 
-    if (unlikely(!locate(c, a->n, 1u << size, true, true, &host, &pa)))
+    if (unlikely(!locate(c, a->n, 1u << size, true, true, &host)))
         return cpu_mem_fault(c, insn);
     c->st.x[wslot(a->s)] = cas_seq(host, size, c->st.x[a->s], c->st.x[a->t]);
     return insn + 1;
@@ -172,9 +164,8 @@ OP(CASP_comswappr)
     const struct pair64 desired = {c->st.x[a->t], c->st.x[a->t + 1u]};
     struct pair64 seen = {c->st.x[a->s], c->st.x[a->s + 1u]};
     void *host;
-    gpa_t pa;
 
-    if (unlikely(!locate(c, a->n, sf ? 16 : 8, true, true, &host, &pa)))
+    if (unlikely(!locate(c, a->n, sf ? 16 : 8, true, true, &host)))
         return cpu_mem_fault(c, insn);
     if (sf) {
         atomic128_cas(host, &seen, desired);
@@ -197,9 +188,8 @@ OP(CASP_comswappr)
     {                                                                                              \
         const uint64_t s = c->st.x[a->s];                                                          \
         void *host;                                                                                \
-        gpa_t pa;                                                                                  \
                                                                                                    \
-        if (unlikely(!locate(c, a->n, 1u << size, true, true, &host, &pa)))                        \
+        if (unlikely(!locate(c, a->n, 1u << size, true, true, &host)))                             \
             return cpu_mem_fault(c, insn);                                                         \
         switch (size) {                                                                            \
         case 0: c->st.x[a->t] = (uint8_t)RMW(8, host, s); break;                                   \

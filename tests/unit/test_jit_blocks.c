@@ -55,7 +55,8 @@ static bool wanted(unsigned kind)
 {
     return kind == A64_KIND_ALU || kind == A64_KIND_LOAD || kind == A64_KIND_STORE ||
            kind == A64_KIND_LITERAL || kind == A64_KIND_BRANCH || kind == A64_KIND_ATOMIC ||
-           kind == A64_KIND_SIMD || kind == A64_KIND_FP || kind == A64_KIND_PAC;
+           kind == A64_KIND_EXCLUSIVE || kind == A64_KIND_SIMD || kind == A64_KIND_FP ||
+           kind == A64_KIND_PAC;
 }
 
 /* Offsets of branches, and of loads relative to the PC, stay near. */
@@ -78,7 +79,8 @@ static uint32_t aim(uint32_t word, unsigned row, unsigned at, unsigned len)
 
 static bool is_memory(unsigned kind)
 {
-    return kind == A64_KIND_LOAD || kind == A64_KIND_STORE || kind == A64_KIND_ATOMIC;
+    return kind == A64_KIND_LOAD || kind == A64_KIND_STORE || kind == A64_KIND_ATOMIC ||
+           kind == A64_KIND_EXCLUSIVE;
 }
 
 /* What most of a program is made of. */
@@ -101,8 +103,22 @@ static bool in_flavour(const struct a64_row_info *info)
     }
 }
 
+/* A store-exclusive to where the last load-exclusive was, so that some find the monitor as they want it. */
+static uint32_t store_exclusive_after(uint32_t load)
+{
+    const uint32_t word = with(load & ~(1u << 22), 16, 5, 12 + below(4)); /* bit 22: load; Rs */
+    return with(word, 0, 5, below(12));
+}
+
 static uint32_t random_word(unsigned at, unsigned len)
 {
+    static uint32_t last_exclusive;
+
+    if (last_exclusive && !below(4)) {
+        const uint32_t word = store_exclusive_after(last_exclusive);
+        last_exclusive = 0;
+        return word;
+    }
     if (flavour == FLOATING && !below(24)) { /* MSR FPCR, MRS FPSR, MSR FPSR */
         static const uint32_t access[] = {0xd51b4400, 0xd53b4420, 0xd51b4420};
         return access[below(3)] | 24 | below(3);
@@ -139,6 +155,8 @@ static uint32_t random_word(unsigned at, unsigned len)
             (row == A64_ROW_RET_64R_branch_reg || row == A64_ROW_BR_64_branch_reg ||
              row == A64_ROW_BLR_64_branch_reg))
             word = with(word, 5, 5, below(2) ? 30 : 27);
+        if (good && (row == A64_ROW_LDXR_ldstexclr || row == A64_ROW_LDXP_ldstexclp))
+            last_exclusive = word;
         if (good)
             return word;
     }

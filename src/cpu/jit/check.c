@@ -35,14 +35,10 @@ struct jit_check {
     unsigned nr; /* instructions done by the interpreter */
     unsigned nr_pieces;
     struct pe_state state[CHECK_INSNS + 1];
+    struct cpu_monitor monitor[CHECK_INSNS + 1];
     struct exception exc; /* that ended it, if it did */
     bool faulted;
     struct piece piece[MAX_PIECES];
-    struct {
-        gpa_t pa;
-        uint64_t lo, hi;
-        unsigned size;
-    } excl;
 };
 
 struct jit_check *jit_check_create(void)
@@ -98,8 +94,7 @@ static bool can_be_done_twice(const struct a64_insn *i)
         return false;
     switch (a64_rows[i->row].kind) {
     case A64_KIND_SYSTEM:
-    case A64_KIND_TRAP:
-    case A64_KIND_EXCLUSIVE: return false;
+    case A64_KIND_TRAP: return false;
     default: return true;
     }
 }
@@ -139,6 +134,7 @@ static void interpret(struct cpu *c, struct jit_check *k)
             return;
         }
         k->state[++k->nr] = c->st;
+        k->monitor[k->nr] = c->excl;
         if (k->faulted)
             return;
     }
@@ -152,7 +148,7 @@ void jit_check_before(struct cpu *c)
     k->nr = k->nr_pieces = 0;
     k->stop = k->faulted = false;
     k->state[0] = c->st;
-    memcpy(&k->excl, &c->excl, sizeof(k->excl));
+    k->monitor[0] = c->excl;
     tlb_flush_data(c); /* stores have to come by jit_check_translated() */
     k->noting = true;
     interpret(c, k);
@@ -161,7 +157,7 @@ void jit_check_before(struct cpu *c)
         memcpy(k->piece[i].host, k->piece[i].old, k->piece[i].len);
     tlb_flush_data(c);
     c->st = k->state[0];
-    memcpy(&c->excl, &k->excl, sizeof(k->excl));
+    c->excl = k->monitor[0];
     c->branch_next = branch_next;
     c->leave = CPU_LEAVE_NONE;
     cpu_goto(c, c->st.pc);
@@ -190,6 +186,12 @@ static bool same_state(const struct pe_state *a, const struct pe_state *b)
             return false;
     return a->x[REG_SP] == b->x[REG_SP] && a->pc == b->pc && a->nzcv == b->nzcv &&
            same_fpsr(a->fpsr, b->fpsr) && a->fpcr == b->fpcr && memcmp(a->v, b->v, sizeof(a->v)) == 0;
+}
+
+static bool same_monitor(const struct cpu_monitor *a, const struct cpu_monitor *b)
+{
+    return a->size == b->size &&
+           (!a->size || (a->host == b->host && a->lo == b->lo && (a->size < 16 || a->hi == b->hi)));
 }
 
 static void differs(struct cpu *c, const struct jit_check *k, unsigned n, const char *what)
@@ -237,6 +239,8 @@ void jit_check_after(struct cpu *c, uint64_t done, bool left)
         differs(c, k, n, "another fault");
     if (!same_state(&c->st, &k->state[n]))
         differs(c, k, n, "registers differ");
+    if (!same_monitor(&c->excl, &k->monitor[n]))
+        differs(c, k, n, "exclusive monitors differ");
     for (unsigned i = 0; i < k->nr_pieces && k->piece[i].after < n; i++) {
         /* Later ones of those instructions may have written there again. */
         memcpy(want, k->piece[i].new, k->piece[i].len);

@@ -158,6 +158,10 @@ int emit_var(struct emit *e, var_t var, int scratch);
 /* emit_integer.c, emit_memory.c: false: not theirs. */
 bool emit_integer(struct emit *e, const struct ir *r);
 bool emit_memory_op(struct emit *e, const struct ir *r);
+/* The check of a whole access, with its site: its guest address is in the register returned, which may be SCRATCH, and the addend in SCRATCH3. */
+int emit_checked(struct emit *e, const struct ir *r, bool write);
+/* emit_atomic.c */
+bool emit_atomic(struct emit *e, const struct ir *r);
 
 /* emit_exit.c: ends of blocks, stubs. */
 void emit_end(struct emit *e, const struct ir *r);

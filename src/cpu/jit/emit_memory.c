@@ -153,8 +153,7 @@ static void to_slow(struct emit *e, unsigned site, const struct misses *m, int v
             emit_site_stub(e, site, m->at[i], va);
 }
 
-/* The address of an access in a register, checked: SCRATCH3 is the addend. */
-static int checked(struct emit *e, const struct ir *r, bool write)
+int emit_checked(struct emit *e, const struct ir *r, bool write)
 {
     const int va = address_in_register(e, r);
     const struct misses m = e->u->j->opt.slow_memory
@@ -168,7 +167,7 @@ static int checked(struct emit *e, const struct ir *r, bool write)
 
 static void load(struct emit *e, const struct ir *r)
 {
-    const int va = checked(e, r, false), d = emit_def(e, r->d, SCRATCH2);
+    const int va = emit_checked(e, r, false), d = emit_def(e, r->d, SCRATCH2);
 
     load_extended(e, r, d, x64_at_index(va, SCRATCH3, 0, 0));
     emit_defined(e, r->d, d);
@@ -211,7 +210,7 @@ static void vector_to(struct emit *e, unsigned sz, struct x64_mem m, int s)
 
 static void vector_load(struct emit *e, const struct ir *r)
 {
-    const int va = checked(e, r, false), d = emit_vdef(e, r->d, VSCRATCH);
+    const int va = emit_checked(e, r, false), d = emit_vdef(e, r->d, VSCRATCH);
 
     vector_from(e, r->sz, d, x64_at_index(va, SCRATCH3, 0, 0));
     emit_vdefined(e, r->d, d);
@@ -219,7 +218,7 @@ static void vector_load(struct emit *e, const struct ir *r)
 
 static void vector_store(struct emit *e, const struct ir *r)
 {
-    const int va = checked(e, r, true);
+    const int va = emit_checked(e, r, true);
 
     x64_lea(e->b, X_64, SCRATCH2, x64_at_index(va, SCRATCH3, 0, 0));
     vector_to(e, r->sz, x64_at(SCRATCH2, 0), emit_vuse(e, r->c, VSCRATCH));
@@ -227,7 +226,7 @@ static void vector_store(struct emit *e, const struct ir *r)
 
 static void store(struct emit *e, const struct ir *r)
 {
-    const int va = checked(e, r, true);
+    const int va = emit_checked(e, r, true);
 
     store_value(e, r, x64_at_index(va, SCRATCH3, 0, 0), SCRATCH2);
 }

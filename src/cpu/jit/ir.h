@@ -45,6 +45,19 @@ static inline bool vector_is_scalar(unsigned op)
 /* How IR_FTOI rounds: ROUNDSD's immediate, or what has no such. */
 enum round_to { ROUND_TO_NEAREST, ROUND_TO_MINUS, ROUND_TO_PLUS, ROUND_TO_ZERO };
 
+/* What ATOMIC does: to what was there, with c. */
+enum atomic_op {
+    ATOMIC_ADD,
+    ATOMIC_CLR, /* and not */
+    ATOMIC_EOR,
+    ATOMIC_SET,
+    ATOMIC_SMAX,
+    ATOMIC_SMIN,
+    ATOMIC_UMAX,
+    ATOMIC_UMIN,
+    ATOMIC_SWP,
+};
+
 enum ir_trait {
     IRT_D = 1,
     IRT_A = 2,

@@ -63,6 +63,17 @@ void lift_move(struct lift *l, unsigned sz, var_t d, var_t a)
         lift_op(l, sz == 3 ? IR_MOV : IR_ZX32, 3, d, a, VAR_NONE);
 }
 
+void lift_from_cpu(struct lift *l, unsigned sz, var_t d, int32_t at)
+{
+    if (d != VAR_NONE)
+        lift_op(l, IR_LDC, sz, d, VAR_NONE, VAR_NONE)->imm = at;
+}
+
+void lift_to_cpu(struct lift *l, unsigned sz, int32_t at, var_t a)
+{
+    lift_op(l, IR_STC, sz, VAR_NONE, a, VAR_NONE)->imm = at;
+}
+
 static struct ir *vector(struct lift *l, enum ir_op op, enum vector_op what, unsigned sz, bool q, var_t d)
 {
     struct ir *r = lift_ir(l, op);
@@ -141,8 +152,7 @@ void lift_interpreter(struct lift *l, const struct a64_insn *i)
     const bool lists = strstr(info->heading, "structure") != NULL;
 
     lift_ir(l, IR_INTERP);
-    if (info->kind == A64_KIND_PAC || info->kind == A64_KIND_SYSTEM ||
-        i->row == A64_ROW_CASP_comswappr || i->row == A64_ROW_XPACLRI_HI_hints) {
+    if (info->kind == A64_KIND_PAC || info->kind == A64_KIND_SYSTEM || i->row == A64_ROW_XPACLRI_HI_hints) {
         for (unsigned v = 0; v < VAR_V0; v++)
             home(l, (var_t)v);
         l->sp_checked = false;
@@ -177,7 +187,7 @@ static void lift_block(struct jit_unit *u, uint16_t k)
         l.gi = b->first + n;
         l.pc = u->insn[l.gi].va;
         const struct a64_insn *i = &u->insn[l.gi].i;
-        if (lift_integer(&l, i) || lift_memory(&l, i) || lift_control(&l, i))
+        if (lift_integer(&l, i) || lift_memory(&l, i) || lift_atomic(&l, i) || lift_control(&l, i))
             continue;
         if (vectors && (lift_vector_memory(&l, i) || lift_vector(&l, i)))
             continue;

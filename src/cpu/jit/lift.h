@@ -16,6 +16,7 @@ struct lift {
 
 bool lift_integer(struct lift *l, const struct a64_insn *i);
 bool lift_memory(struct lift *l, const struct a64_insn *i);
+bool lift_atomic(struct lift *l, const struct a64_insn *i);
 bool lift_vector_memory(struct lift *l, const struct a64_insn *i);
 bool lift_vector(struct lift *l, const struct a64_insn *i);
 bool lift_float(struct lift *l, const struct a64_insn *i);
@@ -49,6 +50,12 @@ struct ir *lift_op(struct lift *l, enum ir_op op, unsigned sz, var_t d, var_t a,
 struct ir *lift_opi(struct lift *l, enum ir_op op, unsigned sz, var_t d, var_t a, uint64_t imm);
 void lift_const(struct lift *l, var_t d, uint64_t imm);
 void lift_move(struct lift *l, unsigned sz, var_t d, var_t a);
+
+/* d = a field of struct cpu, and the other way round; at is CPU_AT(), sz 2 or 3. */
+void lift_from_cpu(struct lift *l, unsigned sz, var_t d, int32_t at);
+void lift_to_cpu(struct lift *l, unsigned sz, int32_t at, var_t a);
+/* Before an access through base, if that is SP. */
+void lift_check_sp(struct lift *l, var_t base);
 
 /* d = operation (enum vector_op) of elements of 1 << sz bytes. V1 to V3 or F1 to F3 by the number of operands; for the scalar ones q is
  * of no interest. */

@@ -1,4 +1,4 @@
-/* Loads and stores. Exclusives, atomics and what checks as EL0 at EL1 are the interpreter's. */
+/* Loads and stores. Exclusives and atomics: lift_atomic.c; what checks as EL0 at EL1 is the interpreter's. */
 #include "cpu/jit/lift.h"
 
 /* An address: base + (index << scale) + imm. */
@@ -8,8 +8,7 @@ struct address {
     int64_t imm;
 };
 
-/* Before an access through SP. */
-static void check_sp(struct lift *l, var_t base)
+void lift_check_sp(struct lift *l, var_t base)
 {
     if (base != VAR_SP || l->sp_checked || !(l->u->mode & MODE_SP))
         return;
@@ -32,7 +31,7 @@ static struct ir *access(struct lift *l, enum ir_op op, unsigned sz, const struc
 static void load(struct lift *l, unsigned sz, enum ir_ext ext, var_t t, const struct address *at,
                  unsigned fl)
 {
-    check_sp(l, at->base);
+    lift_check_sp(l, at->base);
     struct ir *r = access(l, IR_LD, sz, at);
     r->ext = (uint8_t)ext;
     r->fl = (uint8_t)fl;
@@ -43,7 +42,7 @@ static void load(struct lift *l, unsigned sz, enum ir_ext ext, var_t t, const st
 
 static void store(struct lift *l, unsigned sz, var_t t, const struct address *at, unsigned fl)
 {
-    check_sp(l, at->base);
+    lift_check_sp(l, at->base);
     struct ir *r = access(l, IR_ST, sz, at);
     r->c = t;
     r->fl = (uint8_t)fl;
@@ -72,13 +71,13 @@ static var_t index_of(struct lift *l, var_t m, unsigned option)
 
 static void vector_load(struct lift *l, unsigned sz, var_t t, const struct address *at)
 {
-    check_sp(l, at->base);
+    lift_check_sp(l, at->base);
     access(l, IR_VLD, sz, at)->d = t;
 }
 
 static void vector_store(struct lift *l, unsigned sz, var_t t, const struct address *at)
 {
-    check_sp(l, at->base);
+    lift_check_sp(l, at->base);
     access(l, IR_VST, sz, at)->c = t;
 }
 
@@ -89,7 +88,7 @@ static void vector_several(struct lift *l, bool is_store, unsigned sz, unsigned 
     struct address at = {.base = n, .index = VAR_NONE, .imm = offset};
     const var_t h = lift_temp(l);
 
-    check_sp(l, n);
+    lift_check_sp(l, n);
     struct ir *r = access(l, IR_PROBE, sz, &at);
     r->d = h;
     r->aux = nr << sz;
@@ -127,7 +126,7 @@ static void pair(struct lift *l, bool is_store, unsigned sz, enum ir_ext ext, va
     const struct address second = {.base = n, .index = VAR_NONE, .imm = offset + (1 << sz)};
     const var_t h = lift_temp(l);
 
-    check_sp(l, n);
+    lift_check_sp(l, n);
     struct ir *r = access(l, IR_PROBE, sz, &first);
     r->d = h;
     r->aux = 2u << sz;

@@ -56,6 +56,8 @@ static uint64_t read_mask(const struct jit_unit *u, uint16_t k, const struct ir 
         m |= BIT64(r->b);
     if ((t & IRT_C) && is_guest(r->c))
         m |= BIT64(r->c);
+    if ((t & IRT_H) && is_guest(r->h))
+        m |= BIT64(r->h);
     return m;
 }
 
