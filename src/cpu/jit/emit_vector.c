@@ -1,6 +1,8 @@
 /* Vector registers: moves, elements, and the operations that cannot trap. All of it is AVX: lift_vector.c has nothing for hosts without. */
 #include "cpu/jit/emit.h"
 
+#include "gen/sysreg_fields.h"
+
 #define MOVUPS_LOAD 0x00000f10u
 #define MOVUPS_STORE 0x00000f11u
 #define MOVAPS 0x00000f28u
@@ -15,6 +17,8 @@
 #define PSHUFLW 0xf2000f70u
 #define PSHUFB 0x66380f00u
 #define PALIGNR 0x663a0f0fu
+#define PINSR_D 0x663a0f22u
+#define PTEST 0x66380f17u
 
 const uint32_t vector_host_op[NR_VECTOR_OPS][4] = {
 #define VECTOR(name, text, ...) {__VA_ARGS__},
@@ -125,19 +129,50 @@ static void shuffle(struct emit *e, uint32_t op, int d, int a, unsigned how)
 
 /* --- Constants and moves -------------------------------------------------------------------------------------------- */
 
+/* All ones shifted within elements of some size, which takes no general register: both halves imm. */
+static bool shifted_ones(struct emit *e, int d, uint64_t imm)
+{
+    for (unsigned sz = 1; sz < 4; sz++) {
+        const unsigned width = 8u << sz;
+        const uint64_t ones = mask64(width), element = imm & ones;
+        const uint64_t all = element * (UINT64_MAX / ones);
+        const unsigned low = element ? (unsigned)__builtin_ctzll(element) : 0;
+        const unsigned high = element ? (unsigned)__builtin_clzll(element) - (64 - width) : 0;
+        if (!element || all != imm)
+            continue;
+        if (low && element == (ones & ones << low)) {
+            emit_vones(e, d);
+            shift_imm(e, sz, PS_LEFT, d, d, low);
+            return true;
+        }
+        if (high && element == ones >> high) {
+            emit_vones(e, d);
+            shift_imm(e, sz, PS_RIGHT, d, d, high);
+            return true;
+        }
+    }
+    return false;
+}
+
 static void constant(struct emit *e, const struct ir *r)
 {
     const int d = emit_vdef(e, r->d, VSCRATCH);
+    const uint64_t low = (uint64_t)r->imm, high = r->sz == 4 ? r->target : r->q ? low : 0;
 
-    if (!r->imm) {
+    if (!low && !high) {
         emit_vzero(e, d);
-    } else if (r->imm == -1 && r->q) {
+    } else if (low == UINT64_MAX && high == low) {
         emit_vones(e, d);
-    } else {
-        x64_mov_ri(e->b, SCRATCH, (uint64_t)r->imm);
+    } else if (low != high || !shifted_ones(e, d, low)) {
+        x64_mov_ri(e->b, SCRATCH, low);
         x64_vex_rrr(e->b, MOVD_FROM, true, false, d, 0, SCRATCH);
-        if (r->q)
+        if (high == low) {
             emit_vop(e, PUNPCKLQDQ, d, d, d);
+        } else if (high) {
+            x64_mov_ri(e->b, SCRATCH, high);
+            x64_vex_rrr(e->b, PINSR_D, true, false, d, d, SCRATCH);
+            x64_byte(e->b, 1);
+        }
     }
     emit_vdefined(e, r->d, d);
 }
@@ -173,7 +208,7 @@ static void move(struct emit *e, const struct ir *r)
 
 static void put(struct emit *e, const struct ir *r)
 {
-    static const uint32_t insert[4] = {0x663a0f20, 0x66000fc4, 0x663a0f22, 0x663a0f22};
+    static const uint32_t insert[4] = {0x663a0f20, 0x66000fc4, PINSR_D, PINSR_D};
     const int b = emit_use(e, r->b, SCRATCH);
 
     if (r->a == VAR_ZERO && !r->imm && r->sz >= 2) {
@@ -321,6 +356,16 @@ static void sign_of_scalar(struct emit *e, const struct ir *r)
     emit_vdefined(e, r->d, d);
 }
 
+static void lowest(struct emit *e, unsigned sz, int d, int a)
+{
+    if (sz >= 2) {
+        emit_vlowest(e, 1u << sz, d, a, 16);
+    } else { /* to the top and back */
+        shift_imm(e, 4, PS_LEFT_BYTES, d, a, 16 - (1u << sz));
+        shift_imm(e, 4, PS_RIGHT_BYTES, d, d, 16 - (1u << sz));
+    }
+}
+
 static void one(struct emit *e, const struct ir *r)
 {
     const int a = emit_vuse(e, r->a, VSCRATCH), d = emit_vdef(e, r->d, VSCRATCH);
@@ -336,6 +381,7 @@ static void one(struct emit *e, const struct ir *r)
     case VEC_SSHR: shift(e, r, d, a); break;
     case VEC_DUP: duplicate(e, r, d, a); break;
     case VEC_SLIDE: emit_vslide(e, d, a, (unsigned)r->imm); break;
+    case VEC_LOWEST: lowest(e, r->sz, d, a); break;
     case VEC_FABS:
         emit_vsign_mask(e, r->sz, VSCRATCH2);
         emit_vop(e, vector_host_op[VEC_ANDN][0], d, VSCRATCH2, a);
@@ -363,6 +409,13 @@ static void two(struct emit *e, const struct ir *r)
         emit_vop(e, PALIGNR, d, b, a);
         x64_byte(e->b, (unsigned)r->imm);
         break;
+    case VEC_SHUFFLE:
+    case VEC_BLEND:
+        emit_vop(e, op, d, a, b);
+        x64_byte(e->b, (unsigned)r->imm);
+        break;
+    case VEC_SHLV:
+    case VEC_SHRV: x64_vex_rrr(e->b, op, r->sz == 3, false, d, a, b); break;
     default:
         BUG_ON(!op);
         emit_vop(e, op, d, a, b);
@@ -398,6 +451,17 @@ static void select(struct emit *e, const struct ir *r)
     emit_vdefined(e, r->d, d);
 }
 
+/* FPSR is only written to where something saturated, which is rare. */
+static void saturated(struct emit *e, const struct ir *r)
+{
+    const int a = emit_vuse(e, r->a, VSCRATCH);
+
+    emit_vop1(e, PTEST, a, a);
+    uint8_t *none = x64_jcc8(e->b, CC_E);
+    x64_alu_mi(e->b, ALU_OR, X_32, x64_at(CPU, CPU_AT(st.fpsr)), (int32_t)FPSR_QC);
+    x64_patch8_here(e->b, none);
+}
+
 bool emit_vector(struct emit *e, const struct ir *r)
 {
     switch (r->op) {
@@ -415,6 +479,7 @@ bool emit_vector(struct emit *e, const struct ir *r)
     case IR_VPUT: put(e, r); return true;
     case IR_VGET: get(e, r); return true;
     case IR_VDUP: duplicate_general(e, r); return true;
+    case IR_VQC: saturated(e, r); return true;
     default: return false;
     }
 }

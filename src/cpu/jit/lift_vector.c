@@ -1,12 +1,5 @@
 /* SIMD: what works on bits, integers and elements. */
-#include "cpu/jit/lift.h"
-
-/* sz of the operand that is one of three bits below each other: 0 to 3. */
-#define ARG(NAME) (&i->u.NAME)
-#define X(NAME, slot) lift_x(ARG(NAME)->slot)
-#define V(NAME, slot) (var_t)(VAR_V0 + ARG(NAME)->slot)
-#define Q(NAME) A64_FIELD_##NAME##_Q(i->word)
-#define SIZE(NAME) A64_FIELD_##NAME##_size(i->word)
+#include "cpu/jit/lift_vector.h"
 
 /* ~d */
 static void complement(struct lift *l, bool q, var_t d, var_t a)
@@ -14,64 +7,15 @@ static void complement(struct lift *l, bool q, var_t d, var_t a)
     lift_v1(l, VEC_NOT, 0, q, d, a);
 }
 
-/* Comparisons come down to a == b and a > b signed, and their complements. */
-enum compare { COMPARE_EQ, COMPARE_GT, COMPARE_GE, COMPARE_HI, COMPARE_HS, COMPARE_TST };
-
-static void compare(struct lift *l, enum compare how, unsigned sz, bool q, var_t d, var_t a, var_t b)
+/* Comparisons come down to a == b and a > b, and their complements. */
+static var_t not_equal(struct lift *l, unsigned sz, var_t a, var_t b)
 {
-    const var_t t = lift_temp(l);
-
-    switch (how) {
-    case COMPARE_EQ: lift_v2(l, VEC_EQ, sz, q, d, a, b); break;
-    case COMPARE_GT: lift_v2(l, VEC_GT, sz, q, d, a, b); break;
-    case COMPARE_GE:
-        lift_v2(l, VEC_GT, sz, q, t, b, a);
-        complement(l, q, d, t);
-        break;
-    case COMPARE_HI:
-    case COMPARE_HS: {
-        /* Signed, with the top bits the other way round. */
-        const var_t top = lift_temp(l), x = lift_temp(l), y = lift_temp(l);
-        static const uint64_t mask[4] = {UINT64_C(0x8080808080808080), UINT64_C(0x8000800080008000),
-                                         UINT64_C(0x8000000080000000), UINT64_C(0x8000000000000000)};
-        lift_vconst(l, true, top, mask[sz]);
-        lift_v2(l, VEC_XOR, sz, true, x, a, top);
-        lift_v2(l, VEC_XOR, sz, true, y, b, top);
-        if (how == COMPARE_HI) {
-            lift_v2(l, VEC_GT, sz, q, d, x, y);
-        } else {
-            lift_v2(l, VEC_GT, sz, q, t, y, x);
-            complement(l, q, d, t);
-        }
-        break;
-    }
-    case COMPARE_TST: {
-        const var_t x = lift_temp(l);
-        lift_v2(l, VEC_AND, sz, q, x, a, b);
-        lift_v2(l, VEC_EQ, sz, q, t, x, VAR_ZERO);
-        complement(l, q, d, t);
-        break;
-    }
-    }
+    return vec_not(l, vec2(l, VEC_EQ, sz, a, b));
 }
 
-/* One of the operations that the host has for some sizes only. */
-static bool two(struct lift *l, enum vector_op op, unsigned sz, bool q, var_t d, var_t a, var_t b)
+static var_t not_greater(struct lift *l, unsigned sz, bool sign, var_t a, var_t b)
 {
-    if (!vector_host_op[op][sz])
-        return false;
-    lift_v2(l, op, sz, q, d, a, b);
-    return true;
-}
-
-static bool multiply_add(struct lift *l, enum vector_op op, unsigned sz, bool q, var_t d, var_t n, var_t m)
-{
-    const var_t t = lift_temp(l);
-
-    if (!two(l, VEC_MUL, sz, q, t, n, m))
-        return false;
-    lift_v2(l, op, sz, q, d, d, t);
-    return true;
+    return vec_not(l, vec_greater(l, sz, sign, a, b));
 }
 
 static void select(struct lift *l, bool q, var_t d, var_t mask, var_t yes, var_t no)
@@ -158,22 +102,40 @@ static void extract(struct lift *l, bool q, var_t d, var_t n, var_t m, unsigned 
 
 #define SAME(NAME, OP)                                                                             \
     case A64_ROW_##NAME##_asimdsame:                                                               \
-        return two(l, OP, SIZE(NAME##_asimdsame), Q(NAME##_asimdsame), V(NAME##_asimdsame, d),     \
-                   V(NAME##_asimdsame, n), V(NAME##_asimdsame, m));
+        lift_v2(l, OP, SIZE(NAME##_asimdsame), Q(NAME##_asimdsame), V(NAME##_asimdsame, d),        \
+                V(NAME##_asimdsame, n), V(NAME##_asimdsame, m));                                   \
+        return true;
 #define BITWISE(NAME, OP, A, B)                                                                    \
     case A64_ROW_##NAME##_asimdsame:                                                               \
         lift_v2(l, OP, 0, Q(NAME##_asimdsame), V(NAME##_asimdsame, d), V(NAME##_asimdsame, A),     \
                 V(NAME##_asimdsame, B));                                                           \
         return true;
-#define COMPARE(NAME, HOW)                                                                         \
-    case A64_ROW_##NAME##_asimdsame:                                                               \
-        compare(l, HOW, SIZE(NAME##_asimdsame), Q(NAME##_asimdsame), V(NAME##_asimdsame, d),       \
-                V(NAME##_asimdsame, n), V(NAME##_asimdsame, m));                                   \
+#define COMPARE(NAME, VALUE)                                                                       \
+    case A64_ROW_##NAME##_asimdsame: {                                                             \
+        const unsigned sz = SIZE(NAME##_asimdsame);                                                \
+        const var_t n = V(NAME##_asimdsame, n), m = V(NAME##_asimdsame, m);                        \
+        lift_vresult(l, LEN(NAME##_asimdsame), V(NAME##_asimdsame, d), VALUE);                     \
         return true;                                                                               \
-    case A64_ROW_##NAME##_asisdsame:                                                               \
-        compare(l, HOW, 3, false, V(NAME##_asisdsame, d), V(NAME##_asisdsame, n),                  \
-                V(NAME##_asisdsame, m));                                                           \
-        return true;
+    }                                                                                              \
+    case A64_ROW_##NAME##_asisdsame: {                                                             \
+        const unsigned sz = 3;                                                                     \
+        const var_t n = V(NAME##_asisdsame, n), m = V(NAME##_asisdsame, m);                        \
+        lift_vresult(l, 3, V(NAME##_asisdsame, d), VALUE);                                         \
+        return true;                                                                               \
+    }
+#define COMPARE_ZERO(NAME, VALUE)                                                                  \
+    case A64_ROW_##NAME##_asimdmisc_Z: {                                                           \
+        const unsigned sz = SIZE(NAME##_asimdmisc_Z);                                              \
+        const var_t n = V(NAME##_asimdmisc_Z, n);                                                  \
+        lift_vresult(l, LEN(NAME##_asimdmisc_Z), V(NAME##_asimdmisc_Z, d), VALUE);                 \
+        return true;                                                                               \
+    }                                                                                              \
+    case A64_ROW_##NAME##_asisdmisc_Z: {                                                           \
+        const unsigned sz = 3;                                                                     \
+        const var_t n = V(NAME##_asisdmisc_Z, n);                                                  \
+        lift_vresult(l, 3, V(NAME##_asisdmisc_Z, d), VALUE);                                       \
+        return true;                                                                               \
+    }
 #define SELECT(NAME, MASK, YES, NO)                                                                \
     case A64_ROW_##NAME##_asimdsame:                                                               \
         select(l, Q(NAME##_asimdsame), V(NAME##_asimdsame, d), V(NAME##_asimdsame, MASK),          \
@@ -247,7 +209,6 @@ bool lift_vector(struct lift *l, const struct a64_insn *i)
         /* Arithmetic. */
         SAME(ADD, VEC_ADD)
         SAME(SUB, VEC_SUB)
-        SAME(MUL, VEC_MUL)
         SAME(SMAX, VEC_SMAX)
         SAME(SMIN, VEC_SMIN)
         SAME(UMAX, VEC_UMAX)
@@ -262,18 +223,17 @@ bool lift_vector(struct lift *l, const struct a64_insn *i)
         lift_v2(l, VEC_SUB, SIZE(NEG_asimdmisc), Q(NEG_asimdmisc), V(NEG_asimdmisc, d), VAR_ZERO,
                 V(NEG_asimdmisc, n));
         return true;
-    case A64_ROW_MLA_asimdsame:
-        return multiply_add(l, VEC_ADD, SIZE(MLA_asimdsame), Q(MLA_asimdsame), V(MLA_asimdsame, d),
-                            V(MLA_asimdsame, n), V(MLA_asimdsame, m));
-    case A64_ROW_MLS_asimdsame:
-        return multiply_add(l, VEC_SUB, SIZE(MLS_asimdsame), Q(MLS_asimdsame), V(MLS_asimdsame, d),
-                            V(MLS_asimdsame, n), V(MLS_asimdsame, m));
-        COMPARE(CMEQ, COMPARE_EQ)
-        COMPARE(CMGT, COMPARE_GT)
-        COMPARE(CMGE, COMPARE_GE)
-        COMPARE(CMHI, COMPARE_HI)
-        COMPARE(CMHS, COMPARE_HS)
-        COMPARE(CMTST, COMPARE_TST)
+        COMPARE(CMEQ, vec2(l, VEC_EQ, sz, n, m))
+        COMPARE(CMGT, vec_greater(l, sz, true, n, m))
+        COMPARE(CMGE, not_greater(l, sz, true, m, n))
+        COMPARE(CMHI, vec_greater(l, sz, false, n, m))
+        COMPARE(CMHS, not_greater(l, sz, false, m, n))
+        COMPARE(CMTST, not_equal(l, sz, vec_bit(l, VEC_AND, n, m), VAR_ZERO))
+        COMPARE_ZERO(CMEQ, vec2(l, VEC_EQ, sz, n, VAR_ZERO))
+        COMPARE_ZERO(CMGT, vec_greater(l, sz, true, n, VAR_ZERO))
+        COMPARE_ZERO(CMGE, not_greater(l, sz, true, VAR_ZERO, n))
+        COMPARE_ZERO(CMLE, not_greater(l, sz, true, n, VAR_ZERO))
+        COMPARE_ZERO(CMLT, vec_greater(l, sz, true, VAR_ZERO, n))
         SHIFT(SHL, shift, VEC_SHL)
         SHIFT(USHR, shift, VEC_USHR)
         SHIFT(SSHR, shift, VEC_SSHR)

@@ -357,7 +357,7 @@ static unsigned zero_above(const struct jit_unit *u, const struct ir *r)
     switch (r->op) {
     case IR_VLD:
     case IR_VLDK: return r->sz == 4 ? 16 : r->sz == 3 ? 8 : 4;
-    case IR_VMOVI: return r->q ? 16 : (uint64_t)r->imm >> 32 ? 8 : 4;
+    case IR_VMOVI: return r->q || r->sz == 4 ? 16 : (uint64_t)r->imm >> 32 ? 8 : 4;
     case IR_VMOV:
         return MIN(r->a < JIT_MAX_WEBS ? u->web[r->a].zero_above : 4u, r->q ? 16u : 1u << r->sz);
     case IR_VPUT: return r->a == VAR_ZERO && !r->imm && r->sz >= 2 ? 1u << r->sz : 16;
@@ -366,6 +366,8 @@ static unsigned zero_above(const struct jit_unit *u, const struct ir *r)
     case IR_V1:
         if (r->aux == VEC_FABS_SCALAR || r->aux == VEC_FNEG_SCALAR)
             return 1u << r->sz;
+        if (r->aux == VEC_LOWEST)
+            return r->sz == 3 ? 8 : 4;
         return r->q ? 16 : 8;
     case IR_F1:
         if (r->aux == VEC_FCVT_SCALAR)
