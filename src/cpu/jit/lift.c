@@ -1,5 +1,5 @@
 /* From decoded instructions to IR: the loop, and what the lifters share. */
-#include "cpu/jit/lift_vector.h"
+#include "cpu/jit/lift.h"
 
 #include "cpu/operands.h"
 
@@ -189,9 +189,7 @@ static void lift_block(struct jit_unit *u, uint16_t k)
         const struct a64_insn *i = &u->insn[l.gi].i;
         if (lift_integer(&l, i) || lift_memory(&l, i) || lift_atomic(&l, i) || lift_control(&l, i))
             continue;
-        if (vectors &&
-            (lift_vector_memory(&l, i) || lift_vector(&l, i) || lift_vector_same(&l, i) ||
-             lift_vector_pairs(&l, i) || lift_vector_permute(&l, i) || lift_vector_wide(&l, i)))
+        if (vectors && (lift_vector_memory(&l, i) || lift_vector(&l, i)))
             continue;
         if (floats && lift_float(&l, i))
             continue;

@@ -293,6 +293,8 @@ bool lift_vector(struct lift *l, const struct a64_insn *i)
         extract(l, Q(EXT_asimdext), V(EXT_asimdext, d), V(EXT_asimdext, n), V(EXT_asimdext, m),
                 ARG(EXT_asimdext)->index);
         return true;
-    default: return false;
+    default:
+        return lift_vector_same(l, i) || lift_vector_pairs(l, i) || lift_vector_permute(l, i) ||
+               lift_vector_wide(l, i);
     }
 }
