@@ -110,6 +110,12 @@ static inline uint64_t tlb_key(uint64_t ctx, gva_t va, unsigned size)
     return (va & (~(uint64_t)(TLB_PAGE_SIZE - 1) | (size - 1))) | ctx;
 }
 
+/* How far the context of EL1, without or with PSTATE.PAN, is below that of EL0: translated code sets PAN by itself. */
+static inline uint64_t tlb_ctx_below_el0(bool pan)
+{
+    return (pan ? 1u : 2u) << TLB_CTX_SHIFT;
+}
+
 /* A single-copy atomic load, zero-extended. size is a constant 1, 2, 4 or 8. */
 static inline bool mem_load(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint64_t *val)
 {

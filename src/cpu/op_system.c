@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "cpu/cpu_internal.h"
 #include "cpu/interp.h"
+#include "cpu/sysops.h"
 
 #include "gen/sysreg_fields.h"
 
@@ -201,17 +202,6 @@ OP(AXFLAG_M_pstate)
     c->st.nzcv = (z || v ? PSR_Z : 0) | (carry && !v ? PSR_C : 0);
     return insn + 1;
 }
-
-/* op1:op2 */
-enum {
-    PSTATE_UAO = 0 << 3 | 3,
-    PSTATE_PAN = 0 << 3 | 4,
-    PSTATE_SPSEL = 0 << 3 | 5,
-    PSTATE_SSBS = 3 << 3 | 1,
-    PSTATE_DIT = 3 << 3 | 2,
-    PSTATE_DAIFSET = 3 << 3 | 6,
-    PSTATE_DAIFCLR = 3 << 3 | 7,
-};
 
 OP(MSR_SI_pstate)
 {

@@ -12,13 +12,10 @@
 
 #include <string.h>
 
-#define CACHE_LINE 64u /* CTR_EL0: IminLine, DminLine; DCZID_EL0.BS */
-
 /* Runs one; x is Xt. False: c->exc holds a fault. */
 typedef bool sysop_fn(struct cpu *c, uint16_t op, uint64_t x);
 
 struct sysop_desc {
-    uint16_t op;
     const char *name;
     sysop_fn *fn;
     uint64_t el0; /* the SCTLR_EL1 bit that allows it at EL0; 0: UNDEFINED there */
@@ -62,13 +59,15 @@ static bool op_dc_zva(struct cpu *c, uint16_t op, uint64_t x)
     struct tlb_view v;
 
     (void)op;
-    if (!tlb_translate(c, x, WALK_WRITE, 0, &v))
+    if (!tlb_translate(c, align_down(x, SYSOP_LINE), WALK_WRITE, 0, &v)) {
+        c->exc.far = x;
         return false;
+    }
     if (v.device || !v.host) {
         mem_set_abort(c, x, true, FSC_ALIGNMENT);
         return false;
     }
-    memset(v.host - (x & (CACHE_LINE - 1)), 0, CACHE_LINE);
+    memset(v.host, 0, SYSOP_LINE);
     return true;
 }
 
@@ -80,8 +79,8 @@ static bool op_ic_ivau(struct cpu *c, uint16_t op, uint64_t x)
     if (!maintain(c, x, WALK_READ, &v))
         return false;
     cpu_broadcast(c, &(struct cpu_inval){.what = INVAL_ICACHE_PA,
-                                         .addr = align_down(v.pa, CACHE_LINE),
-                                         .len = CACHE_LINE});
+                                         .addr = align_down(v.pa, SYSOP_LINE),
+                                         .len = SYSOP_LINE});
     return true;
 }
 
@@ -193,60 +192,63 @@ static bool op_at(struct cpu *c, uint16_t op, uint64_t x)
 /* --- The table ------------------------------------------------------------------------------------------------------ */
 
 #define UCI SCTLR_EL1_UCI
-#define TLBI_ROWS(suffix, crm)                                                                     \
-    {SYSOP(0, 8, crm, 0), "tlbi vmalle1" suffix, op_tlbi_all, 0},                                  \
-        {SYSOP(0, 8, crm, 1), "tlbi vae1" suffix, op_tlbi_va, 0},                                  \
-        {SYSOP(0, 8, crm, 2), "tlbi aside1" suffix, op_tlbi_asid, 0},                              \
-        {SYSOP(0, 8, crm, 3), "tlbi vaae1" suffix, op_tlbi_va, 0},                                 \
-        {SYSOP(0, 8, crm, 5), "tlbi vale1" suffix, op_tlbi_va, 0},                                 \
-    {                                                                                              \
-        SYSOP(0, 8, crm, 7), "tlbi vaale1" suffix, op_tlbi_va, 0                                   \
-    }
-#define TLBI_RANGE_ROWS(suffix, crm)                                                               \
-    {SYSOP(0, 8, crm, 1), "tlbi rvae1" suffix, op_tlbi_range, 0},                                  \
-        {SYSOP(0, 8, crm, 3), "tlbi rvaae1" suffix, op_tlbi_range, 0},                             \
-        {SYSOP(0, 8, crm, 5), "tlbi rvale1" suffix, op_tlbi_range, 0},                             \
-    {                                                                                              \
-        SYSOP(0, 8, crm, 7), "tlbi rvaale1" suffix, op_tlbi_range, 0                               \
-    }
+#define TLBI_ROWS(ROW, suffix, crm)                                                                \
+    ROW(0, 8, crm, 0, "tlbi vmalle1" suffix, op_tlbi_all, 0)                                       \
+    ROW(0, 8, crm, 1, "tlbi vae1" suffix, op_tlbi_va, 0)                                           \
+    ROW(0, 8, crm, 2, "tlbi aside1" suffix, op_tlbi_asid, 0)                                       \
+    ROW(0, 8, crm, 3, "tlbi vaae1" suffix, op_tlbi_va, 0)                                          \
+    ROW(0, 8, crm, 5, "tlbi vale1" suffix, op_tlbi_va, 0)                                          \
+    ROW(0, 8, crm, 7, "tlbi vaale1" suffix, op_tlbi_va, 0)
+#define TLBI_RANGE_ROWS(ROW, suffix, crm)                                                          \
+    ROW(0, 8, crm, 1, "tlbi rvae1" suffix, op_tlbi_range, 0)                                       \
+    ROW(0, 8, crm, 3, "tlbi rvaae1" suffix, op_tlbi_range, 0)                                      \
+    ROW(0, 8, crm, 5, "tlbi rvale1" suffix, op_tlbi_range, 0)                                      \
+    ROW(0, 8, crm, 7, "tlbi rvaale1" suffix, op_tlbi_range, 0)
 
-static const struct sysop_desc sysops[] = {
-    {SYSOP(0, 7, 1, 0), "ic ialluis", op_ic_ialluis, 0},
-    {SYSOP(0, 7, 5, 0), "ic iallu", op_ic_iallu, 0},
-    {SYSOP(3, 7, 5, 1), "ic ivau", op_ic_ivau, UCI},
-    {SYSOP(0, 7, 6, 1), "dc ivac", op_dc_ivac, 0},
-    {SYSOP(0, 7, 6, 2), "dc isw", op_nop, 0},
-    {SYSOP(0, 7, 10, 2), "dc csw", op_nop, 0},
-    {SYSOP(0, 7, 14, 2), "dc cisw", op_nop, 0},
-    {SYSOP(3, 7, 4, 1), "dc zva", op_dc_zva, SCTLR_EL1_DZE},
-    {SYSOP(3, 7, 10, 1), "dc cvac", op_dc_va, UCI},
-    {SYSOP(3, 7, 11, 1), "dc cvau", op_dc_va, UCI},
-    {SYSOP(3, 7, 12, 1), "dc cvap", op_dc_va, UCI},
-    {SYSOP(3, 7, 13, 1), "dc cvadp", op_dc_va, UCI},
-    {SYSOP(3, 7, 14, 1), "dc civac", op_dc_va, UCI},
-    {SYSOP(0, 7, 8, 0), "at s1e1r", op_at, 0},
-    {SYSOP(0, 7, 8, 1), "at s1e1w", op_at, 0},
-    {SYSOP(0, 7, 8, 2), "at s1e0r", op_at, 0},
-    {SYSOP(0, 7, 8, 3), "at s1e0w", op_at, 0},
-    {SYSOP(0, 7, 9, 0), "at s1e1rp", op_at, 0},
-    {SYSOP(0, 7, 9, 1), "at s1e1wp", op_at, 0},
-    {SYSOP(3, 7, 3, 4), "cfp rctx", op_nop, SCTLR_EL1_EnRCTX},
-    {SYSOP(3, 7, 3, 5), "dvp rctx", op_nop, SCTLR_EL1_EnRCTX},
-    {SYSOP(3, 7, 3, 7), "cpp rctx", op_nop, SCTLR_EL1_EnRCTX},
-    TLBI_ROWS("os", 1),
-    TLBI_ROWS("is", 3),
-    TLBI_ROWS("", 7),
-    TLBI_RANGE_ROWS("is", 2),
-    TLBI_RANGE_ROWS("os", 5),
-    TLBI_RANGE_ROWS("", 6),
-};
+/* op1, CRn, CRm, op2, name, function, what allows it at EL0 */
+#define SYSOPS(ROW)                                                                                \
+    ROW(0, 7, 1, 0, "ic ialluis", op_ic_ialluis, 0)                                                \
+    ROW(0, 7, 5, 0, "ic iallu", op_ic_iallu, 0)                                                    \
+    ROW(3, 7, 5, 1, "ic ivau", op_ic_ivau, UCI)                                                    \
+    ROW(0, 7, 6, 1, "dc ivac", op_dc_ivac, 0)                                                      \
+    ROW(0, 7, 6, 2, "dc isw", op_nop, 0)                                                           \
+    ROW(0, 7, 10, 2, "dc csw", op_nop, 0)                                                          \
+    ROW(0, 7, 14, 2, "dc cisw", op_nop, 0)                                                         \
+    ROW(3, 7, 4, 1, "dc zva", op_dc_zva, SCTLR_EL1_DZE)                                            \
+    ROW(3, 7, 10, 1, "dc cvac", op_dc_va, UCI)                                                     \
+    ROW(3, 7, 11, 1, "dc cvau", op_dc_va, UCI)                                                     \
+    ROW(3, 7, 12, 1, "dc cvap", op_dc_va, UCI)                                                     \
+    ROW(3, 7, 13, 1, "dc cvadp", op_dc_va, UCI)                                                    \
+    ROW(3, 7, 14, 1, "dc civac", op_dc_va, UCI)                                                    \
+    ROW(0, 7, 8, 0, "at s1e1r", op_at, 0)                                                          \
+    ROW(0, 7, 8, 1, "at s1e1w", op_at, 0)                                                          \
+    ROW(0, 7, 8, 2, "at s1e0r", op_at, 0)                                                          \
+    ROW(0, 7, 8, 3, "at s1e0w", op_at, 0)                                                          \
+    ROW(0, 7, 9, 0, "at s1e1rp", op_at, 0)                                                         \
+    ROW(0, 7, 9, 1, "at s1e1wp", op_at, 0)                                                         \
+    ROW(3, 7, 3, 4, "cfp rctx", op_nop, SCTLR_EL1_EnRCTX)                                          \
+    ROW(3, 7, 3, 5, "dvp rctx", op_nop, SCTLR_EL1_EnRCTX)                                          \
+    ROW(3, 7, 3, 7, "cpp rctx", op_nop, SCTLR_EL1_EnRCTX)                                          \
+    TLBI_ROWS(ROW, "os", 1)                                                                        \
+    TLBI_ROWS(ROW, "is", 3)                                                                        \
+    TLBI_ROWS(ROW, "", 7)                                                                          \
+    TLBI_RANGE_ROWS(ROW, "is", 2)                                                                  \
+    TLBI_RANGE_ROWS(ROW, "os", 5)                                                                  \
+    TLBI_RANGE_ROWS(ROW, "", 6)
 
+/* A case a row: the compiler finds the quickest way, and that no two are the same. */
 static const struct sysop_desc *sysop_find(uint16_t op)
 {
-    for (unsigned i = 0; i < ARRAY_LEN(sysops); i++)
-        if (sysops[i].op == op)
-            return &sysops[i];
-    return NULL;
+    switch (op) {
+#define ROW(op1, crn, crm, op2, text, function, allowed)                                           \
+    case SYSOP(op1, crn, crm, op2): {                                                              \
+        static const struct sysop_desc d = {text, function, allowed};                              \
+        return &d;                                                                                 \
+    }
+        SYSOPS(ROW)
+#undef ROW
+    default: return NULL;
+    }
 }
 
 const char *sysop_name(uint16_t op)

@@ -16,6 +16,8 @@
 #include <string.h>
 
 enum { VARIANT_EL1, VARIANT_EL1_PAN, VARIANT_EL0, NR_VARIANTS };
+_Static_assert(VARIANT_EL0 - VARIANT_EL1 == 2 && VARIANT_EL0 - VARIANT_EL1_PAN == 1,
+               "tlb_ctx_below_el0()");
 #define NR_SPACES (TLB_CTX_MAX / NR_VARIANTS)
 
 struct cpu_mmu {

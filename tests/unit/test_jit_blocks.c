@@ -6,6 +6,7 @@
 #include "base/os.h"
 #include "cpu/cpu_internal.h"
 #include "cpu/jit/jit_internal.h"
+#include "cpu/sysops.h"
 
 #include "gen/sysreg_fields.h"
 
@@ -110,8 +111,44 @@ static uint32_t store_exclusive_after(uint32_t load)
     return with(word, 0, 5, below(12));
 }
 
+/* MRS, MSR of registers and PSTATE, DC ZVA, hints with keys: what a word at random would seldom be. */
+static uint32_t system_word(void)
+{
+    static const uint32_t hints[] = {0xd503233f, 0xd50323bf, 0xd503237f, 0xd50323ff, 0xd503211f,
+                                     0xd503219f, 0xd50320ff, 0xd5033f9f, 0xd503309f, 0xd5033f5f};
+    static const uint16_t fields[] = {PSTATE_UAO, PSTATE_PAN,     PSTATE_SSBS,
+                                      PSTATE_DIT, PSTATE_DAIFSET, PSTATE_DAIFCLR};
+
+    switch (below(8)) {
+    case 0: {
+        const unsigned f = below(64) ? fields[below(ARRAY_LEN(fields))] : PSTATE_SPSEL;
+        return 0xd500401f | f >> 3 << 16 | below(16) << 8 | (f & 7) << 5;
+    }
+    case 1: return 0xd50b7420 | (below(16) ? 16 + below(8) : below(32)); /* DC ZVA */
+    case 2: return hints[below(ARRAY_LEN(hints))];
+    default: break;
+    }
+    for (;;) {
+        const struct sysreg_desc *d = &sysreg_table[below(sysreg_table_len)];
+        const bool read = below(2);
+        /* The others would leave, or what the program runs on might change. */
+        if (d->home == HOME_BOARD || d->home == HOME_COUNTER || d->id == SR_ISR_EL1 || d->id == SR_SPSel)
+            continue;
+        if (!read && (d->effects & ~EFFECT_IRQ))
+            continue;
+        if ((read ? d->read_el : d->write_el) > 1 && below(16)) /* UNDEFINED */
+            continue;
+        if (below(2) && d->id != SR_SP_EL0 && d->home != HOME_STATE) /* the more common ones more often */
+            continue;
+        return 0xd5100000 | (read ? 1u << 21 : 0) | (uint32_t)d->encoding << 5 |
+               (below(8) ? below(16) : 31);
+    }
+}
+
 static uint32_t random_word(unsigned at, unsigned len)
 {
+    if (!below(flavour == INTEGER ? 12 : 32))
+        return system_word();
     static uint32_t last_exclusive;
 
     if (last_exclusive && !below(4)) {
@@ -247,7 +284,9 @@ static void random_state(unsigned len)
                   : (uint32_t)(below(2) ? below(4) << 22 : rnd() & (FPCR_RMode | FPCR_FZ | FPCR_DN));
     s->nzcv = (uint32_t)rnd() & 0xf0000000u;
     s->btype = 0;
-    s->el = 1;
+    s->el = !(SYS(s, SCTLR_EL1) & SCTLR_EL1_M) && !below(4) ? 0 : 1;
+    s->sp_sel = s->el;
+    s->misc = below(4) ? 0 : (below(2) ? PSR_PAN : 0) | (below(2) ? PSR_UAO : 0);
     s->pc = PROGRAM;
     SYS(s, VBAR_EL1) = VECTORS;
     cpu_state_changed(c);
@@ -308,6 +347,13 @@ static void programs(const struct jit_options *opt, unsigned nr)
         flavour = below(3);
         SYS(&c->st, SCTLR_EL1) = (SYS(&c->st, SCTLR_EL1) & ~UINT64_C(0xf)) | (below(4) ? 1 : 0) |
                                  (below(4) ? 0 : 2) | (below(4) ? 8 : 0);
+        for (unsigned i = 0; i < 4; i++) { /* keys */
+            static const uint64_t enable[] = {SCTLR_EL1_EnIA, SCTLR_EL1_EnIB, SCTLR_EL1_EnDA,
+                                              SCTLR_EL1_EnDB};
+            SYS(&c->st, SCTLR_EL1) = (SYS(&c->st, SCTLR_EL1) & ~enable[i]) | (below(2) ? enable[i] : 0);
+        }
+        SYS(&c->st, SCTLR_EL1) =
+            (SYS(&c->st, SCTLR_EL1) & ~SCTLR_EL1_DZE) | (below(2) ? SCTLR_EL1_DZE : 0);
         SYS(&c->st, CPACR_EL1) = below(8) ? UINT64_C(3) << 20 : 0;
         for (unsigned i = 0; i < len; i++)
             memcpy(host(PROGRAM + 4 * i), &(uint32_t){random_word(i, len)}, 4);
@@ -321,6 +367,60 @@ static void programs(const struct jit_options *opt, unsigned nr)
     nr_checked += c->nr_checked;
     teardown(&none);
     nr_programs_run += nr;
+}
+
+/* What may be accessed changes in the middle of a region. x16 is memory of EL0's, x17 is not; in the last turn of the loop x3 is x16, before it is
+ * x17, and x4 is 0, before 1. */
+static void permissions_change(void **state)
+{
+    static const struct {
+        uint32_t body[8];
+        gva_t ends_at; /* words into the body: the fault that ends it */
+    } way[] = {
+        /* ldr x0, [x3]; msr pan, #1; ldr x1, [x3, #8]; msr pan, #0; str x0, [x3, #16] */
+        {{0xf9400060, 0xd500419f, 0xf9400461, 0xd500409f, 0xf9000860}, 2},
+        /* msr pan, #1; ldtr x0, [x16]; msr uao, #1; ldtr x0, [x3]; msr uao, #0; msr pan, #0 */
+        {{0xd500419f, 0xf8400a00, 0xd500417f, 0xf8400860, 0xd500407f, 0xd500409f}, 3},
+        /* msr spsel, x4; mrs x0, sp_el0; msr sp_el0, x0; msr spsel, #1 */
+        {{0xd5184204, 0xd5384100, 0xd5184100, 0xd50041bf}, 1},
+        /* msr spsel, x4; msr sp_el0, x0; msr spsel, #1 */
+        {{0xd5184204, 0xd5184100, 0xd50041bf}, 1},
+    };
+    void *none = NULL;
+
+    (void)state;
+    for (unsigned w = 0; w < ARRAY_LEN(way); w++) {
+        unsigned n = 0;
+        how = (struct jit_options){.check = true, .threshold = 1};
+        setup(&none);
+        for (unsigned i = 0; i < 0x800; i += 4)
+            memcpy(host(VECTORS + i), &(uint32_t){HVC}, 4);
+        jit_attach(c, &how);
+        keep_trap_handler();
+        /* subs x2, x2, #1; csel x3, x16, x17, eq; cset x4, ne; the body; cbnz x2, to the start */
+        uint32_t words[16] = {0xf1000442, 0x9a910203, 0x9a9f07e4};
+        for (n = 3; n < 11 && way[w].body[n - 3]; n++)
+            words[n] = way[w].body[n - 3];
+        words[n] = with(0xb5000002, 5, 19, 0 - n);
+        words[n + 1] = HVC;
+        memcpy(host(PROGRAM), words, sizeof(words));
+        flavour = INTEGER;
+        SYS(&c->st, SCTLR_EL1) |= 1;
+        random_state(4);
+        c->st.el = c->st.sp_sel = 1;
+        c->st.misc = 0;
+        c->st.x[2] = 4000;
+        c->st.x[16] = DATA_EL0;
+        c->st.x[17] = DATA;
+        c->st.x[REG_SP] = DATA + 0x800;
+        cpu_state_changed(c);
+        assert_int_equal(cpu_run(c), CPU_LEAVE_HVC);
+        assert_true(jit_statistics(c->jit)->insns > 100);
+        assert_int_equal(c->st.elr_el[1], PROGRAM + (3 + way[w].ends_at) * 4);
+        assert_int_equal(c->st.x[2], 0);
+        nr_checked += c->nr_checked;
+        teardown(&none);
+    }
 }
 
 /* That something was compared at all. */
@@ -420,6 +520,7 @@ int main(void)
         cmocka_unit_test(registers_at_random),
         cmocka_unit_test(slow_memory),
         cmocka_unit_test(small_cache),
+        cmocka_unit_test(permissions_change),
     };
 
     if (!jit_available()) {

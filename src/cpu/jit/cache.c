@@ -31,6 +31,10 @@ uint32_t jit_current_mode(const struct cpu *c)
         mode |= MODE_MMU;
     if (sctlr & (el1 ? SCTLR_EL1_SA : SCTLR_EL1_SA0))
         mode |= MODE_SP;
+    if (el1 || (sctlr & SCTLR_EL1_DZE))
+        mode |= MODE_DZE;
+    if (sctlr & (SCTLR_EL1_EnIA | SCTLR_EL1_EnIB | SCTLR_EL1_EnDA | SCTLR_EL1_EnDB))
+        mode |= MODE_PAC;
     if (!c->fp_trap)
         mode |= MODE_FP | (jit_fpcr_is_plain(c->st.fpcr) ? MODE_FPCR : 0);
     return mode;

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "cpu/cpu_internal.h"
 #include "cpu/jit/jit_internal.h"
+#include "cpu/sysops.h"
 
 #include "gen/sysreg_fields.h"
 
@@ -36,7 +37,8 @@ struct jit_check {
     unsigned nr_pieces;
     struct pe_state state[CHECK_INSNS + 1];
     struct cpu_monitor monitor[CHECK_INSNS + 1];
-    struct exception exc; /* that ended it, if it did */
+    uint64_t context[CHECK_INSNS + 1]; /* of loads and stores */
+    struct exception exc;              /* that ended it, if it did */
     bool faulted;
     struct piece piece[MAX_PIECES];
 };
@@ -88,10 +90,25 @@ bool jit_check_translated(struct cpu *c, gva_t va, bool write, const struct tlb_
     return true;
 }
 
+/* Of which all is in struct pe_state, and nothing derived from it that is not PSTATE's alone. */
+static bool is_register(uint16_t enc)
+{
+    const struct sysreg_desc *d = sysreg_find(enc);
+    return d && d->home != HOME_COUNTER && d->home != HOME_BOARD && d->id != SR_ISR_EL1 &&
+           !(d->effects & ~(EFFECT_IRQ | EFFECT_DEBUG));
+}
+
 static bool can_be_done_twice(const struct a64_insn *i)
 {
     if (i->row == A64_ROW_NONE)
         return false;
+    switch (i->row) {
+    case A64_ROW_MRS_RS_systemmove: return is_register(i->u.MRS_RS_systemmove.enc);
+    case A64_ROW_MSR_SR_systemmove: return is_register(i->u.MSR_SR_systemmove.enc);
+    case A64_ROW_MSR_SI_pstate: return true;
+    case A64_ROW_SYS_CR_systeminstrs: return i->u.SYS_CR_systeminstrs.op == SYSOP_DC_ZVA;
+    default: break;
+    }
     switch (a64_rows[i->row].kind) {
     case A64_KIND_SYSTEM:
     case A64_KIND_TRAP: return false;
@@ -135,6 +152,7 @@ static void interpret(struct cpu *c, struct jit_check *k)
         }
         k->state[++k->nr] = c->st;
         k->monitor[k->nr] = c->excl;
+        k->context[k->nr] = c->tlb_ctx;
         if (k->faulted)
             return;
     }
@@ -149,6 +167,7 @@ void jit_check_before(struct cpu *c)
     k->stop = k->faulted = false;
     k->state[0] = c->st;
     k->monitor[0] = c->excl;
+    k->context[0] = c->tlb_ctx;
     tlb_flush_data(c); /* stores have to come by jit_check_translated() */
     k->noting = true;
     interpret(c, k);
@@ -157,6 +176,7 @@ void jit_check_before(struct cpu *c)
         memcpy(k->piece[i].host, k->piece[i].old, k->piece[i].len);
     tlb_flush_data(c);
     c->st = k->state[0];
+    cpu_context_changed(c); /* PSTATE.PAN */
     c->excl = k->monitor[0];
     c->branch_next = branch_next;
     c->leave = CPU_LEAVE_NONE;
@@ -185,6 +205,9 @@ static bool same_state(const struct pe_state *a, const struct pe_state *b)
         if (a->x[i] != b->x[i])
             return false;
     return a->x[REG_SP] == b->x[REG_SP] && a->pc == b->pc && a->nzcv == b->nzcv &&
+           a->daif == b->daif && a->el == b->el && a->sp_sel == b->sp_sel && a->misc == b->misc &&
+           !memcmp(a->sp_el, b->sp_el, sizeof(a->sp_el)) && a->elr_el[1] == b->elr_el[1] &&
+           a->spsr_el[1] == b->spsr_el[1] && !memcmp(a->sys, b->sys, sizeof(a->sys)) &&
            same_fpsr(a->fpsr, b->fpsr) && a->fpcr == b->fpcr && memcmp(a->v, b->v, sizeof(a->v)) == 0;
 }
 
@@ -241,6 +264,8 @@ void jit_check_after(struct cpu *c, uint64_t done, bool left)
         differs(c, k, n, "registers differ");
     if (!same_monitor(&c->excl, &k->monitor[n]))
         differs(c, k, n, "exclusive monitors differ");
+    if (c->tlb_ctx != k->context[n])
+        differs(c, k, n, "contexts differ");
     for (unsigned i = 0; i < k->nr_pieces && k->piece[i].after < n; i++) {
         /* Later ones of those instructions may have written there again. */
         memcpy(want, k->piece[i].new, k->piece[i].len);

@@ -83,7 +83,8 @@ struct misses {
 };
 
 /* The check of len bytes from va on, which must be aligned to align bytes (1: need not). SCRATCH3 is the entry's offset afterwards. */
-static struct misses check(struct emit *e, int va, unsigned len, unsigned align, bool write)
+static struct misses check(struct emit *e, const struct ir *r, int va, unsigned len, unsigned align,
+                           bool write)
 {
     struct misses m = {{NULL, NULL}};
 
@@ -103,7 +104,8 @@ static struct misses check(struct emit *e, int va, unsigned len, unsigned align,
         x64_lea(e->b, X_64, SCRATCH2, x64_at(va, (int32_t)len - 1));
         x64_alu_ri(e->b, ALU_AND, X_64, SCRATCH2, PAGE_MASK);
     }
-    x64_alu_rm(e->b, ALU_OR, X_64, SCRATCH2, x64_at(CPU, CPU_AT(tlb_ctx)));
+    x64_alu_rm(e->b, ALU_OR, X_64, SCRATCH2,
+               x64_at(CPU, r->fl & IRF_USER ? CPU_AT(tlb_ctx_el0) : CPU_AT(tlb_ctx)));
     x64_alu_rm(e->b, ALU_CMP, X_64, SCRATCH2,
                x64_at_index(CPU, SCRATCH3, 0, write ? CPU_AT(tlb[0].tag_w) : CPU_AT(tlb[0].tag_r)));
     m.at[0] = x64_jcc(e->b, CC_NE);
@@ -158,7 +160,7 @@ int emit_checked(struct emit *e, const struct ir *r, bool write)
     const int va = address_in_register(e, r);
     const struct misses m = e->u->j->opt.slow_memory
                                 ? (struct misses){{x64_jmp(e->b), NULL}}
-                                : check(e, va, 1u << r->sz, alignment(e, r), write);
+                                : check(e, r, va, 1u << r->sz, alignment(e, r), write);
 
     to_slow(e, emit_site(e, SITE_MEMORY), &m, X64_NONE);
     addend_to(e, SCRATCH3);
@@ -237,7 +239,7 @@ static void probe(struct emit *e, const struct ir *r)
     const uint32_t retry = (uint32_t)(e->b->p - e->b->start);
     const int va = address_in_register(e, r);
     const struct misses m = u->j->opt.slow_memory ? (struct misses){{x64_jmp(e->b), NULL}}
-                                                  : check(e, va, r->aux, alignment(e, r), r->ext);
+                                                  : check(e, r, va, r->aux, alignment(e, r), r->ext);
     const unsigned site = emit_site(e, SITE_PROBE);
 
     u->site[site].retry = retry;
@@ -283,6 +285,37 @@ static void vector_load_known(struct emit *e, const struct ir *r)
     emit_vdefined(e, r->d, d);
 }
 
+static void guard(struct emit *e, const struct ir *r)
+{
+    const enum x64_width w = r->sz ? X_32 : X_8;
+
+    x64_rm(e->b, r->sz ? 0xf7 : 0xf6, w, 0, x64_at(CPU, (int32_t)r->imm)); /* TEST */
+    if (r->sz)
+        x64_u32(e->b, r->aux);
+    else
+        x64_byte(e->b, r->aux);
+    to_slow(e, emit_site(e, SITE_MEMORY),
+            &(struct misses){{x64_jcc(e->b, r->ext ? CC_E : CC_NE), NULL}}, X64_NONE);
+}
+
+static void help(struct emit *e, const struct ir *r)
+{
+    const struct jit *j = e->u->j;
+    const int a = emit_use(e, r->a, RCX);
+
+    if (a != RCX)
+        x64_mov_rr(e->b, X_64, RCX, a);
+    const int b = emit_use(e, r->b, RDX);
+    if (b != RDX)
+        x64_mov_rr(e->b, X_64, RDX, b);
+    x64_mov_ri(e->b, RAX, r->aux);
+    x64_call_to(e->b, e->b->start - e->u->code_at + (e->u->uses_vectors ? j->help_vector : j->help));
+    const int d = emit_def(e, r->d, RAX);
+    if (d != RAX)
+        x64_mov_rr(e->b, X_64, d, RAX);
+    emit_defined(e, r->d, d);
+}
+
 bool emit_memory_op(struct emit *e, const struct ir *r)
 {
     switch (r->op) {
@@ -304,6 +337,8 @@ bool emit_memory_op(struct emit *e, const struct ir *r)
     case IR_STC:
         x64_store(e->b, emit_width(r), x64_at(CPU, (int32_t)r->imm), emit_use(e, r->a, SCRATCH));
         return true;
+    case IR_GUARD: guard(e, r); return true;
+    case IR_HELP: help(e, r); return true;
     case IR_SPCHK:
         x64_test_ri(e->b, X_8, emit_use(e, r->a, SCRATCH), 15);
         to_slow(e, emit_site(e, SITE_MEMORY), &(struct misses){{x64_jcc(e->b, CC_NE), NULL}}, X64_NONE);

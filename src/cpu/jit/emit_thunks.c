@@ -31,7 +31,7 @@ static void frame_registers(struct x64_buf *b, bool store)
     }
 }
 
-/* Calls fn(cpu, RSI, RDX) on an aligned stack; the result is in RAX. Destroys RBX and what C destroys. */
+/* Calls fn(cpu, RSI, RDX, RCX) on an aligned stack; the result is in RAX. Destroys RBX and what C destroys. */
 static void call_c(struct x64_buf *b, uintptr_t fn)
 {
     x64_store(b, X_64, x64_at(CPU, CPU_AT(jit_hot.budget)), BUDGET);
@@ -57,11 +57,14 @@ static void go_on(struct jit *j, struct x64_buf *b, bool registers, bool vectors
 }
 
 /* A function that leaves everything as it is but what C destroys of the scratch registers. */
+/* fn(cpu, RCX, RDX, RAX) for translated code that calls it and loses no register but these. */
 static void called(struct x64_buf *b, uintptr_t fn, bool vectors)
 {
     frame_registers(b, true);
     if (vectors)
         vector_registers(b, true);
+    x64_mov_rr(b, X_64, RSI, RCX);
+    x64_mov_rr(b, X_32, RCX, RAX);
     call_c(b, fn);
     frame_registers(b, false);
     if (vectors)
@@ -154,11 +157,13 @@ void jit_emit_thunks(struct jit *j, struct x64_buf *b)
     call_c(b, (uintptr_t)jit_at_link);
     go_on(j, b, false, false);
 
-    /* Called: the dynamic flags to static slot 0; WFI. */
+    /* Called: the dynamic flags to static slot 0; WFI; IR_HELP. */
     for (unsigned vectors = 0; vectors < 2; vectors++) {
         *(vectors ? &j->flags_vector : &j->flags) = here(b);
         called(b, (uintptr_t)jit_at_flags, vectors);
         *(vectors ? &j->wfi_vector : &j->wfi) = here(b);
         called(b, (uintptr_t)jit_at_wfi, vectors);
+        *(vectors ? &j->help_vector : &j->help) = here(b);
+        called(b, (uintptr_t)jit_at_help, vectors);
     }
 }

@@ -58,6 +58,15 @@ enum atomic_op {
     ATOMIC_SWP,
 };
 
+/* What HELP does. */
+enum jit_help {
+    HELP_PAC,      /* 4: pac_add(a, b) with key aux & 3 */
+    HELP_AUT = 4,  /* 4: pac_auth() */
+    HELP_XPAC = 8, /* 2: pac_strip(a), data if aux & 1 */
+    HELP_PACGA = 10,
+    HELP_COUNTER, /* the counter */
+};
+
 enum ir_trait {
     IRT_D = 1,
     IRT_A = 2,
@@ -92,6 +101,7 @@ enum ir_fl {
     IRF_ALIGNED = 2, /* memory: must be aligned to its size, also where others need not be */
     IRF_NEAR = 4,    /* reads, or leaves with, the flags as the host has them */
     IRF_KEEP = 8,    /* must not change the host's flags */
+    IRF_USER = 16,   /* memory: with the permissions of EL0 */
 };
 
 /* How a load is extended. */

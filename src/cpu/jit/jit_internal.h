@@ -26,6 +26,8 @@ enum jit_mode {
     MODE_SP = 4, /* SP is checked */
     MODE_FP = 8, /* CPACR_EL1 lets FP and SIMD through */
     MODE_MMU = 16,
+    MODE_DZE = 64,  /* DC ZVA is there */
+    MODE_PAC = 128, /* some key of pointer authentication is enabled */
     MODE_FPCR = 32, /* FPCR asks for nothing but a rounding mode: the host's floating point serves */
 };
 
@@ -141,7 +143,7 @@ struct jit {
     uint8_t *rw, *rx;
     uint32_t code_len, code_used, code_fixed; /* up to code_fixed are the thunks */
     uint32_t enter, leave, slow, slow_vector, link, indirect, flags, flags_vector, wfi, wfi_vector,
-        load_fp;                 /* code offsets of the thunks */
+        load_fp, help, help_vector; /* code offsets of the thunks */
     struct jit_region **by_code; /* all since the cache was empty, dead ones too, in the order of their code */
     unsigned nr_by_code, by_code_room;
     struct jit_region *regions;
@@ -319,6 +321,8 @@ const uint8_t *jit_at_indirect(struct cpu *c, gva_t va, uint64_t btype);
 /* NZCV as the dynamic flags say; and the other way round, also to static slot 0. */
 uint32_t jit_dynamic_flags(const struct cpu *c);
 void jit_set_flags(struct cpu *c, uint32_t nzcv);
+/* IR_HELP. */
+uint64_t jit_at_help(struct cpu *c, uint64_t a, uint64_t b, uint32_t what);
 /* The dynamic flags to static slot 0, as FLAG_HOST. */
 void jit_at_flags(struct cpu *c);
 void jit_at_wfi(struct cpu *c);

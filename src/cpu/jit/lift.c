@@ -1,7 +1,9 @@
 /* From decoded instructions to IR: the loop, and what the lifters share. */
 #include "cpu/jit/lift.h"
 
+#include "arch/sysreg.h"
 #include "cpu/operands.h"
+#include "cpu/sysops.h"
 
 #include <string.h>
 
@@ -72,6 +74,15 @@ void lift_from_cpu(struct lift *l, unsigned sz, var_t d, int32_t at)
 void lift_to_cpu(struct lift *l, unsigned sz, int32_t at, var_t a)
 {
     lift_op(l, IR_STC, sz, VAR_NONE, a, VAR_NONE)->imm = at;
+}
+
+void lift_guard(struct lift *l, unsigned sz, int32_t at, uint32_t mask, bool zero)
+{
+    struct ir *r = lift_op(l, IR_GUARD, sz, VAR_NONE, VAR_NONE, VAR_NONE);
+
+    r->imm = at;
+    r->aux = mask;
+    r->ext = !zero;
 }
 
 static struct ir *vector(struct lift *l, enum ir_op op, enum vector_op what, unsigned sz, bool q, var_t d)
@@ -146,17 +157,26 @@ static void home(struct lift *l, var_t v)
     lift_ir(l, IR_HOME)->d = v;
 }
 
+/* MSR that may change SP, or which SP it is. */
+static bool changes_sp(const struct a64_insn *i)
+{
+    if (i->row == A64_ROW_MSR_SI_pstate)
+        return i->u.MSR_SI_pstate.op == PSTATE_SPSEL;
+    if (i->row != A64_ROW_MSR_SR_systemmove)
+        return false;
+    const struct sysreg_desc *d = sysreg_find(i->u.MSR_SR_systemmove.enc);
+    return d && (d->id == SR_SPSel || d->id == SR_SP_EL0);
+}
+
 void lift_interpreter(struct lift *l, const struct a64_insn *i)
 {
     const struct a64_row_info *info = &a64_rows[i->row];
     const bool lists = strstr(info->heading, "structure") != NULL;
 
     lift_ir(l, IR_INTERP);
-    if (info->kind == A64_KIND_PAC || info->kind == A64_KIND_SYSTEM || i->row == A64_ROW_XPACLRI_HI_hints) {
-        for (unsigned v = 0; v < VAR_V0; v++)
-            home(l, (var_t)v);
+    if (changes_sp(i)) {
+        home(l, VAR_SP);
         l->sp_checked = false;
-        return;
     }
     for (const struct a64_operand *o = a64_operands[i->row]; o->offset != 0xff; o++) {
         const unsigned slot = ((const uint8_t *)&i->u)[o->offset];
@@ -187,7 +207,8 @@ static void lift_block(struct jit_unit *u, uint16_t k)
         l.gi = b->first + n;
         l.pc = u->insn[l.gi].va;
         const struct a64_insn *i = &u->insn[l.gi].i;
-        if (lift_integer(&l, i) || lift_memory(&l, i) || lift_atomic(&l, i) || lift_control(&l, i))
+        if (lift_integer(&l, i) || lift_memory(&l, i) || lift_atomic(&l, i) || lift_system(&l, i) ||
+            lift_control(&l, i))
             continue;
         if (vectors && (lift_vector_memory(&l, i) || lift_vector(&l, i)))
             continue;

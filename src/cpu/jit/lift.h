@@ -20,6 +20,7 @@ bool lift_atomic(struct lift *l, const struct a64_insn *i);
 bool lift_vector_memory(struct lift *l, const struct a64_insn *i);
 bool lift_vector(struct lift *l, const struct a64_insn *i);
 bool lift_float(struct lift *l, const struct a64_insn *i);
+bool lift_system(struct lift *l, const struct a64_insn *i);
 bool lift_control(struct lift *l, const struct a64_insn *i);
 
 /* The next IR operation, all operands VAR_NONE. */
@@ -54,6 +55,9 @@ void lift_move(struct lift *l, unsigned sz, var_t d, var_t a);
 /* d = a field of struct cpu, and the other way round; at is CPU_AT(), sz 2 or 3. */
 void lift_from_cpu(struct lift *l, unsigned sz, var_t d, int32_t at);
 void lift_to_cpu(struct lift *l, unsigned sz, int32_t at, var_t a);
+/* What follows, of this instruction, is for when the field of struct cpu, of sz 0 or 2, with this mask is zero (or is not zero). Otherwise the
+ * interpreter does it. */
+void lift_guard(struct lift *l, unsigned sz, int32_t at, uint32_t mask, bool zero);
 /* Before an access through base, if that is SP. */
 void lift_check_sp(struct lift *l, var_t base);
 

@@ -1,4 +1,4 @@
-/* Loads and stores. Exclusives and atomics: lift_atomic.c; what checks as EL0 at EL1 is the interpreter's. */
+/* Loads and stores. Exclusives and atomics: lift_atomic.c. */
 #include "cpu/jit/lift.h"
 
 /* An address: base + (index << scale) + imm. */
@@ -53,6 +53,14 @@ static void write_back(struct lift *l, var_t n, int64_t imm)
     lift_opi(l, IR_ADD, 3, n, n, (uint64_t)imm);
     if (n == VAR_SP)
         l->sp_checked = l->sp_checked && !(imm & 15);
+}
+
+static unsigned unprivileged(struct lift *l)
+{
+    if (!(l->u->mode & MODE_EL1))
+        return 0;
+    lift_guard(l, 2, CPU_AT(st.misc), PSR_UAO, true);
+    return IRF_USER;
 }
 
 /* The index register as ExtendReg() makes it, without its shift. */
@@ -193,16 +201,16 @@ static void pair(struct lift *l, bool is_store, unsigned sz, enum ir_ext ext, va
         return true;                                                                               \
     }
 
-/* At EL0 they are ordinary. */
-#define UNPRIVILEGED(NAME, KIND, ...)                                                                  \
-    case A64_ROW_##NAME##_ldst_unpriv:                                                                 \
-        if (l->u->mode & MODE_EL1)                                                                     \
-            return false;                                                                              \
-        KIND(l, SIZE(NAME##_ldst_unpriv), __VA_ARGS__, X(NAME##_ldst_unpriv, t),                       \
-             &(struct address){                                                                        \
-                 .base = X(NAME##_ldst_unpriv, n), .index = VAR_NONE, .imm = IMM(NAME##_ldst_unpriv)}, \
-             0);                                                                                       \
-        return true;
+/* With the permissions of EL0, unless PSTATE.UAO says otherwise. At EL0 they are ordinary. */
+#define UNPRIVILEGED(NAME, DO)                                                                     \
+    case A64_ROW_##NAME##_ldst_unpriv: {                                                           \
+        const struct address at = {                                                                \
+            .base = X(NAME##_ldst_unpriv, n), .index = VAR_NONE, .imm = IMM(NAME##_ldst_unpriv)};  \
+        const unsigned size = SIZE(NAME##_ldst_unpriv), fl = unprivileged(l);                      \
+        const var_t t = X(NAME##_ldst_unpriv, t);                                                  \
+        DO;                                                                                        \
+        return true;                                                                               \
+    }
 
 #define PAIR(NAME, STORES, SZ, EXT, OFFSET, BACK)                                                  \
     case A64_ROW_##NAME:                                                                           \
@@ -317,17 +325,10 @@ bool lift_memory(struct lift *l, const struct a64_insn *i)
         INDEXED(LDR, load(l, size, EXT_ZERO, t, &at, 0))
         INDEXED(LDRS64, load(l, size, EXT_S64, t, &at, 0))
         INDEXED(LDRS32, load(l, size, EXT_S32, t, &at, 0))
-    case A64_ROW_STR_ldst_unpriv:
-        if (l->u->mode & MODE_EL1)
-            return false;
-        store(l, SIZE(STR_ldst_unpriv), X(STR_ldst_unpriv, t),
-              &(struct address){
-                  .base = X(STR_ldst_unpriv, n), .index = VAR_NONE, .imm = IMM(STR_ldst_unpriv)},
-              0);
-        return true;
-        UNPRIVILEGED(LDR, load, EXT_ZERO)
-        UNPRIVILEGED(LDRS64, load, EXT_S64)
-        UNPRIVILEGED(LDRS32, load, EXT_S32)
+        UNPRIVILEGED(STR, store(l, size, t, &at, fl))
+        UNPRIVILEGED(LDR, load(l, size, EXT_ZERO, t, &at, fl))
+        UNPRIVILEGED(LDRS64, load(l, size, EXT_S64, t, &at, fl))
+        UNPRIVILEGED(LDRS32, load(l, size, EXT_S32, t, &at, fl))
         PAIR_MODE(ldstpair_off, true, false)
         PAIR_MODE(ldstpair_post, false, true)
         PAIR_MODE(ldstpair_pre, true, true)

@@ -99,12 +99,12 @@ static void find_groups(struct state *s, const struct jit_block *b)
         if (r->op == IR_NOP)
             continue;
         const bool plain = (ir_traits[r->op] & IRT_M) && r->a < JIT_MAX_VARS && r->b == VAR_NONE &&
-                           !(r->fl & IRF_ALIGNED);
+                           !(r->fl & (IRF_ALIGNED | IRF_USER));
         if (plain && r->op == IR_PROBE)
             add(s, i, r, r->aux, r->ext);
         else if (plain && (r->op == IR_LD || r->op == IR_ST || r->op == IR_VLD || r->op == IR_VST))
             add(s, i, r, 1u << r->sz, r->op == IR_ST || r->op == IR_VST);
-        else if (r->op == IR_INTERP)
+        else if (r->op == IR_INTERP || (r->op == IR_STC && r->imm == CPU_AT(tlb_ctx)))
             for (unsigned n = 0; n < s->nr_groups; n++)
                 s->group[n].open = false;
         follow(s, r);

@@ -105,6 +105,18 @@ void jit_set_flags(struct cpu *c, uint32_t nzcv)
     c->jit_hot.flag_static[0] = host_of(nzcv);
 }
 
+uint64_t jit_at_help(struct cpu *c, uint64_t a, uint64_t b, uint32_t what)
+{
+    if (what == HELP_COUNTER)
+        return cpu_counter(c);
+    if (what == HELP_PACGA)
+        return pac_generic(&c->st, a, b);
+    if (what >= HELP_XPAC)
+        return pac_strip(&c->st, a, what & 1);
+    return what & HELP_AUT ? pac_auth(&c->st, a, b, (enum pac_key)(what & 3))
+                           : pac_add(&c->st, a, b, (enum pac_key)(what & 3));
+}
+
 void jit_at_flags(struct cpu *c)
 {
     c->jit_hot.flag_static[0] = host_of(jit_dynamic_flags(c));
