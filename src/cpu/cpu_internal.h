@@ -33,6 +33,16 @@ struct tlb_view {
 bool tlb_translate(struct cpu *c, gva_t va, enum walk_access access, unsigned flags,
                    struct tlb_view *view);
 
+/* Memory that loads and stores of the current EL reach at [va, va + len): at those addresses plus addend in the host. */
+struct tlb_block {
+    gva_t va;
+    uint64_t len;
+    uint64_t addend;
+};
+
+/* The largest that is known in one half of the address space. It stays that for as long as the half's stamp does: jit_mapping_changed(). */
+bool tlb_find_block(struct cpu *c, bool upper, struct tlb_block *b);
+
 /* Translates for a fetch and fills the ITLB. False: c->exc is set. */
 bool tlb_translate_fetch(struct cpu *c, gva_t va);
 

@@ -29,7 +29,11 @@ struct cpu_mmu {
     struct {
         gva_t lo, hi;
     } large[2];
+    gva_t block[2]; /* in the last block of at least BLOCK_MIN that a load or store went to; 0: none */
 };
+
+/* Of tlb_find_block(): less is not worth a comparison before each access. */
+#define BLOCK_MIN (32u << 20)
 
 struct cpu_mmu *mmu_create(void)
 {
@@ -93,13 +97,19 @@ static void flush_entries(struct cpu *c)
     tlb_flush_data(c);
     for (unsigned i = 0; i < ITLB_ENTRIES; i++)
         c->itlb[i].tag = TLB_TAG_NONE;
-    c->mmu->large[0].hi = c->mmu->large[1].hi = 0;
-    c->mmu->large[0].lo = c->mmu->large[1].lo = ~UINT64_C(0);
+}
+
+static void forget_large(struct cpu *c, unsigned half)
+{
+    c->mmu->large[half].hi = 0;
+    c->mmu->large[half].lo = ~UINT64_C(0);
 }
 
 void tlb_flush_all(struct cpu *c)
 {
     flush_entries(c);
+    forget_large(c, 0);
+    forget_large(c, 1);
     c->mmu->nr_spaces = 0;
     c->mmu->current = 0;
     jit_mapping_changed(c, true, true);
@@ -110,6 +120,8 @@ void tlb_flush_asid(struct cpu *c, unsigned asid)
 {
     (void)asid;
     flush_entries(c);
+    forget_large(c, 0);
+    forget_large(c, 1);
     jit_mapping_changed(c, true, true);
 }
 
@@ -123,6 +135,7 @@ void tlb_flush_va(struct cpu *c, gva_t va, uint64_t len)
     if (len > (uint64_t)TLB_ENTRIES * TLB_PAGE_SIZE ||
         (first <= c->mmu->large[half].hi && last >= c->mmu->large[half].lo)) {
         flush_entries(c);
+        forget_large(c, half); /* what translated code holds of the other half it goes on holding */
         jit_mapping_changed(c, !half, half);
         return;
     }
@@ -225,6 +238,8 @@ static bool find_translation(struct cpu *c, gva_t va, enum walk_access access, u
     const struct ram_region *r = find_memory(c, page);
 
     note_large(c, va, w.page_len);
+    if (w.page_len >= BLOCK_MIN)
+        c->mmu->block[bit(va, 55)] = va;
     entry_drop(e);
     e->page = page | (w.device ? TLB_INFO_DEVICE : 0) | (w.can_read ? TLB_INFO_READ : 0) |
               (w.can_write && w.writable_dirty ? TLB_INFO_WRITE : 0);
@@ -245,6 +260,46 @@ static bool find_translation(struct cpu *c, gva_t va, enum walk_access access, u
         e->page |= TLB_INFO_MMIO;
         e->addend = (uintptr_t)tag;
     }
+    return true;
+}
+
+static const struct ram_region *largest_ram(const struct cpu *c)
+{
+    const struct ram_region *best = NULL;
+
+    for (unsigned i = 0; i < c->ram->nr_regions; i++)
+        if (c->ram->region[i].kind == RAM_KIND_RAM && (!best || c->ram->region[i].len > best->len))
+            best = &c->ram->region[i];
+    return best;
+}
+
+bool tlb_find_block(struct cpu *c, bool upper, struct tlb_block *b)
+{
+    const bool el0 = c->st.el == 0;
+    const gva_t va = c->mmu->block[upper];
+    struct walk_result w;
+
+    if (!(SYS(&c->st, SCTLR_EL1) & SCTLR_EL1_M)) {
+        const struct ram_region *r = upper ? NULL : largest_ram(c);
+        if (r)
+            *b = (struct tlb_block){.va = r->base, .len = r->len, .addend = (uintptr_t)r->host - r->base};
+        return r != NULL;
+    }
+    if (!va)
+        return false;
+    /* As if PSTATE.PAN were set: then its value does not matter. */
+    tlb_walk(c, &(struct walk_request){.va = va, .access = WALK_WRITE, .el0 = el0, .pan = !el0}, &w);
+    if (!w.ok || w.device || !w.can_read || !w.can_write || !w.writable_dirty || w.page_len < BLOCK_MIN)
+        return false;
+    const struct ram_region *r = find_memory(c, w.pa);
+    if (!r || r->kind != RAM_KIND_RAM)
+        return false;
+    note_large(c, va, w.page_len);
+    const gva_t first = walk_strip_tag(&c->st, va, false) & ~(w.page_len - 1);
+    const gpa_t pa = w.pa & ~(w.page_len - 1), lo = MAX(pa, r->base),
+                hi = MIN(pa + w.page_len, r->base + r->len);
+    *b = (struct tlb_block){.va = first + (lo - pa), .len = hi - lo};
+    b->addend = (uintptr_t)r->host + (lo - r->base) - b->va;
     return true;
 }
 

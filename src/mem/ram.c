@@ -55,6 +55,18 @@ static int check_place(const struct ram *r, gpa_t base, uint64_t len, struct err
     return 0;
 }
 
+/* Where the host might put a region: within 2 GiB of its guest address, so that the translator's instructions can reach one from the other by
+ * a displacement; otherwise anywhere, by chance. Null: wherever it likes. */
+static void *place_for(gpa_t base, uint64_t len)
+{
+    uint32_t chance;
+
+    if (base >= 1u << 31 || len > 1u << 30)
+        return NULL;
+    os_random(&chance, sizeof(chance));
+    return (void *)(uintptr_t)(base + (256u << 20) + (chance & 0x1ffff000));
+}
+
 int ram_add(struct ram *r, gpa_t base, uint64_t len, enum ram_kind kind, struct err *e)
 {
     int rc = check_place(r, base, len, e);
@@ -63,7 +75,8 @@ int ram_add(struct ram *r, gpa_t base, uint64_t len, enum ram_kind kind, struct 
     int fd = os_shm_create(kind == RAM_KIND_RAM ? "guest-ram" : "guest-rom", len, e);
     if (fd < 0)
         return fd;
-    void *host = mmap(NULL, (size_t)len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    void *host = mmap(place_for(base, len), (size_t)len, PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_NORESERVE, fd, 0);
     if (host == MAP_FAILED) {
         rc = err_set(e, errno, "mapping %" PRIu64 " MiB of guest memory: %s", len >> 20, strerror(errno));
         close(fd);

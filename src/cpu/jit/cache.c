@@ -144,6 +144,11 @@ static bool region_holds(struct cpu *c, struct jit_region *r)
     for (unsigned i = 0; i < r->nr_pages; i++)
         if (!page_is(c, r->page[i].va, r->page[i].pa))
             return false;
+    if (r->ram_block.len) {
+        struct tlb_block now;
+        if (!tlb_find_block(c, !lower, &now) || memcmp(&now, &r->ram_block, sizeof(now)) != 0)
+            return false;
+    }
     r->stamp = stamp;
     return true;
 }
@@ -210,6 +215,7 @@ struct jit_region *jit_publish(struct jit_unit *u)
     r->mode = u->mode;
     r->nr_pages = u->nr_pages;
     memcpy(r->page, u->page, sizeof(r->page));
+    r->ram_block = u->ram_block;
     for (unsigned i = 0; i < u->nr_insns; i++)
         for (unsigned p = 0; p < r->nr_pages; p++)
             if (r->page[p].va == (u->insn[i].va & ~(gva_t)(TLB_PAGE_SIZE - 1))) {

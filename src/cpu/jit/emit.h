@@ -19,15 +19,17 @@ enum host_flags {
 
 /* A piece of code out of the way, written behind the region. */
 struct emit_stub {
-    enum stub_kind { STUB_SITE, STUB_EXIT, STUB_EVENT, STUB_EDGE } kind;
+    enum stub_kind { STUB_SITE, STUB_MEMORY, STUB_EXIT, STUB_EVENT, STUB_EDGE } kind;
     uint8_t *from;        /* rel32 that goes there; null: none */
-    uint16_t site;        /* STUB_SITE */
+    uint16_t site;        /* STUB_SITE, STUB_MEMORY */
     uint8_t va_reg;       /* STUB_SITE of a probe: the address */
     enum host_flags host; /* STUB_EXIT: near exits */
     uint16_t flags;       /* flag state */
     uint16_t block;       /* STUB_EDGE: the block it goes to */
     uint16_t flags_from;  /* STUB_EDGE: the block it comes from */
-    uint16_t at;          /* STUB_EDGE: the operation there */
+    uint16_t at;          /* STUB_EDGE: the operation there; STUB_MEMORY: the access */
+    struct x64_mem mem;   /* STUB_MEMORY: its address */
+    uint8_t *back;        /* STUB_MEMORY: the code behind it */
     bool kind_stored;     /* STUB_EDGE */
     uint16_t insns;       /* to give back to the budget */
     gva_t target;
@@ -162,6 +164,8 @@ bool emit_memory_op(struct emit *e, const struct ir *r);
 int emit_checked(struct emit *e, const struct ir *r, bool write);
 /* emit_atomic.c */
 bool emit_atomic(struct emit *e, const struct ir *r);
+void emit_find_block(struct emit *e);
+void emit_memory_stub(struct emit *e, const struct emit_stub *s);
 
 /* emit_exit.c: ends of blocks, stubs. */
 void emit_end(struct emit *e, const struct ir *r);
@@ -171,6 +175,8 @@ unsigned emit_site(struct emit *e, enum jit_site_kind kind);
 struct emit_stub *emit_stub(struct emit *e, enum stub_kind kind);
 /* A stub for a site, reached from the rel32 at from. */
 void emit_site_stub(struct emit *e, unsigned site, uint8_t *from, int va_reg);
+/* Goes to the site now, with RCX as it is. */
+void emit_to_site(struct emit *e, unsigned site);
 /* mov rax, the address of a site or link, known later. */
 void emit_pointer(struct emit *e, bool link, unsigned index);
 

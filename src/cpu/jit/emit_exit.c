@@ -202,7 +202,7 @@ void emit_block_start(struct emit *e, uint16_t k)
     x64_alu_ri(e->b, ALU_SUB, X_64, BUDGET, b->nr);
     if (b->header || b->entry) {
         struct emit_stub *s = emit_stub(e, STUB_EVENT);
-        s->from = x64_jcc(e->b, CC_S);
+        s->from = x64_jcc(e->b, CC_L);
         s->block = k;
         s->insns = b->nr;
         s->target = b->va;
@@ -423,6 +423,12 @@ void emit_end(struct emit *e, const struct ir *r)
 
 /* --- Out of the way ------------------------------------------------------------------------------------------------- */
 
+void emit_to_site(struct emit *e, unsigned site)
+{
+    load_pointer_and_jump(e, false, site, e->u->uses_vectors ? e->u->j->slow_vector : e->u->j->slow,
+                          false);
+}
+
 static void one_stub(struct emit *e, const struct emit_stub *s)
 {
     if (s->from)
@@ -431,9 +437,9 @@ static void one_stub(struct emit *e, const struct emit_stub *s)
     case STUB_SITE:
         if ((int8_t)s->va_reg != X64_NONE && s->va_reg != RCX)
             x64_mov_rr(e->b, X_64, RCX, s->va_reg);
-        load_pointer_and_jump(e, false, s->site,
-                              e->u->uses_vectors ? e->u->j->slow_vector : e->u->j->slow, false);
+        emit_to_site(e, s->site);
         break;
+    case STUB_MEMORY: emit_memory_stub(e, s); break;
     case STUB_EXIT:
         all_home(e, s);
         link_to(e, s->target, false);

@@ -4,6 +4,9 @@
  * compare says that the page is mapped, that the access is allowed, and that it does not cross into the next one. */
 #include "cpu/jit/emit.h"
 
+/* Of an access that is compared with the region's block. */
+#define DISP_MAX (1 << 24)
+
 #define PAGE_MASK (-(int32_t)TLB_PAGE_SIZE)
 
 _Static_assert(sizeof(struct tlb_entry) == 32 && TLB_PAGE_SHIFT == 12, "index_entry()");
@@ -167,14 +170,6 @@ int emit_checked(struct emit *e, const struct ir *r, bool write)
     return va;
 }
 
-static void load(struct emit *e, const struct ir *r)
-{
-    const int va = emit_checked(e, r, false), d = emit_def(e, r->d, SCRATCH2);
-
-    load_extended(e, r, d, x64_at_index(va, SCRATCH3, 0, 0));
-    emit_defined(e, r->d, d);
-}
-
 /* --- Vectors: the low 1 << sz bytes, the rest zero ------------------------------------------------------------------ */
 
 static void vector_from(struct emit *e, unsigned sz, int d, struct x64_mem m)
@@ -193,16 +188,16 @@ static void vector_from(struct emit *e, unsigned sz, int d, struct x64_mem m)
     }
 }
 
-static void vector_to(struct emit *e, unsigned sz, struct x64_mem m, int s)
+/* scratch: no part of m. */
+static void vector_to(struct emit *e, unsigned sz, struct x64_mem m, int s, int scratch)
 {
     static const uint32_t movd = 0x66000f7e, movq = 0x66000fd6;
 
     switch (sz) {
     case 0:
-    case 1: /* SCRATCH2 may be part of the address, SCRATCH as well: the value goes through the third */
-        BUG_ON(m.base == SCRATCH3 || m.index == SCRATCH3);
-        x64_vex_rrr(e->b, movd, false, false, s, 0, SCRATCH3);
-        x64_store(e->b, sz ? X_16 : X_8, m, SCRATCH3);
+    case 1:
+        x64_vex_rrr(e->b, movd, false, false, s, 0, scratch);
+        x64_store(e->b, sz ? X_16 : X_8, m, scratch);
         break;
     case 2:
     case 3: x64_vex_rrm(e->b, sz == 2 ? movd : movq, false, false, s, 0, m); break;
@@ -210,47 +205,172 @@ static void vector_to(struct emit *e, unsigned sz, struct x64_mem m, int s)
     }
 }
 
-static void vector_load(struct emit *e, const struct ir *r)
-{
-    const int va = emit_checked(e, r, false), d = emit_vdef(e, r->d, VSCRATCH);
+/* --- Accesses ------------------------------------------------------------------------------------------------------- */
 
-    vector_from(e, r->sz, d, x64_at_index(va, SCRATCH3, 0, 0));
-    emit_vdefined(e, r->d, d);
+static bool is_store(const struct ir *r)
+{
+    return r->op == IR_PROBE ? r->ext : !(ir_traits[r->op] & IRT_D);
 }
 
-static void vector_store(struct emit *e, const struct ir *r)
+static unsigned length(const struct ir *r)
 {
-    const int va = emit_checked(e, r, true);
-
-    x64_lea(e->b, X_64, SCRATCH2, x64_at_index(va, SCRATCH3, 0, 0));
-    vector_to(e, r->sz, x64_at(SCRATCH2, 0), emit_vuse(e, r->c, VSCRATCH));
+    return r->op == IR_PROBE ? r->aux : 1u << r->sz;
 }
 
-static void store(struct emit *e, const struct ir *r)
+/* The host instruction, which may use scratch besides the registers of m. A probe has none. */
+static void access(struct emit *e, const struct ir *r, struct x64_mem m, int scratch)
 {
-    const int va = emit_checked(e, r, true);
-
-    store_value(e, r, x64_at_index(va, SCRATCH3, 0, 0), SCRATCH2);
+    switch (r->op) {
+    case IR_LD:
+    case IR_LDK: load_extended(e, r, emit_def(e, r->d, scratch), m); break;
+    case IR_ST:
+    case IR_STK: store_value(e, r, m, scratch); break;
+    case IR_VLD:
+    case IR_VLDK: vector_from(e, r->sz, emit_vdef(e, r->d, VSCRATCH), m); break;
+    case IR_VST:
+    case IR_VSTK: vector_to(e, r->sz, m, emit_vuse(e, r->c, VSCRATCH), scratch); break;
+    default: break;
+    }
 }
 
-static void probe(struct emit *e, const struct ir *r)
+static void accessed(struct emit *e, const struct ir *r, int scratch)
+{
+    if (r->op == IR_VLD || r->op == IR_VLDK)
+        emit_vdefined(e, r->d, emit_vdef(e, r->d, VSCRATCH));
+    else if (ir_traits[r->op] & IRT_D)
+        emit_defined(e, r->d, emit_def(e, r->d, scratch));
+}
+
+static unsigned new_site(struct emit *e, const struct ir *r, uint32_t retry)
+{
+    const unsigned site = emit_site(e, r->op == IR_PROBE ? SITE_PROBE : SITE_MEMORY);
+    struct jit_site *s = &e->u->site[site];
+
+    if (r->op == IR_PROBE) {
+        s->retry = retry;
+        s->len = (uint16_t)r->aux;
+        s->write = r->ext;
+        s->align = (uint8_t)(1u << r->sz);
+        s->group = r->cc;
+    }
+    return site;
+}
+
+void emit_find_block(struct emit *e)
 {
     struct jit_unit *u = e->u;
+    struct tlb_block b;
+
+    u->ram_block = (struct tlb_block){.len = 0};
+    if (u->j->opt.slow_memory || !tlb_find_block(u->c, (int64_t)u->insn[0].va < 0, &b))
+        return;
+    /* With an instruction's displacement, its ends have to be within reach of the host's. */
+    const int64_t addend = (int64_t)b.addend, lo = (int64_t)b.va;
+    if (b.len <= INT32_MAX && small(lo + DISP_MAX) && small(lo - DISP_MAX) &&
+        small(addend + DISP_MAX) && small(addend - DISP_MAX))
+        u->ram_block = b;
+}
+
+/* The access by a comparison with the bounds of the region's block, in which misaligned addresses are out of bounds; what lies outside goes
+ * by the TLB after all. False: it can't be done so. */
+static bool block_access(struct emit *e, const struct ir *r)
+{
+    const struct tlb_block *b = &e->u->ram_block;
+    const unsigned align = alignment(e, r), len = length(r);
+    const uint32_t retry = (uint32_t)(e->b->p - e->b->start);
+
+    if (!b->len || (r->fl & IRF_USER) || (align > 1 && len % align))
+        return false;
+    const struct where w = address(e, r);
+    struct x64_mem offset = w.mem, host = w.mem;
+    if (w.mem.disp > DISP_MAX || w.mem.disp < -DISP_MAX) {
+        x64_lea(e->b, X_64, SCRATCH, w.mem);
+        offset = host = x64_at(SCRATCH, 0);
+    }
+    const struct x64_mem va = host;
+    offset.disp -= (int32_t)b->va;
+    host.disp += (int32_t)b->addend;
+    x64_lea(e->b, X_64, SCRATCH3, offset);
+    const unsigned shift = (unsigned)__builtin_ctz(align);
+    if (shift)
+        x64_shift_ri(e->b, SH_ROR, X_64, SCRATCH3, shift);
+    x64_alu_ri(e->b, ALU_CMP, X_64, SCRATCH3, (int32_t)((b->len - len) >> shift));
+    struct emit_stub *s = emit_stub(e, STUB_MEMORY);
+    s->from = x64_jcc(e->b, CC_A);
+    s->site = (uint16_t)new_site(e, r, retry);
+    s->at = (uint16_t)e->at;
+    s->mem = va;
+    if (r->op == IR_PROBE)
+        x64_mov_ri(e->b, emit_def(e, r->d, SCRATCH3), b->addend);
+    else
+        access(e, r, host, SCRATCH3);
+    s->back = e->b->p;
+    accessed(e, r, SCRATCH3);
+    return true;
+}
+
+void emit_memory_stub(struct emit *e, const struct emit_stub *s)
+{
+    const struct ir *r = &e->u->ir[s->at];
+
+    x64_lea(e->b, X_64, SCRATCH, s->mem);
+    const struct misses m = check(e, r, SCRATCH, length(r), alignment(e, r), is_store(r));
+    addend_to(e, SCRATCH3);
+    if (r->op == IR_PROBE) {
+        const int d = emit_def(e, r->d, SCRATCH3);
+        if (d != SCRATCH3)
+            x64_mov_rr(e->b, X_64, d, SCRATCH3);
+    } else if (is_store(r)) {
+        x64_lea(e->b, X_64, SCRATCH, x64_at_index(SCRATCH, SCRATCH3, 0, 0));
+        access(e, r, x64_at(SCRATCH, 0), SCRATCH3);
+    } else { /* where accessed() looks for it */
+        access(e, r, x64_at_index(SCRATCH, SCRATCH3, 0, 0), SCRATCH3);
+    }
+    x64_jmp_to(e->b, s->back);
+    for (unsigned i = 0; i < ARRAY_LEN(m.at); i++)
+        if (m.at[i])
+            x64_patch_here(e->b, m.at[i]);
+    if (r->op == IR_PROBE)
+        x64_mov_rr(e->b, X_64, SCRATCH2, SCRATCH);
+    emit_to_site(e, s->site);
+}
+
+static void probe_by_tlb(struct emit *e, const struct ir *r)
+{
     const uint32_t retry = (uint32_t)(e->b->p - e->b->start);
     const int va = address_in_register(e, r);
-    const struct misses m = u->j->opt.slow_memory ? (struct misses){{x64_jmp(e->b), NULL}}
-                                                  : check(e, r, va, r->aux, alignment(e, r), r->ext);
-    const unsigned site = emit_site(e, SITE_PROBE);
+    const struct misses m = e->u->j->opt.slow_memory
+                                ? (struct misses){{x64_jmp(e->b), NULL}}
+                                : check(e, r, va, length(r), alignment(e, r), is_store(r));
 
-    u->site[site].retry = retry;
-    u->site[site].len = (uint16_t)r->aux;
-    u->site[site].write = r->ext;
-    u->site[site].align = (uint8_t)(1u << r->sz);
-    u->site[site].group = r->cc;
-    to_slow(e, site, &m, va);
+    to_slow(e, new_site(e, r, retry), &m, va);
     const int d = emit_def(e, r->d, SCRATCH2);
     addend_to(e, d);
     emit_defined(e, r->d, d);
+}
+
+static void access_by_tlb(struct emit *e, const struct ir *r)
+{
+    struct x64_mem m = x64_at_index(emit_checked(e, r, is_store(r)), SCRATCH3, 0, 0);
+    int scratch = SCRATCH2;
+
+    if (r->op == IR_VST) { /* whose value may need a register */
+        x64_lea(e->b, X_64, SCRATCH2, m);
+        m = x64_at(SCRATCH2, 0);
+        scratch = SCRATCH3;
+    }
+    access(e, r, m, scratch);
+    accessed(e, r, scratch);
+}
+
+static void checked_access(struct emit *e, const struct ir *r)
+{
+    if (block_access(e, r))
+        return;
+    if (r->op == IR_PROBE)
+        probe_by_tlb(e, r);
+    else
+        access_by_tlb(e, r);
 }
 
 /* [address + addend h] */
@@ -267,22 +387,10 @@ static struct x64_mem probed(struct emit *e, const struct ir *r)
     return w.mem;
 }
 
-static void load_known(struct emit *e, const struct ir *r)
+static void known_access(struct emit *e, const struct ir *r)
 {
-    const struct x64_mem m = probed(e, r);
-    const int d = emit_def(e, r->d, SCRATCH3);
-
-    load_extended(e, r, d, m);
-    emit_defined(e, r->d, d);
-}
-
-static void vector_load_known(struct emit *e, const struct ir *r)
-{
-    const struct x64_mem m = probed(e, r);
-    const int d = emit_vdef(e, r->d, VSCRATCH);
-
-    vector_from(e, r->sz, d, m);
-    emit_vdefined(e, r->d, d);
+    access(e, r, probed(e, r), SCRATCH3);
+    accessed(e, r, SCRATCH3);
 }
 
 static void guard(struct emit *e, const struct ir *r)
@@ -319,15 +427,15 @@ static void help(struct emit *e, const struct ir *r)
 bool emit_memory_op(struct emit *e, const struct ir *r)
 {
     switch (r->op) {
-    case IR_LD: load(e, r); return true;
-    case IR_ST: store(e, r); return true;
-    case IR_PROBE: probe(e, r); return true;
-    case IR_LDK: load_known(e, r); return true;
-    case IR_STK: store_value(e, r, probed(e, r), SCRATCH3); return true;
-    case IR_VLD: vector_load(e, r); return true;
-    case IR_VST: vector_store(e, r); return true;
-    case IR_VLDK: vector_load_known(e, r); return true;
-    case IR_VSTK: vector_to(e, r->sz, probed(e, r), emit_vuse(e, r->c, VSCRATCH)); return true;
+    case IR_LD:
+    case IR_ST:
+    case IR_VLD:
+    case IR_VST:
+    case IR_PROBE: checked_access(e, r); return true;
+    case IR_LDK:
+    case IR_STK:
+    case IR_VLDK:
+    case IR_VSTK: known_access(e, r); return true;
     case IR_LDC: {
         const int d = emit_def(e, r->d, SCRATCH);
         x64_load(e->b, emit_width(r), d, x64_at(CPU, (int32_t)r->imm));

@@ -161,15 +161,21 @@ static bool same_state(const struct flag_state *x, const struct flag_state *y)
     return x->form == y->form && (x->form == FS_DEAD || x->form == FS_DYNAMIC || jit_same_flags(x, y));
 }
 
-static struct flag_state merge(const struct flag_state *x, const struct flag_state *y)
+/* prefer: y comes around a loop. Then the others, which come once, are made dynamic rather than both. */
+static struct flag_state merge(const struct flag_state *x, const struct flag_state *y, bool prefer)
 {
     const bool x_dynamic = x->form == FS_DYNAMIC, y_dynamic = y->form == FS_DYNAMIC;
     struct flag_state r = x_dynamic ? *y : *x;
 
     if (x_dynamic && y_dynamic)
         return dynamic;
-    if (!x_dynamic && !y_dynamic && !jit_same_flags(x, y))
-        return dynamic;
+    if (!x_dynamic && !y_dynamic && !jit_same_flags(x, y)) {
+        if (!prefer)
+            return dynamic;
+        r = *y;
+        r.form = FS_SELECT;
+        return r;
+    }
     if (x_dynamic || y_dynamic || x->form != y->form)
         r.form = FS_SELECT;
     return r;
@@ -195,7 +201,7 @@ static struct flag_state state_in(const struct jit_unit *u, const struct flow *f
         else if (f->read[k] && !same_state(&s, &f->out[p]))
             return host;
         else
-            s = merge(&s, &f->out[p]);
+            s = merge(&s, &f->out[p], u->block[p].order >= b->order);
         first = false;
     }
     /* A reader needs to know the kind. */

@@ -3,6 +3,7 @@
 #define VIBE_CPU_JIT_JIT_INTERNAL_H
 
 #include "cpu/cpu.h"
+#include "cpu/cpu_internal.h"
 #include "cpu/interp.h"
 #include "cpu/jit.h"
 #include "cpu/jit/ir.h"
@@ -109,6 +110,7 @@ struct jit_region {
     uint32_t nr_runs; /* entered from the interpreter, for --check-jit */
     uint32_t stamp;   /* with which its pages were found to be mapped as it says */
     struct jit_page page[JIT_MAX_PAGES];
+    struct tlb_block ram_block; /* that its loads and stores take for granted; len 0: none */
     uint32_t code, code_len;
     struct jit_site *site;
     struct jit_loc *loc;
@@ -232,8 +234,9 @@ struct jit_unit {
     var_t block_web[JIT_MAX_BLOCKS][VAR_NR_GUEST]; /* at the block's start; VAR_NONE */
     uint64_t live_in[JIT_MAX_BLOCKS], held_in[JIT_MAX_BLOCKS];
 
-    bool uses_vectors; /* in host registers */
-    bool uses_fp;      /* host floating point */
+    struct tlb_block ram_block; /* len 0: none */
+    bool uses_vectors;          /* in host registers */
+    bool uses_fp;               /* host floating point */
 
     /* emit.c */
     struct x64_buf buf;

@@ -174,10 +174,11 @@ const uint8_t *jit_at_site(struct cpu *c, struct jit_site *s, gva_t va)
     c->code.insns = (const struct a64_insn *)((uintptr_t)insn - ((s->pc & (TLB_PAGE_SIZE - 1))
                                                                  << (A64_INSN_SHIFT - 2)));
 
+    const uint32_t *stamp = &c->jit_hot.stamp[(int64_t)s->pc >= 0], stamp_before = *stamp;
     jit_fp_suspend(c);
     const struct a64_insn *next = insn->fn(c, insn);
     jit_fp_resume(c);
-    if (next == insn + 1 && !s->group) {
+    if (next == insn + 1 && !s->group && *stamp == stamp_before) {
         for (unsigned i = 0; i < s->nr_locs; i++)
             if (loc[i].reload)
                 from_home(c, &loc[i]);
