@@ -1,23 +1,12 @@
-#!/usr/bin/env python3
-"""Booting Linux: vibevmm beside qemu-system-aarch64, with the same kernel and initial RAM disk, in turn.
-
-usage: boot.py [--vibevmm PROGRAM] [--runs N]
-
-Times are from the start of the program, seen from outside; medians of N runs (5). Needs a network the first time, for Debian's kernel.
-"""
-import argparse
+"""Booting Linux: vibevmm beside the peer, with the same kernel and initial RAM disk, in turn. Times are from the start of the program, seen
+from outside. Needs a network the first time, for Debian's kernel."""
 import os
-import shutil
-import statistics
 import subprocess
 import sys
-import tempfile
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-ROOT = os.path.dirname(HERE)
-sys.path.insert(0, os.path.join(ROOT, "tests"))
-import guests  # noqa: E402
+from common import QEMU, figure, goal, median
+import guests
 
 MEM = "512M"
 CMDLINE = "earlycon console=ttyAMA0"
@@ -31,7 +20,7 @@ def vibe_command(program, kernel, initrd, cpus):
 
 def qemu_command(kernel, initrd, cpus):
     # Guest RAM as a shared object, so that it can be told from the rest.
-    return ["qemu-system-aarch64", "-M", "virt,gic-version=3,memory-backend=ram", "-object", "memory-backend-memfd,id=ram,share=on,size=" + MEM,
+    return [QEMU, "-M", "virt,gic-version=3,memory-backend=ram", "-object", "memory-backend-memfd,id=ram,share=on,size=" + MEM,
             "-m", MEM, "-cpu", "max", "-smp", str(cpus), "-display", "none", "-nodefaults", "-serial", "stdio", "-no-reboot",
             "-kernel", kernel, "-initrd", initrd, "-append", CMDLINE]
 
@@ -87,41 +76,30 @@ def idle(command):
         p.stdout.close()
 
 
-def table(program, runs, tmp, say):
-    """One row a measurement; say() gets its cells."""
+def table(bench):
     kernel, _ = guests.kernel()
-    quick = guests.initrd(os.path.join(tmp, "quick.gz"), run="true\n")
-    shell = guests.initrd(os.path.join(tmp, "shell.gz"))
-    peer = shutil.which("qemu-system-aarch64") is not None
+    quick = guests.initrd(os.path.join(bench.tmp, "quick.gz"), run="true\n")
+    shell = guests.initrd(os.path.join(bench.tmp, "shell.gz"))
 
-    def columns(measure, initrd, cpus, times):
-        commands = [vibe_command(program, kernel, initrd, cpus)] + ([qemu_command(kernel, initrd, cpus)] if peer else [])
-        runs_of = [[measure(c) for c in commands] for _ in range(times)]
-        return [[statistics.median(r[i][n] for r in runs_of) for n in range(len(runs_of[0][0]))] for i in range(len(commands))]
+    def columns(measure, initrd, cpus):
+        return bench.in_turn(lambda: measure(vibe_command(bench.program, kernel, initrd, cpus)),
+                             lambda: measure(qemu_command(kernel, initrd, cpus)) if bench.peer else [None] * 4)
 
-    say("Linux", "vibevmm", "QEMU", "vibevmm / QEMU")
-    say("---", "---", "---", "---")
-    one, four = columns(boot, quick, 1, runs), columns(boot, quick, 4, runs)
-    rows = [("start to the kernel's first line, s", "%.2f", [c[0] for c in one]), ("start to init, s", "%.2f", [c[1] for c in one]),
-            ("start to power off, s", "%.2f", [c[3] for c in one]), ("start to init, 4 CPUs, s", "%.2f", [c[1] for c in four]),
-            ("start to power off, 4 CPUs, s", "%.2f", [c[3] for c in four])]
+    def say(label, form, both, k, limit=None):
+        ours, theirs = [median([run[k] for run in runs]) for runs in both]
+        ratio = ours / theirs if theirs else None
+        bench.say(label, form % ours, figure(form, theirs), figure("%.2f", ratio), goal(limit, ratio) if limit else "")
+    bench.head("Linux", "vibevmm", "QEMU", "vibevmm / QEMU", "goal")
+    one = columns(boot, quick, 1)
+    say("start to the kernel's first line, s", "%.2f", one, 0)
+    say("start to init, s", "%.2f", one, 1, "boot / QEMU")
+    say("start to power off, s", "%.2f", one, 3)
+    four = columns(boot, quick, 4)
+    say("start to init, 4 CPUs, s", "%.2f", four, 1)
+    say("start to power off, 4 CPUs, s", "%.2f", four, 3)
     if os.path.exists("/proc/self/stat"):
-        at_prompt = columns(idle, shell, 1, 1)
-        rows += [("idle at the prompt, % of a host CPU", "%.2f", [c[0] for c in at_prompt]),
-                 ("memory beyond the guest's, at the prompt, MiB", "%.0f", [c[1] for c in at_prompt])]
-    for label, form, figures in rows:
-        say(label, *[form % f for f in figures], *(["%.2f" % (figures[0] / figures[1]) if figures[1] else "-"] if peer else ["-", "-"]))
-
-
-def main(argv):
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--vibevmm", default=os.path.join(ROOT, "bin", "vibevmm"))
-    parser.add_argument("--runs", type=int, default=5)
-    args = parser.parse_args(argv[1:])
-    with tempfile.TemporaryDirectory() as tmp:
-        table(args.vibevmm, args.runs, tmp, lambda *cells: print("| " + " | ".join(cells) + " |", flush=True))
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv))
+        theirs = idle(qemu_command(kernel, shell, 1)) if bench.peer else [None] * 2
+        at_prompt = ([idle(vibe_command(bench.program, kernel, shell, 1))], [theirs])
+        say("idle at the prompt, % of a host CPU", "%.2f", at_prompt, 0)
+        say("memory beyond the guest's, at the prompt, MiB", "%.0f", at_prompt, 1)
+    bench.say()

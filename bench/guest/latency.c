@@ -1,39 +1,20 @@
 /* Virtual timer interrupt: from CNTV_CVAL_EL0 to the first instruction of the handler, and what WFI adds.
  * Prints the minimum, the median and the maximum in ns for a busy CPU and for one that waits in WFI. */
-#include <stdint.h>
+#include "guest.h"
 
 #define SAMPLES 1001u
 #define GICD 0x08000000u
 #define GICR 0x080a0000u
 #define INTID 27u
 
-void guest_main(void);
 void irq_taken(uint64_t now);
 
-static volatile uint8_t *const UARTDR = (volatile uint8_t *)0x09000000;
 static volatile uint64_t taken_at;
 static uint64_t sample[SAMPLES];
 
 static void write32(uint64_t address, uint32_t value)
 {
     *(volatile uint32_t *)address = value;
-}
-
-static void put(const char *s)
-{
-    while (*s)
-        *UARTDR = (uint8_t)*s++;
-}
-
-static void put_number(uint64_t v)
-{
-    char text[24], *p = text + sizeof(text);
-    *--p = 0;
-    do
-        *--p = (char)('0' + v % 10);
-    while (v /= 10);
-    put(p);
-    put(" ");
 }
 
 static void gic_init(void)
@@ -61,9 +42,7 @@ void irq_taken(uint64_t now)
 static void measure(int wait)
 {
     for (unsigned i = 0; i < SAMPLES; i++) {
-        uint64_t now;
-        __asm__ volatile("isb\n\tmrs %0, CNTVCT_EL0" : "=r"(now));
-        uint64_t due = now + 12500; /* 200 us */
+        const uint64_t due = ticks() + 12500; /* 200 us */
         taken_at = 0;
         __asm__ volatile("msr CNTV_CVAL_EL0, %0\n\tmsr CNTV_CTL_EL0, %1\n\tisb\n\tmsr daifclr, #2" ::"r"(due), "r"(1ul));
         while (!taken_at)
@@ -78,9 +57,12 @@ static void measure(int wait)
             sample[j] = sample[j - 1];
             sample[j - 1] = t;
         }
-    put_number(sample[0] * 16);
-    put_number(sample[SAMPLES / 2] * 16);
-    put_number(sample[SAMPLES - 1] * 16);
+    put_number(to_ns(sample[0]), 10);
+    put(" ");
+    put_number(to_ns(sample[SAMPLES / 2]), 10);
+    put(" ");
+    put_number(to_ns(sample[SAMPLES - 1]), 10);
+    put(" ");
 }
 
 void guest_main(void)

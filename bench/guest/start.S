@@ -1,10 +1,32 @@
-// Start of a bench guest, an ELF at 0x40010000: stack, identity map with caches on, then guest_main(), then PSCI SYSTEM_OFF.
+// Start of a bench guest: stack, identity map with caches on, then guest_main(), then PSCI SYSTEM_OFF. A second CPU comes to
+// secondary_start and calls secondary_main().
     .section .text.start, "ax"
     .globl  _start
 _start:
     adrp    x0, stack_top
     add     x0, x0, :lo12:stack_top
     mov     sp, x0
+    bl      set_up
+    bl      guest_main
+    mov     w0, #0x0008
+    movk    w0, #0x8400, lsl #16
+    hvc     #0
+1:  wfi
+    b       1b
+
+    .globl  secondary_start
+secondary_start:
+    adrp    x0, second_stack_top
+    add     x0, x0, :lo12:second_stack_top
+    mov     sp, x0
+    bl      set_up
+    bl      secondary_main
+1:  wfi
+    b       1b
+    .weak   secondary_main
+
+    // What a CPU needs; both write the same table.
+set_up:
     adr     x0, vectors
     msr     VBAR_EL1, x0
     mov     x0, #0x300000               // FPEN
@@ -34,12 +56,7 @@ _start:
     bic     x1, x1, #2                  // A
     msr     SCTLR_EL1, x1
     isb
-    bl      guest_main
-    mov     w0, #0x0008
-    movk    w0, #0x8400, lsl #16
-    hvc     #0
-1:  wfi
-    b       1b
+    ret
 
     .balign 2048
     .globl  vectors
@@ -92,3 +109,5 @@ table:
     .skip   4096
     .skip   65536
 stack_top:
+    .skip   65536
+second_stack_top:

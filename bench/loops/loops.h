@@ -1,5 +1,5 @@
-/* The loops: the same source natively, on vibevmm and on the peer. Freestanding, no library; floating point in nbody.c and matmul.c, vectors
- * of integers in pixels.c. */
+/* The loops: the same source natively, on vibevmm and on the peer. Freestanding, no library. aes.c, sha256i.c and crc32i.c use each
+ * architecture's own instructions for it. */
 #ifndef BENCH_LOOPS_H
 #define BENCH_LOOPS_H
 
