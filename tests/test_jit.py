@@ -46,6 +46,16 @@ class Jit(unittest.TestCase):
         for text in ("after lift", "subs x26, x26, #0x1", "after registers", "host code"):
             self.assertIn(text, p.stderr)
 
+    def test_perf_map(self):
+        p = subprocess.Popen([vibe.PROGRAM, "--binary", os.path.join(test_kernels.KERNELS, "arm64_hello.raw"), "--perf-map", "--timeout", "0.5",
+                              "--stats=none"], stderr=subprocess.PIPE)
+        name = "/tmp/perf-%d.map" % p.pid
+        self.addCleanup(lambda: os.path.exists(name) and os.unlink(name))
+        self.assertEqual(p.communicate(timeout=vibe.LIMIT_S)[1], b"")
+        self.assertEqual(p.returncode, 3)
+        with open(name, encoding="ascii") as f:
+            self.assertRegex(f.read(), r"(?m)^[0-9a-f]+ [0-9a-f]+ guest_el1_0x100[0-9a-f]{2}$")
+
 
 if __name__ == "__main__":
     unittest.main()

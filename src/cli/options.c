@@ -77,9 +77,11 @@ static int check_together(const struct options *o, const bool *given, struct err
     }
     if (o->vm.jit.check && o->vm.nr_cpus > 1)
         return err_set(e, EINVAL, "--check-jit needs one CPU: another would write between the two runs");
-    if (o->vm.jit.off && (o->vm.jit.check || o->vm.jit.dump))
+    if (o->vm.jit.off && (o->vm.jit.check || o->vm.jit.dump || o->vm.jit.perf_map))
         return err_set(e, EINVAL, "--%s and --accel soft,jit=off contradict each other",
-                       o->vm.jit.check ? "check-jit" : "jit-dump");
+                       o->vm.jit.check  ? "check-jit"
+                       : o->vm.jit.dump ? "jit-dump"
+                                        : "perf-map");
     if (!given[OPT_BINARY] && !given[OPT_KERNEL] && !given[OPT_FIRMWARE] && !given[OPT_DUMP_DTB])
         return err_set(
             e, EINVAL,

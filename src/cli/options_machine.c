@@ -129,6 +129,14 @@ int set_check_jit(struct options *o, const char *text, struct err *e)
     return 0;
 }
 
+int set_perf_map(struct options *o, const char *text, struct err *e)
+{
+    (void)text;
+    (void)e;
+    o->vm.jit.perf_map = true;
+    return 0;
+}
+
 int set_jit_dump(struct options *o, const char *text, struct err *e)
 {
     o->vm.jit.dump = true;

@@ -22,6 +22,7 @@ struct jit_options {
     bool check;            /* what it does is compared with the interpreter: --check-jit */
     bool random_registers; /* registers are allocated at random */
     bool slow_memory;      /* every access takes the slow path */
+    bool perf_map;         /* names for perf */
     uint32_t code_len;     /* bytes of code cache; 0: the default */
     uint32_t threshold; /* how often a branch target is reached before it is translated; 0: the default */
     uint64_t dump_pc; /* the region that begins here is printed when it is translated */

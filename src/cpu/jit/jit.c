@@ -19,6 +19,7 @@
 #include "cpu/jit/check.h"
 #include "cpu/jit/host_code.h"
 #include "cpu/jit/jit_internal.h"
+#include "cpu/jit/perf_map.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -257,6 +258,8 @@ bool jit_hot(struct cpu *c, gva_t target)
         j->stats.nr_regions++;
         j->stats.nr_guest_insns += u->nr_insns;
         j->stats.code_bytes += r->code_len;
+        if (j->opt.perf_map)
+            perf_map_add(j->rx + r->code, r->code_len, target, u->mode & MODE_EL1 ? 1 : 0);
         if (j->opt.dump && j->opt.dump_pc == target)
             jit_dump_code(j, r);
     } else {
