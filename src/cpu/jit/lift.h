@@ -61,6 +61,12 @@ void lift_guard(struct lift *l, unsigned sz, int32_t at, uint32_t mask, bool zer
 /* Before an access through base, if that is SP. */
 void lift_check_sp(struct lift *l, var_t base);
 
+/* lift_memory.c: a check of len bytes from base + offset on, of elements of 1 << sz; LDK, STK, VLDK, VSTK behind it. */
+var_t lift_probe(struct lift *l, bool is_store, unsigned sz, var_t base, int64_t offset, unsigned len);
+struct ir *lift_known(struct lift *l, enum ir_op op, unsigned sz, var_t base, int64_t offset, var_t h);
+/* Post-index of n by m, or by the number of bytes if that is register 31. */
+void lift_write_back_by(struct lift *l, var_t n, var_t m, int64_t bytes);
+
 /* d = operation (enum vector_op) of elements of 1 << sz bytes. V1 to V3 or F1 to F3 by the number of operands; for the scalar ones q is
  * of no interest. */
 struct ir *lift_v1(struct lift *l, enum vector_op op, unsigned sz, bool q, var_t d, var_t a);

@@ -28,6 +28,25 @@ static struct ir *access(struct lift *l, enum ir_op op, unsigned sz, const struc
     return r;
 }
 
+var_t lift_probe(struct lift *l, bool is_store, unsigned sz, var_t base, int64_t offset, unsigned len)
+{
+    lift_check_sp(l, base);
+    struct ir *r =
+        access(l, IR_PROBE, sz, &(struct address){.base = base, .index = VAR_NONE, .imm = offset});
+    r->d = lift_temp(l);
+    r->aux = len;
+    r->ext = is_store;
+    return r->d;
+}
+
+struct ir *lift_known(struct lift *l, enum ir_op op, unsigned sz, var_t base, int64_t offset, var_t h)
+{
+    struct ir *r = access(l, op, sz, &(struct address){.base = base, .index = VAR_NONE, .imm = offset});
+
+    r->h = h;
+    return r;
+}
+
 static void load(struct lift *l, unsigned sz, enum ir_ext ext, var_t t, const struct address *at,
                  unsigned fl)
 {
@@ -93,28 +112,19 @@ static void vector_store(struct lift *l, unsigned sz, var_t t, const struct addr
 static void vector_several(struct lift *l, bool is_store, unsigned sz, unsigned nr, unsigned t,
                            unsigned t2, var_t n, int64_t offset)
 {
-    struct address at = {.base = n, .index = VAR_NONE, .imm = offset};
-    const var_t h = lift_temp(l);
+    const var_t h = lift_probe(l, is_store, sz, n, offset, nr << sz);
 
-    lift_check_sp(l, n);
-    struct ir *r = access(l, IR_PROBE, sz, &at);
-    r->d = h;
-    r->aux = nr << sz;
-    r->ext = is_store;
     for (unsigned k = 0; k < nr; k++) {
         const var_t v = (var_t)(VAR_V0 + (k ? (t2 + k - 1) % 32 : t));
-        r = access(l, is_store ? IR_VSTK : IR_VLDK, sz, &at);
+        struct ir *r = lift_known(l, is_store ? IR_VSTK : IR_VLDK, sz, n, offset + (k << sz), h);
         if (is_store)
             r->c = v;
         else
             r->d = v;
-        r->h = h;
-        at.imm += 1 << sz;
     }
 }
 
-/* Post-index by a register, or by the number of bytes if it is 31. */
-static void write_back_by(struct lift *l, var_t n, var_t m, int64_t bytes)
+void lift_write_back_by(struct lift *l, var_t n, var_t m, int64_t bytes)
 {
     if (m == VAR_ZERO) {
         write_back(l, n, bytes);
@@ -279,7 +289,7 @@ static void pair(struct lift *l, bool is_store, unsigned sz, enum ir_ext ext, va
         const unsigned sz = 3 + A64_FIELD_##NAME##_asisdlsep_Q(i->word);                           \
         vector_several(l, STORES, sz, NR, ARG(NAME##_asisdlsep)->t, ARG(NAME##_asisdlsep)->t + 1u, \
                        X(NAME##_asisdlsep, n), 0);                                                 \
-        write_back_by(l, X(NAME##_asisdlsep, n), X(NAME##_asisdlsep, m), NR << sz);                \
+        lift_write_back_by(l, X(NAME##_asisdlsep, n), X(NAME##_asisdlsep, m), NR << sz);           \
         return true;                                                                               \
     }
 #define VECTOR_LISTS(NR)                                                                           \

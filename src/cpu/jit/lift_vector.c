@@ -23,7 +23,7 @@ static void select(struct lift *l, bool q, var_t d, var_t mask, var_t yes, var_t
     lift_v3(l, VEC_BSL, 0, q, d, mask, yes, no);
 }
 
-static void get(struct lift *l, unsigned sz, enum ir_ext ext, var_t d, var_t n, unsigned index)
+void lift_vget(struct lift *l, unsigned sz, enum ir_ext ext, var_t d, var_t n, unsigned index)
 {
     if (d == VAR_NONE)
         return;
@@ -35,7 +35,7 @@ static void get(struct lift *l, unsigned sz, enum ir_ext ext, var_t d, var_t n, 
     r->imm = index;
 }
 
-static void put(struct lift *l, unsigned sz, var_t d, unsigned index, var_t a, var_t b)
+void lift_vput(struct lift *l, unsigned sz, var_t d, unsigned index, var_t a, var_t b)
 {
     struct ir *r = lift_ir(l, IR_VPUT);
 
@@ -263,22 +263,22 @@ bool lift_vector(struct lift *l, const struct a64_insn *i)
         return true;
     }
     case A64_ROW_UMOV_asimdins:
-        get(l, ARG(UMOV_asimdins)->size, EXT_ZERO, X(UMOV_asimdins, d), V(UMOV_asimdins, n),
-            ARG(UMOV_asimdins)->index);
+        lift_vget(l, ARG(UMOV_asimdins)->size, EXT_ZERO, X(UMOV_asimdins, d), V(UMOV_asimdins, n),
+                  ARG(UMOV_asimdins)->index);
         return true;
     case A64_ROW_SMOV_asimdins:
-        get(l, ARG(SMOV_asimdins)->size, Q(SMOV_asimdins) ? EXT_S64 : EXT_S32, X(SMOV_asimdins, d),
-            V(SMOV_asimdins, n), ARG(SMOV_asimdins)->index);
+        lift_vget(l, ARG(SMOV_asimdins)->size, Q(SMOV_asimdins) ? EXT_S64 : EXT_S32,
+                  X(SMOV_asimdins, d), V(SMOV_asimdins, n), ARG(SMOV_asimdins)->index);
         return true;
     case A64_ROW_INS_asimdins_IR:
-        put(l, ARG(INS_asimdins_IR)->size, V(INS_asimdins_IR, d), ARG(INS_asimdins_IR)->index,
-            V(INS_asimdins_IR, d), X(INS_asimdins_IR, n));
+        lift_vput(l, ARG(INS_asimdins_IR)->size, V(INS_asimdins_IR, d), ARG(INS_asimdins_IR)->index,
+                  V(INS_asimdins_IR, d), X(INS_asimdins_IR, n));
         return true;
     case A64_ROW_INS_asimdins_IV: {
         const struct a64_args_INS_asimdins_IV *a = ARG(INS_asimdins_IV);
         const var_t t = lift_temp(l);
-        get(l, a->size, EXT_ZERO, t, V(INS_asimdins_IV, n), a->index2);
-        put(l, a->size, V(INS_asimdins_IV, d), a->index, V(INS_asimdins_IV, d), t);
+        lift_vget(l, a->size, EXT_ZERO, t, V(INS_asimdins_IV, n), a->index2);
+        lift_vput(l, a->size, V(INS_asimdins_IV, d), a->index, V(INS_asimdins_IV, d), t);
         return true;
     }
     case A64_ROW_ZIP1_asimdperm:
@@ -295,6 +295,6 @@ bool lift_vector(struct lift *l, const struct a64_insn *i)
         return true;
     default:
         return lift_vector_same(l, i) || lift_vector_pairs(l, i) || lift_vector_permute(l, i) ||
-               lift_vector_wide(l, i);
+               lift_vector_wide(l, i) || lift_vector_structures(l, i);
     }
 }

@@ -90,9 +90,14 @@ var_t vec_pairs_wide(struct lift *l, unsigned sz, bool sign, var_t a);
 /* Narrowed elements are in the low half of value, or not looked at above: d gets them there, or in the high half and keeps its own low one. */
 void lift_vnarrow(struct lift *l, bool high, var_t d, var_t value);
 
+/* Elements to general registers (d may be VAR_NONE) and back: d = a with the element from b. */
+void lift_vget(struct lift *l, unsigned sz, enum ir_ext ext, var_t d, var_t n, unsigned index);
+void lift_vput(struct lift *l, unsigned sz, var_t d, unsigned index, var_t a, var_t b);
+
 bool lift_vector_pairs(struct lift *l, const struct a64_insn *i);
 bool lift_vector_permute(struct lift *l, const struct a64_insn *i);
 bool lift_vector_same(struct lift *l, const struct a64_insn *i);
+bool lift_vector_structures(struct lift *l, const struct a64_insn *i);
 bool lift_vector_wide(struct lift *l, const struct a64_insn *i);
 
 #endif
