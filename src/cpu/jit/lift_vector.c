@@ -295,6 +295,6 @@ bool lift_vector(struct lift *l, const struct a64_insn *i)
         return true;
     default:
         return lift_vector_same(l, i) || lift_vector_pairs(l, i) || lift_vector_permute(l, i) ||
-               lift_vector_wide(l, i) || lift_vector_structures(l, i);
+               lift_vector_wide(l, i) || lift_vector_structures(l, i) || lift_vector_saturate(l, i);
     }
 }

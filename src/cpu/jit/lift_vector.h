@@ -97,6 +97,7 @@ void lift_vput(struct lift *l, unsigned sz, var_t d, unsigned index, var_t a, va
 bool lift_vector_pairs(struct lift *l, const struct a64_insn *i);
 bool lift_vector_permute(struct lift *l, const struct a64_insn *i);
 bool lift_vector_same(struct lift *l, const struct a64_insn *i);
+bool lift_vector_saturate(struct lift *l, const struct a64_insn *i);
 bool lift_vector_structures(struct lift *l, const struct a64_insn *i);
 bool lift_vector_wide(struct lift *l, const struct a64_insn *i);
 
