@@ -149,7 +149,7 @@ static uint32_t random_word(unsigned at, unsigned len)
 {
     if (!below(flavour == INTEGER ? 12 : 32))
         return system_word();
-    static uint32_t last_exclusive;
+    static uint32_t last_exclusive, last_aes;
 
     if (last_exclusive && !below(4)) {
         const uint32_t word = store_exclusive_after(last_exclusive);
@@ -159,6 +159,11 @@ static uint32_t random_word(unsigned at, unsigned len)
     if (flavour == FLOATING && !below(24)) { /* MSR FPCR, MRS FPSR, MSR FPSR */
         static const uint32_t access[] = {0xd51b4400, 0xd53b4420, 0xd51b4420};
         return access[below(3)] | 24 | below(3);
+    }
+    if (last_aes) { /* AESMC or AESIMC of the same register belongs to it */
+        const uint32_t word = 0x4e286800 | (last_aes & 1u << 12) | (last_aes & 31) * 33;
+        last_aes = 0;
+        return word;
     }
     for (;;) {
         const unsigned row = below(A64_NR_ROWS);
@@ -194,6 +199,8 @@ static uint32_t random_word(unsigned at, unsigned len)
             word = with(word, 5, 5, below(2) ? 30 : 27);
         if (good && (row == A64_ROW_LDXR_ldstexclr || row == A64_ROW_LDXP_ldstexclp))
             last_exclusive = word;
+        if (good && (row == A64_ROW_AESE_cryptoaes || row == A64_ROW_AESD_cryptoaes) && below(4))
+            last_aes = word;
         if (good)
             return word;
     }

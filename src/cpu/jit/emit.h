@@ -131,6 +131,8 @@ unsigned emit_zero_above(const struct emit *e, var_t web);
 void emit_vlowest(struct emit *e, unsigned bytes, int d, int a, unsigned zero_above);
 bool emit_vector(struct emit *e, const struct ir *r);
 bool emit_float(struct emit *e, const struct ir *r);
+/* emit_crypto.c: comes before emit_vector() */
+bool emit_crypto(struct emit *e, const struct ir *r);
 
 /* emit_flags.c */
 /* The host condition for r->cc: near flags are there, others are worked out. May complement the host's carry. */

@@ -411,6 +411,7 @@ static void two(struct emit *e, const struct ir *r)
         break;
     case VEC_SHUFFLE:
     case VEC_BLEND:
+    case VEC_CLMUL:
         emit_vop(e, op, d, a, b);
         x64_byte(e->b, (unsigned)r->imm);
         break;

@@ -208,9 +208,9 @@ static void lift_block(struct jit_unit *u, uint16_t k)
         l.pc = u->insn[l.gi].va;
         const struct a64_insn *i = &u->insn[l.gi].i;
         if (lift_integer(&l, i) || lift_memory(&l, i) || lift_atomic(&l, i) || lift_system(&l, i) ||
-            lift_control(&l, i))
+            lift_checksum(&l, i) || lift_control(&l, i))
             continue;
-        if (vectors && (lift_vector_memory(&l, i) || lift_vector(&l, i)))
+        if (vectors && (lift_vector_memory(&l, i) || lift_vector(&l, i) || lift_crypto(&l, i)))
             continue;
         if (floats && lift_float(&l, i))
             continue;

@@ -19,6 +19,8 @@ bool lift_memory(struct lift *l, const struct a64_insn *i);
 bool lift_atomic(struct lift *l, const struct a64_insn *i);
 bool lift_vector_memory(struct lift *l, const struct a64_insn *i);
 bool lift_vector(struct lift *l, const struct a64_insn *i);
+bool lift_crypto(struct lift *l, const struct a64_insn *i);
+bool lift_checksum(struct lift *l, const struct a64_insn *i);
 bool lift_float(struct lift *l, const struct a64_insn *i);
 bool lift_system(struct lift *l, const struct a64_insn *i);
 bool lift_control(struct lift *l, const struct a64_insn *i);
