@@ -85,7 +85,8 @@ static bool is_memory(unsigned kind)
 }
 
 /* What most of a program is made of. */
-static enum { INTEGER, FLOATING, VECTORS_TOO } flavour;
+static enum { INTEGER, FLOATING, VECTORS_TOO, ONE_ROW } flavour;
+static unsigned one_row; /* of floating point: all of the program */
 
 static bool is_vector(const struct a64_row_info *info)
 {
@@ -151,7 +152,7 @@ static uint32_t random_word(unsigned at, unsigned len)
         return system_word();
     static uint32_t last_exclusive, last_aes;
 
-    if (last_exclusive && !below(4)) {
+    if (last_exclusive && flavour != ONE_ROW && !below(4)) {
         const uint32_t word = store_exclusive_after(last_exclusive);
         last_exclusive = 0;
         return word;
@@ -166,9 +167,9 @@ static uint32_t random_word(unsigned at, unsigned len)
         return word;
     }
     for (;;) {
-        const unsigned row = below(A64_NR_ROWS);
+        const unsigned row = flavour == ONE_ROW ? one_row : below(A64_NR_ROWS);
         const struct a64_row_info *info = &a64_rows[row];
-        if (!wanted(info->kind) || !in_flavour(info))
+        if (flavour != ONE_ROW && (!wanted(info->kind) || !in_flavour(info)))
             continue;
         uint32_t word = info->value | ((uint32_t)rnd() & ~info->mask);
         word = (word & ~info->should_mask) | info->should_value;
@@ -226,6 +227,8 @@ static uint64_t edge(void)
                                  UINT64_C(0x100000000),
                                  UINT64_C(0x7fffffffffffffff),
                                  UINT64_C(0x8000000000000000),
+                                 UINT64_C(0x8000000000000400), /* halfway between doubles, singles */
+                                 UINT64_C(0x8000008000000000),
                                  UINT64_MAX};
     return below(2) ? v[below(ARRAY_LEN(v))] + (below(4) ? 0 : below(3) - 1) : rnd() << 8 ^ rnd();
 }
@@ -247,8 +250,16 @@ static uint64_t number(void)
     static const uint32_t singles[] = {0,          0x80000000, 0x3f800000, 0x7f800000,
                                        0x7fc01234, 0x7f801234, 0x00800000, 0x007fffff,
                                        0x5f000000, 0x4f000000, 0x7f7fffff};
-    const unsigned kind = below(8);
+    const unsigned kind = below(10), zeros = below(53);
 
+    if (kind == 8) /* a double up to 2^64, of as many bits */
+        return ((uint64_t)(1023 - 70 + below(140)) << 52 | (rnd() & mask64(52) & ~mask64(zeros))) ^
+               (uint64_t)below(2) << 63;
+    if (kind == 9) {
+        const uint32_t single = (127u - 70 + below(140)) << 23 |
+                                ((uint32_t)rnd() & 0x7fffff & ~(uint32_t)mask64(zeros % 24));
+        return (uint64_t)single << below(2) * 32 ^ (uint64_t)below(2) << 63;
+    }
     if (kind == 0)
         return doubles[below(ARRAY_LEN(doubles))] ^ (uint64_t)below(2) << 63;
     if (kind == 1)
@@ -284,9 +295,11 @@ static void random_state(unsigned len)
     s->x[REG_SP] = DATA + 0x400 + below(32) * 16 + (below(64) ? 0 : 8);
     for (unsigned i = 0; i < 32; i++)
         for (unsigned k = 0; k < 2; k++)
-            s->v[i].d[k] = flavour == FLOATING ? number() : below(4) || !k ? edge() : 0;
+            s->v[i].d[k] = flavour == FLOATING || flavour == ONE_ROW ? number()
+                           : below(4) || !k                          ? edge()
+                                                                     : 0;
     s->fpsr = 0;
-    s->fpcr = flavour != FLOATING || below(4)
+    s->fpcr = (flavour != FLOATING && flavour != ONE_ROW) || below(4)
                   ? 0
                   : (uint32_t)(below(2) ? below(4) << 22 : rnd() & (FPCR_RMode | FPCR_FZ | FPCR_DN));
     s->nzcv = (uint32_t)rnd() & 0xf0000000u;
@@ -351,7 +364,10 @@ static void programs(const struct jit_options *opt, unsigned nr)
             keep_trap_handler();
         }
         const unsigned len = 4 + below(MAX_LEN - 4);
-        flavour = below(3);
+        flavour = below(4);
+        do
+            one_row = below(A64_NR_ROWS);
+        while (a64_rows[one_row].kind != A64_KIND_FP);
         SYS(&c->st, SCTLR_EL1) = (SYS(&c->st, SCTLR_EL1) & ~UINT64_C(0xf)) | (below(4) ? 1 : 0) |
                                  (below(4) ? 0 : 2) | (below(4) ? 8 : 0);
         for (unsigned i = 0; i < 4; i++) { /* keys */

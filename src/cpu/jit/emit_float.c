@@ -6,6 +6,9 @@
 
 #define UCOMIS 0x00000f2eu /* with prefix 66 for double precision */
 #define COMIS 0x00000f2fu
+#define CVTPS2PH 0x663a0f1du /* its result is the operand that may be memory */
+
+enum { NO_INEXACT = 8 }; /* in ROUNDSD's immediate */
 
 /* Where the host instructions of this guest instruction begin that may trap. */
 static unsigned begin(struct emit *e)
@@ -38,36 +41,43 @@ static int narrow(struct emit *e, const struct ir *r, var_t web, int scratch)
     return scratch;
 }
 
+/* The result is in d, but for what is above it. */
+static void defined(struct emit *e, const struct ir *r, int d)
+{
+    if (!vector_is_scalar(r->aux) && !r->q)
+        emit_vlowest(e, 8, d, d, 16);
+    emit_vdefined(e, r->d, d);
+}
+
 /* The result in d, which had to be computed elsewhere. */
 static void result(struct emit *e, const struct ir *r, int from)
 {
     const int d = emit_vdef(e, r->d, from);
 
-    if (vector_is_scalar(r->aux) || r->q) {
-        emit_vmove(e, d, from);
-        emit_vdefined(e, r->d, d);
-    } else {
-        emit_vlowest(e, 8, d, from, 16);
-        emit_vdefined(e, r->d, d);
-    }
+    emit_vlowest(e, vector_is_scalar(r->aux) || r->q ? 16 : 8, d, from, 16);
+    emit_vdefined(e, r->d, d);
 }
 
+/* An instruction that traps writes nothing: d may be a register that was something else's before. */
 static void one(struct emit *e, const struct ir *r)
 {
     const uint32_t op = vector_host_op[r->aux][r->sz];
 
     BUG_ON(!op);
     begin(e);
-    const int a = operand(e, r, r->a, VSCRATCH);
+    const int a = operand(e, r, r->a, VSCRATCH), d = emit_vdef(e, r->d, VSCRATCH2);
     if (vector_is_scalar(r->aux)) { /* d = zero, but for the lowest element OP a */
         emit_vzero(e, VSCRATCH2);
-        emit_vop(e, op, VSCRATCH2, VSCRATCH2, a);
+        emit_vop(e, op, d, VSCRATCH2, a);
+    } else if (op == CVTPS2PH) {
+        emit_vop1(e, op, a, d);
+        x64_byte(e->b, 4); /* as MXCSR rounds */
     } else {
-        emit_vop1(e, op, VSCRATCH2, a);
+        emit_vop1(e, op, d, a);
     }
-    if (r->aux == VEC_FRINT_SCALAR)
+    if (r->aux == VEC_FRINT || r->aux == VEC_FRINT_SCALAR)
         x64_byte(e->b, (unsigned)r->imm);
-    result(e, r, VSCRATCH2);
+    defined(e, r, d);
 }
 
 /* The host's result is b if one is a NaN, which traps, or if both are zero: so it is asked both ways, and +0 is the larger. */
@@ -99,11 +109,10 @@ static void two(struct emit *e, const struct ir *r)
         vector_is_scalar(r->aux) ? narrow(e, r, r->a, VSCRATCH) : operand(e, r, r->a, VSCRATCH);
     const int b = operand(e, r, r->b, VSCRATCH2);
     const int d = emit_vdef(e, r->d, VSCRATCH);
-    /* An instruction that traps writes nothing. */
     emit_vop(e, op, d, a, b);
-    if (!vector_is_scalar(r->aux) && !r->q)
-        emit_vlowest(e, 8, d, d, 16);
-    emit_vdefined(e, r->d, d);
+    if (r->aux == VEC_FCMP || r->aux == VEC_FCMP_SCALAR)
+        x64_byte(e->b, (unsigned)r->imm);
+    defined(e, r, d);
 }
 
 /* Which of several NaNs it is, and what infinity times zero and a NaN make, the two architectures see differently: a NaN goes to the
@@ -170,20 +179,41 @@ static void compare_if(struct emit *e, const struct ir *r)
 
 /* --- Conversions ---------------------------------------------------------------------------------------------------- */
 
+/* The host's instruction on scalars of the size of r->scale. */
+static uint32_t scalar_op(const struct ir *r, enum vector_op op)
+{
+    return vector_host_op[op][r->scale];
+}
+
+/* d = a register of 64 bits, by way of SCRATCH2. */
+static void number(struct emit *e, int d, uint64_t bits)
+{
+    x64_mov_ri(e->b, SCRATCH2, bits);
+    x64_vex_rrr(e->b, 0x66000f6e, true, false, d, 0, SCRATCH2);
+}
+
+/* CVTTSD2SI, CVTTSS2SI: d = a toward zero. */
+static void truncate(struct emit *e, const struct ir *r, bool wide, int d, int a)
+{
+    x64_vex_rrr(e->b, (r->scale == 3 ? 0xf2000000u : 0xf3000000u) | 0x0f2c, wide, false, d, 0, a);
+}
+
 /* The host's conversions are to signed integers, and trap if that does not do. What more there is to ask is asked of the bits of the number,
  * as an unsigned integer, ahead of it: a flag that the host raises stays. */
 static void to_integer(struct emit *e, const struct ir *r)
 {
     const unsigned site = begin(e);
     const bool source_double = r->scale == 3;
-    const uint32_t prefix = source_double ? 0xf2000000u : 0xf3000000u;
+    const bool wide = r->sz == 3 || r->ext; /* 32 bits unsigned by way of 64 */
     int a = emit_vuse(e, r->a, VSCRATCH);
     const int d = emit_def(e, r->d, SCRATCH);
 
-    if (r->ext || r->aux != ROUND_TO_ZERO) {
+    if (r->ext || r->imm || r->aux != ROUND_TO_ZERO) {
         /* From 2^exponent on, or negative where that matters, is not for us. What is below 2^63 and not an integer does not round to it. */
-        const unsigned exponent = r->sz == 3 ? 63 : (r->ext ? 32u : 31u) - (r->aux != ROUND_TO_ZERO);
-        const uint64_t limit = source_double ? (1023ull + exponent) << 52 : (127ull + exponent) << 23;
+        const unsigned exponent =
+            (r->sz == 3 ? 63 : (r->ext ? 32u : 31u) - (r->aux != ROUND_TO_ZERO)) - (unsigned)r->imm;
+        const uint64_t limit =
+            source_double ? (uint64_t)(1023 + exponent) << 52 : (uint64_t)(127 + exponent) << 23;
         x64_vex_rrr(e->b, 0x66000f7e, source_double, false, a, 0, SCRATCH2);
         if (!r->ext)
             x64_alu_rr(e->b, ALU_ADD, source_double ? X_64 : X_32, SCRATCH2, SCRATCH2);
@@ -191,29 +221,44 @@ static void to_integer(struct emit *e, const struct ir *r)
         x64_alu_rr(e->b, ALU_CMP, source_double ? X_64 : X_32, SCRATCH2, SCRATCH3);
         emit_site_stub(e, site, x64_jcc(e->b, CC_AE), X64_NONE);
     }
-    if (r->aux != ROUND_TO_ZERO) { /* ROUNDSD, which raises Inexact */
-        emit_vzero(e, VSCRATCH2);
-        emit_vop(e, vector_host_op[VEC_FRINT_SCALAR][r->scale], VSCRATCH2, VSCRATCH2, a);
-        x64_byte(e->b, r->aux);
-        a = VSCRATCH2;
+    if (r->imm) { /* times a power of two, which is exact */
+        number(e, VSCRATCH2,
+               source_double ? (uint64_t)(1023 + r->imm) << 52 : (uint64_t)(127 + r->imm) << 23);
+        emit_vop(e, scalar_op(r, VEC_FMUL_SCALAR), VSCRATCH, a, VSCRATCH2);
+        a = VSCRATCH;
     }
-    /* CVTTSD2SI; 32 bits unsigned by way of 64. An instruction that traps writes nothing. */
-    x64_vex_rrr(e->b, prefix | 0x0f2c, r->sz == 3 || r->ext, false, d, 0, a);
+    if (r->aux == ROUND_TO_AWAY) { /* what is after the point, twice, is 1 if it was half or more; all of it is exact but the last */
+        emit_vop(e, scalar_op(r, VEC_FRINT_SCALAR), VSCRATCH2, a, a);
+        x64_byte(e->b, ROUND_TO_ZERO | NO_INEXACT);
+        emit_vop(e, scalar_op(r, VEC_FSUB_SCALAR), VSCRATCH3, a, VSCRATCH2);
+        emit_vop(e, scalar_op(r, VEC_FADD_SCALAR), VSCRATCH3, VSCRATCH3, VSCRATCH3);
+        truncate(e, r, wide, SCRATCH2, VSCRATCH3);
+        truncate(e, r, wide, d, a);
+        x64_alu_rr(e->b, ALU_ADD, wide ? X_64 : X_32, d, SCRATCH2);
+    } else {
+        if (r->aux != ROUND_TO_ZERO) { /* ROUNDSD, which raises Inexact */
+            emit_vop(e, scalar_op(r, VEC_FRINT_SCALAR), VSCRATCH2, a, a);
+            x64_byte(e->b, r->aux);
+            a = VSCRATCH2;
+        }
+        truncate(e, r, wide, d, a);
+    }
     if (r->sz == 2 && r->ext)
         x64_mov_rr(e->b, X_32, d, d);
     emit_defined(e, r->d, d);
 }
 
+/* Nothing that traps. */
 static void from_integer(struct emit *e, const struct ir *r)
 {
-    const unsigned site = begin(e);
-    const uint32_t op = (r->sz == 3 ? 0xf2000000u : 0xf3000000u) | 0x0f2a;
+    const uint32_t prefix = r->sz == 3 ? 0xf2000000u : 0xf3000000u;
     int a = emit_use(e, r->a, SCRATCH);
     bool wide = r->scale == 3;
+    uint8_t *large = NULL;
 
-    if (r->ext && wide) { /* 2^63 and up */
+    if (r->ext && wide) {
         x64_test_rr(e->b, X_64, a, a);
-        emit_site_stub(e, site, x64_jcc(e->b, CC_S), X64_NONE);
+        large = x64_jcc8(e->b, CC_S);
     } else if (r->ext) {
         x64_mov_rr(e->b, X_32, SCRATCH, a);
         a = SCRATCH;
@@ -221,7 +266,20 @@ static void from_integer(struct emit *e, const struct ir *r)
     }
     const int d = emit_vdef(e, r->d, VSCRATCH);
     emit_vzero(e, d);
-    x64_vex_rrr(e->b, op, wide, false, d, d, a);
+    x64_vex_rrr(e->b, prefix | 0x0f2a, wide, false, d, d, a);
+    if (large) { /* from 2^63 on: half of it, of which the last bit tells if more were set, and that twice */
+        uint8_t *over = x64_jmp8(e->b);
+        x64_patch8_here(e->b, large);
+        x64_mov_rr(e->b, X_64, SCRATCH2, a);
+        x64_mov_rr(e->b, X_64, SCRATCH3, a);
+        x64_shift_ri(e->b, SH_SHR, X_64, SCRATCH2, 1);
+        x64_alu_ri(e->b, ALU_AND, X_32, SCRATCH3, 1);
+        x64_alu_rr(e->b, ALU_OR, X_64, SCRATCH2, SCRATCH3);
+        emit_vzero(e, d);
+        x64_vex_rrr(e->b, prefix | 0x0f2a, true, false, d, d, SCRATCH2);
+        x64_vex_rrr(e->b, prefix | 0x0f58, false, false, d, d, d);
+        x64_patch8_here(e->b, over);
+    }
     emit_vdefined(e, r->d, d);
 }
 

@@ -38,12 +38,18 @@ static inline bool vector_may_trap(enum vector_op op)
 /* Floating point on the lowest element; everything above it is zero in the result. */
 static inline bool vector_is_scalar(unsigned op)
 {
-    return (op >= VEC_FADD_SCALAR && op <= VEC_FCVT_SCALAR) ||
-           (op >= VEC_FMLA_SCALAR && op <= VEC_FNMLS_SCALAR);
+    return op >= VEC_FADD_SCALAR;
+}
+
+/* FADD to FMLS, FABS and FNEG on the lowest element alone. */
+static inline enum vector_op vector_as_scalar(enum vector_op op)
+{
+    return (enum vector_op)(op < VEC_FADD ? op - VEC_FABS + VEC_FABS_SCALAR
+                                          : op - VEC_FADD + VEC_FADD_SCALAR);
 }
 
 /* How IR_FTOI rounds: ROUNDSD's immediate, or what has no such. */
-enum round_to { ROUND_TO_NEAREST, ROUND_TO_MINUS, ROUND_TO_PLUS, ROUND_TO_ZERO };
+enum round_to { ROUND_TO_NEAREST, ROUND_TO_MINUS, ROUND_TO_PLUS, ROUND_TO_ZERO, ROUND_TO_AWAY };
 
 /* What ATOMIC does: to what was there, with c. */
 enum atomic_op {

@@ -1,10 +1,7 @@
 /* Floating point of single and double precision, where FPCR asks for nothing but a rounding mode. Half precision, estimates, and what the
  * host rounds otherwise are the interpreter's. */
-#include "cpu/jit/lift.h"
+#include "cpu/jit/lift_vector.h"
 
-#define ARG(NAME) (&i->u.NAME)
-#define X(NAME, slot) lift_x(ARG(NAME)->slot)
-#define V(NAME, slot) (var_t)(VAR_V0 + ARG(NAME)->slot)
 #define FTYPE(NAME) A64_FIELD_##NAME##_ftype(i->word)
 #define SF(NAME) A64_FIELD_##NAME##_sf(i->word)
 
@@ -49,14 +46,6 @@ static bool multiply_add(struct lift *l, enum vector_op op, unsigned ftype, var_
         return false;
     lift_v3(l, op, size_of(ftype), false, d, a, n, m);
     return true;
-}
-
-static var_t element(struct lift *l, unsigned sz, var_t m, unsigned index)
-{
-    const var_t t = lift_temp(l);
-
-    lift_v1(l, VEC_DUP, sz, true, t, m)->imm = index;
-    return t;
 }
 
 static bool move(struct lift *l, unsigned ftype, var_t d, var_t n)
@@ -125,26 +114,49 @@ static bool to_integer(struct lift *l, unsigned ftype, unsigned sf, enum round_t
 {
     if (ftype > 1)
         return false;
-    struct ir *r = lift_ir(l, IR_FTOI);
-    r->sz = (uint8_t)(2 + sf);
-    r->scale = (uint8_t)size_of(ftype);
-    r->aux = round;
-    r->ext = is_unsigned;
-    r->d = d == VAR_NONE ? lift_temp(l) : d;
-    r->a = n;
+    lift_to_integer(l, 2 + sf, d == VAR_NONE ? lift_temp(l) : d, size_of(ftype), n, round, 0, is_unsigned);
     return true;
 }
 
-static bool from_integer(struct lift *l, unsigned ftype, unsigned sf, bool is_unsigned, var_t d, var_t n)
+static bool to_fixed(struct lift *l, unsigned ftype, unsigned sf, unsigned fraction,
+                     bool is_unsigned, var_t d, var_t n)
 {
     if (ftype > 1)
         return false;
-    struct ir *r = lift_ir(l, IR_ITOF);
-    r->sz = (uint8_t)size_of(ftype);
-    r->scale = (uint8_t)(2 + sf);
-    r->ext = is_unsigned;
-    r->d = d;
-    r->a = n;
+    lift_to_integer(l, 2 + sf, d == VAR_NONE ? lift_temp(l) : d, size_of(ftype), n, ROUND_TO_ZERO,
+                    fraction, is_unsigned);
+    return true;
+}
+
+static bool from_fixed(struct lift *l, unsigned ftype, unsigned sf, unsigned fraction,
+                       bool is_unsigned, var_t d, var_t n)
+{
+    if (ftype > 1)
+        return false;
+    lift_from_integer(l, size_of(ftype), d, 2 + sf, n, fraction, is_unsigned);
+    return true;
+}
+
+/* Half precision by way of single; from double that would be rounded twice. */
+static bool convert(struct lift *l, unsigned to, var_t d, unsigned from, var_t n)
+{
+    if (to != 1 && from != 1) {
+        lift_v1(l, VEC_FCVT_SCALAR, from, false, d, n);
+        return true;
+    }
+    if (!(l->u->j->host & JIT_HOST_F16C) || from == 3)
+        return false;
+    const var_t t = lift_temp(l);
+    if (from == 2) { /* zeros above it raise nothing */
+        lift_v1(l, VEC_LOWEST, 2, true, t, n);
+        lift_v1(l, VEC_FCVTN, 2, true, d, t);
+    } else {
+        lift_v1(l, VEC_FCVTL, 1, true, t, n);
+        if (to == 3)
+            lift_v1(l, VEC_FCVT_SCALAR, 2, false, d, t);
+        else
+            lift_v1(l, VEC_LOWEST, 2, true, d, t);
+    }
     return true;
 }
 
@@ -154,30 +166,6 @@ static bool round_to(struct lift *l, unsigned ftype, unsigned imm, var_t d, var_
     if (ftype > 1)
         return false;
     lift_v1(l, VEC_FRINT_SCALAR, size_of(ftype), false, d, n)->imm = imm;
-    return true;
-}
-
-static bool to_general(struct lift *l, unsigned sz, unsigned index, var_t d, var_t n)
-{
-    if (d == VAR_NONE)
-        return true;
-    struct ir *r = lift_ir(l, IR_VGET);
-    r->sz = (uint8_t)sz;
-    r->d = d;
-    r->a = n;
-    r->imm = index;
-    return true;
-}
-
-static bool from_general(struct lift *l, unsigned sz, unsigned index, var_t d, var_t a, var_t n)
-{
-    struct ir *r = lift_ir(l, IR_VPUT);
-
-    r->sz = (uint8_t)sz;
-    r->d = d;
-    r->a = a;
-    r->b = n;
-    r->imm = index;
     return true;
 }
 
@@ -209,36 +197,19 @@ static bool from_general(struct lift *l, unsigned sz, unsigned index, var_t d, v
     case A64_ROW_##NAME##_float2int:                                                               \
         return to_integer(l, FTYPE(NAME##_float2int), SF(NAME##_float2int), ROUND_TO, UNSIGNED,    \
                           X(NAME##_float2int, d), V(NAME##_float2int, n));
+#define TO_FIXED(NAME, UNSIGNED)                                                                   \
+    case A64_ROW_##NAME##_float2fix:                                                               \
+        return to_fixed(l, FTYPE(NAME##_float2fix), SF(NAME##_float2fix),                          \
+                        64u - ARG(NAME##_float2fix)->scale, UNSIGNED, X(NAME##_float2fix, d),      \
+                        V(NAME##_float2fix, n));
 #define FROM_INTEGER(NAME, UNSIGNED)                                                               \
     case A64_ROW_##NAME##_float2int:                                                               \
-        return from_integer(l, FTYPE(NAME##_float2int), SF(NAME##_float2int), UNSIGNED,            \
-                            V(NAME##_float2int, d), X(NAME##_float2int, n));
-#define VSZ(NAME) (2 + A64_FIELD_##NAME##_sz(i->word))
-#define VQ(NAME) A64_FIELD_##NAME##_Q(i->word)
-#define SAME(NAME, OP)                                                                             \
-    case A64_ROW_##NAME##_asimdsame:                                                               \
-        lift_v2(l, OP, VSZ(NAME##_asimdsame), VQ(NAME##_asimdsame), V(NAME##_asimdsame, d),        \
-                V(NAME##_asimdsame, n), V(NAME##_asimdsame, m));                                   \
-        return true;
-#define MULTIPLY_ADD_ELEMENT(NAME, OP, Q)                                                          \
-    case A64_ROW_##NAME: {                                                                         \
-        const unsigned sz = A64_FIELD_##NAME##_size(i->word);                                      \
-        if (!has_fma(l))                                                                           \
-            return false;                                                                          \
-        lift_v3(l, OP, sz, Q, V(NAME, d), V(NAME, d), V(NAME, n),                                  \
-                element(l, sz, V(NAME, m), ARG(NAME)->index));                                     \
-        return true;                                                                               \
-    }
-#define MULTIPLY_ADD(NAME, OP)                                                                     \
-    case A64_ROW_##NAME##_asimdsame:                                                               \
-        if (!has_fma(l))                                                                           \
-            return false;                                                                          \
-        lift_v3(l, VEC_##OP, VSZ(NAME##_asimdsame), VQ(NAME##_asimdsame), V(NAME##_asimdsame, d),  \
-                V(NAME##_asimdsame, d), V(NAME##_asimdsame, n), V(NAME##_asimdsame, m));           \
-        return true;                                                                               \
-        MULTIPLY_ADD_ELEMENT(NAME##_asimdelem, VEC_##OP, VQ(NAME##_asimdelem))                     \
-        MULTIPLY_ADD_ELEMENT(NAME##_asisdelem, VEC_##OP##_SCALAR, false)
-
+        return from_fixed(l, FTYPE(NAME##_float2int), SF(NAME##_float2int), 0, UNSIGNED,           \
+                          V(NAME##_float2int, d), X(NAME##_float2int, n));                         \
+    case A64_ROW_##NAME##_float2fix:                                                               \
+        return from_fixed(l, FTYPE(NAME##_float2fix), SF(NAME##_float2fix),                        \
+                          64u - ARG(NAME##_float2fix)->scale, UNSIGNED, V(NAME##_float2fix, d),    \
+                          X(NAME##_float2fix, n));
 bool lift_float(struct lift *l, const struct a64_insn *i)
 {
     switch (i->row) {
@@ -251,11 +222,17 @@ bool lift_float(struct lift *l, const struct a64_insn *i)
         ROUND(FRINTZ, 11)
         ROUND(FRINTX, 4)
         ROUND(FRINTI, 12)
+    case A64_ROW_FRINTA_floatdp1:
+        if (FTYPE(FRINTA_floatdp1) > 1)
+            return false;
+        lift_round_away(l, size_of(FTYPE(FRINTA_floatdp1)), true, false, V(FRINTA_floatdp1, d),
+                        V(FRINTA_floatdp1, n));
+        return true;
     case A64_ROW_FMOV_floatdp1:
         return move(l, FTYPE(FMOV_floatdp1), V(FMOV_floatdp1, d), V(FMOV_floatdp1, n));
     case A64_ROW_FCVT_floatdp1:
-        return A64_FIELD_FCVT_floatdp1_opc(i->word) < 2 &&
-               one(l, VEC_FCVT_SCALAR, FTYPE(FCVT_floatdp1), V(FCVT_floatdp1, d), V(FCVT_floatdp1, n));
+        return convert(l, size_of(A64_FIELD_FCVT_floatdp1_opc(i->word)), V(FCVT_floatdp1, d),
+                       size_of(FTYPE(FCVT_floatdp1)), V(FCVT_floatdp1, n));
         TWO(FADD, VEC_FADD_SCALAR)
         TWO(FSUB, VEC_FSUB_SCALAR)
         TWO(FMUL, VEC_FMUL_SCALAR)
@@ -289,57 +266,31 @@ bool lift_float(struct lift *l, const struct a64_insn *i)
         TO_INTEGER(FCVTPU, ROUND_TO_PLUS, true)
         TO_INTEGER(FCVTMS, ROUND_TO_MINUS, false)
         TO_INTEGER(FCVTMU, ROUND_TO_MINUS, true)
+        TO_INTEGER(FCVTAS, ROUND_TO_AWAY, false)
+        TO_INTEGER(FCVTAU, ROUND_TO_AWAY, true)
+        TO_FIXED(FCVTZS, false)
+        TO_FIXED(FCVTZU, true)
         FROM_INTEGER(SCVTF, false)
         FROM_INTEGER(UCVTF, true)
     case A64_ROW_FMOV_togen_float2int:
-        return FTYPE(FMOV_togen_float2int) <= 1 &&
-               to_general(l, size_of(FTYPE(FMOV_togen_float2int)), 0, X(FMOV_togen_float2int, d),
-                          V(FMOV_togen_float2int, n));
+        if (FTYPE(FMOV_togen_float2int) > 1)
+            return false;
+        lift_vget(l, size_of(FTYPE(FMOV_togen_float2int)), EXT_ZERO, X(FMOV_togen_float2int, d),
+                  V(FMOV_togen_float2int, n), 0);
+        return true;
     case A64_ROW_FMOV_fromgen_float2int:
-        return FTYPE(FMOV_fromgen_float2int) <= 1 &&
-               from_general(l, size_of(FTYPE(FMOV_fromgen_float2int)), 0,
-                            V(FMOV_fromgen_float2int, d), VAR_ZERO, X(FMOV_fromgen_float2int, n));
+        if (FTYPE(FMOV_fromgen_float2int) > 1)
+            return false;
+        lift_vput(l, size_of(FTYPE(FMOV_fromgen_float2int)), V(FMOV_fromgen_float2int, d), 0,
+                  VAR_ZERO, X(FMOV_fromgen_float2int, n));
+        return true;
     case A64_ROW_FMOV_64VX_float2int:
-        return to_general(l, 3, 1, X(FMOV_64VX_float2int, d), V(FMOV_64VX_float2int, n));
+        lift_vget(l, 3, EXT_ZERO, X(FMOV_64VX_float2int, d), V(FMOV_64VX_float2int, n), 1);
+        return true;
     case A64_ROW_FMOV_V64I_float2int:
-        return from_general(l, 3, 1, V(FMOV_V64I_float2int, d), V(FMOV_V64I_float2int, d),
-                            X(FMOV_V64I_float2int, n));
-
-        /* Vectors. */
-        SAME(FADD, VEC_FADD)
-        SAME(FSUB, VEC_FSUB)
-        SAME(FMUL, VEC_FMUL)
-        SAME(FDIV, VEC_FDIV)
-        SAME(FMAX, VEC_FMAX)
-        SAME(FMIN, VEC_FMIN)
-        SAME(FMAXNM, VEC_FMAX)
-        SAME(FMINNM, VEC_FMIN)
-        MULTIPLY_ADD(FMLA, FMLA)
-        MULTIPLY_ADD(FMLS, FMLS)
-    case A64_ROW_FMUL_asimdelem: {
-        const unsigned sz = A64_FIELD_FMUL_asimdelem_size(i->word);
-        lift_v2(l, VEC_FMUL, sz, VQ(FMUL_asimdelem), V(FMUL_asimdelem, d), V(FMUL_asimdelem, n),
-                element(l, sz, V(FMUL_asimdelem, m), ARG(FMUL_asimdelem)->index));
+        lift_vput(l, 3, V(FMOV_V64I_float2int, d), 1, V(FMOV_V64I_float2int, d),
+                  X(FMOV_V64I_float2int, n));
         return true;
-    }
-    case A64_ROW_FMUL_asisdelem: {
-        const unsigned sz = A64_FIELD_FMUL_asisdelem_size(i->word);
-        lift_v2(l, VEC_FMUL_SCALAR, sz, false, V(FMUL_asisdelem, d), V(FMUL_asisdelem, n),
-                element(l, sz, V(FMUL_asisdelem, m), ARG(FMUL_asisdelem)->index));
-        return true;
-    }
-    case A64_ROW_FABS_asimdmisc:
-        lift_v1(l, VEC_FABS, VSZ(FABS_asimdmisc), VQ(FABS_asimdmisc), V(FABS_asimdmisc, d),
-                V(FABS_asimdmisc, n));
-        return true;
-    case A64_ROW_FNEG_asimdmisc:
-        lift_v1(l, VEC_FNEG, VSZ(FNEG_asimdmisc), VQ(FNEG_asimdmisc), V(FNEG_asimdmisc, d),
-                V(FNEG_asimdmisc, n));
-        return true;
-    case A64_ROW_FSQRT_asimdmisc:
-        lift_v1(l, VEC_FSQRT, VSZ(FSQRT_asimdmisc), VQ(FSQRT_asimdmisc), V(FSQRT_asimdmisc, d),
-                V(FSQRT_asimdmisc, n));
-        return true;
-    default: return false;
+    default: return lift_vector_float(l, i);
     }
 }

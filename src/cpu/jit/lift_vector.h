@@ -94,7 +94,17 @@ void lift_vnarrow(struct lift *l, bool high, var_t d, var_t value);
 void lift_vget(struct lift *l, unsigned sz, enum ir_ext ext, var_t d, var_t n, unsigned index);
 void lift_vput(struct lift *l, unsigned sz, var_t d, unsigned index, var_t a, var_t b);
 
+/* Floating point, on scalars or on vectors (of 8 bytes if not q): to integral, half away from zero. */
+void lift_round_away(struct lift *l, unsigned sz, bool scalar, bool q, var_t d, var_t n);
+/* From a floating-point number of sz in n to an integer of to in the general register d, after multiplication by 2^fraction. */
+void lift_to_integer(struct lift *l, unsigned to, var_t d, unsigned sz, var_t n,
+                     enum round_to round, unsigned fraction, bool is_unsigned);
+/* The other way round: from an integer of from in n, divided by 2^fraction. */
+void lift_from_integer(struct lift *l, unsigned sz, var_t d, unsigned from, var_t n,
+                       unsigned fraction, bool is_unsigned);
+
 bool lift_vector_pairs(struct lift *l, const struct a64_insn *i);
+bool lift_vector_float(struct lift *l, const struct a64_insn *i);
 bool lift_vector_permute(struct lift *l, const struct a64_insn *i);
 bool lift_vector_same(struct lift *l, const struct a64_insn *i);
 bool lift_vector_saturate(struct lift *l, const struct a64_insn *i);

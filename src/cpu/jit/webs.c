@@ -372,6 +372,8 @@ static unsigned zero_above(const struct jit_unit *u, const struct ir *r)
     case IR_F1:
         if (r->aux == VEC_FCVT_SCALAR)
             return r->sz == 3 ? 4 : 8;
+        if (r->aux == VEC_FCVTN)
+            return 8;
         /* fallthrough */
     case IR_F2:
     case IR_F3: return vector_is_scalar(r->aux) ? 1u << r->sz : r->q ? 16 : 8;
