@@ -446,6 +446,64 @@ static void permissions_change(void **state)
     }
 }
 
+/* The kinds of sites that translations have for the instruction at pc. */
+static unsigned site_kinds_at(gva_t pc)
+{
+    unsigned kinds = 0;
+
+    for (const struct jit_region *r = c->jit->regions; r; r = r->next)
+        for (unsigned i = 0; i < r->nr_sites; i++)
+            if (r->site[i].pc == pc)
+                kinds |= 1u << r->site[i].kind;
+    return kinds;
+}
+
+/* What traps all the time becomes the interpreter's, and what does not stays. */
+static void traps_often(void **state)
+{
+    static const uint32_t often[] = {
+        0x1e622820, /* fadd d0, d1, d2: inf - inf */
+        0x1e612060, /* fcmp d3, d1: a signalling NaN, and the region is left each time */
+        0x4e22d420, /* fadd v0.4s, v1.4s, v2.4s: as singles they are quiet NaNs */
+    };
+    void *none = NULL;
+
+    (void)state;
+    for (unsigned w = 0; w < ARRAY_LEN(often); w++) {
+        how = (struct jit_options){.check = true, .threshold = 1};
+        setup(&none);
+        jit_attach(c, &how);
+        keep_trap_handler();
+        if (!(c->jit->host & JIT_HOST_AVX) || !c->jit->has_traps) {
+            teardown(&none);
+            skip();
+        }
+        /* The instruction; fmul d5, d6, d6; subs x0, x0, #1; b.ne to the start */
+        const uint32_t words[] = {often[w], 0x1e6608c5, 0xf1000400, 0x54ffffa1, HVC};
+        memcpy(host(PROGRAM), words, sizeof(words));
+        flavour = INTEGER;
+        SYS(&c->st, CPACR_EL1) = UINT64_C(3) << 20;
+        random_state(4);
+        memset(c->st.v, 0, sizeof(c->st.v));
+        c->st.v[1].d[0] = UINT64_C(0x7ff0000000000000);
+        c->st.v[2].d[0] = UINT64_C(0xfff0000000000000);
+        c->st.v[3].d[0] = UINT64_C(0x7ff0000000000001);
+        c->st.v[6].d[0] = UINT64_C(0x3ff8000000000000);
+        c->st.x[0] = 4000;
+        cpu_state_changed(c);
+        assert_int_equal(cpu_run(c), CPU_LEAVE_HVC);
+        const bool quiet = w == 2;
+        assert_int_equal(site_kinds_at(PROGRAM), 1u << (quiet ? SITE_FLOAT : SITE_INTERP));
+        assert_int_equal(site_kinds_at(PROGRAM + 4), 1u << SITE_FLOAT);
+        assert_true(jit_fp_traps_often(c->jit, PROGRAM) == !quiet);
+        assert_int_equal(c->st.v[5].d[0], UINT64_C(0x4002000000000000)); /* 2.25 */
+        assert_int_equal(c->st.fpsr, quiet ? 0 : FPSR_IOC);
+        assert_true(jit_statistics(c->jit)->insns > 8000);
+        nr_checked += c->nr_checked;
+        teardown(&none);
+    }
+}
+
 /* That something was compared at all. */
 static int enough_checked(void **state)
 {
@@ -543,6 +601,7 @@ int main(void)
         cmocka_unit_test(registers_at_random),
         cmocka_unit_test(slow_memory),
         cmocka_unit_test(small_cache),
+        cmocka_unit_test(traps_often),
         cmocka_unit_test(permissions_change),
     };
 

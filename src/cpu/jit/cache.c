@@ -380,6 +380,14 @@ static void kill_region(struct cpu *c, struct jit_region *r)
     j->graveyard = r;
 }
 
+void jit_drop_region(struct cpu *c, struct jit_region *r)
+{
+    if (r->dead)
+        return;
+    kill_region(c, r);
+    jit_forget_targets(c);
+}
+
 void jit_bury(struct jit *j)
 {
     unsigned n = 0;

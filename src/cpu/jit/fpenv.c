@@ -13,6 +13,8 @@
 
 #include "gen/sysreg_fields.h"
 
+#include <string.h>
+
 enum {
     MX_IE = 1,
     MX_DE = 2,
@@ -60,6 +62,31 @@ void jit_fp_resume(struct cpu *c)
     host_mxcsr_set(c->jit_hot.mxcsr);
 }
 
+/* --- Traps ---------------------------------------------------------------------------------------------------------- */
+
+static unsigned slot(gva_t pc)
+{
+    return pc >> 2 & (JIT_NR_TRAPPING - 1);
+}
+
+bool jit_fp_traps_often(const struct jit *j, gva_t pc)
+{
+    return j->trapping[slot(pc)] == pc;
+}
+
+void jit_fp_trust_all(struct jit *j)
+{
+    memset(j->trapping, 0xff, sizeof(j->trapping)); /* no instruction's address */
+}
+
+bool jit_fp_gives_up(struct jit *j, const struct jit_site *s)
+{
+    if (s->nr_traps < JIT_MAX_TRAPS)
+        return false;
+    j->trapping[slot(s->pc)] = s->pc;
+    return true;
+}
+
 /* The region that has code at this offset. */
 static struct jit_region *region_at(const struct jit *j, uint32_t at)
 {
@@ -85,6 +112,7 @@ const uint8_t *jit_fp_trap(struct cpu *c, const uint8_t *pc, uint64_t *rax)
     const uint32_t at = r ? (uint32_t)(pc - j->rx) - r->code : 0;
     for (unsigned i = 0; r && i < r->nr_sites; i++)
         if (r->site[i].kind == SITE_FLOAT && at >= r->site[i].retry && at < r->site[i].resume) {
+            r->site[i].nr_traps += r->site[i].nr_traps < JIT_MAX_TRAPS;
             *rax = (uintptr_t)&r->site[i];
             return j->rx + j->slow_vector;
         }

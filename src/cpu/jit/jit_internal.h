@@ -71,7 +71,8 @@ struct jit_site {
     bool group; /* what is done here later instructions use too: if C code does it, the region is left */
     uint8_t write, align; /* SITE_PROBE */
     uint8_t nr_locs;
-    uint16_t len; /* SITE_PROBE: bytes */
+    uint16_t len;     /* SITE_PROBE: bytes */
+    uint8_t nr_traps; /* SITE_FLOAT: up to JIT_MAX_TRAPS */
     int16_t insns_after; /* instructions of the block counted already but not run before this one, itself included */
     uint32_t locs;          /* index into the region's */
     uint32_t retry, resume; /* code offsets; SITE_FLOAT: the trap came from between them */
@@ -127,6 +128,9 @@ struct jit_region {
 #define JIT_NR_SPACES 32u
 #define JIT_CODE_LEN_DEFAULT (64u << 20)
 #define JIT_FILTER_BITS 4096u
+#define JIT_MAX_TRAPS                                                                              \
+    64u /* so many of one floating-point instruction, and it is left to the interpreter */
+#define JIT_NR_TRAPPING 64u
 
 struct jit_unit;
 
@@ -156,6 +160,7 @@ struct jit {
     struct jit_page *page_bucket[JIT_PAGE_BUCKETS];
     struct jit_entry *bucket[JIT_ENTRY_BUCKETS];
     uint64_t code_pages[2][JIT_FILTER_BITS / 64]; /* which virtual pages, hashed, have regions: lower and upper half */
+    gva_t trapping[JIT_NR_TRAPPING]; /* by hash: instructions whose floating point the host would trap all the time */
     uint32_t next_stamp;
     struct jit_stats stats;
     struct jit_unit *unit; /* work space of the translator */
@@ -314,6 +319,8 @@ void jit_link_to(struct cpu *c, struct jit_link *l, struct jit_entry *e);
 void jit_forget_targets(struct cpu *c);
 /* Branches to va, and the run loop when it is there, need not look for its code any more. */
 void jit_remember_target(struct cpu *c, gva_t va, const void *code);
+/* Takes a region out of use; it may be running. */
+void jit_drop_region(struct cpu *c, struct jit_region *r);
 /* Frees regions that are dead, when nothing runs. */
 void jit_bury(struct jit *j);
 
@@ -339,6 +346,11 @@ void jit_fp_collect(struct cpu *c, uint32_t mxcsr);
 /* While translated code waits for C: the host's MXCSR, the guest's flags collected; and back. */
 void jit_fp_suspend(struct cpu *c);
 void jit_fp_resume(struct cpu *c);
+/* A trap costs microseconds. Whether this one makes a habit of it: it is to be the interpreter's from now on, and its region to be made anew. */
+bool jit_fp_gives_up(struct jit *j, const struct jit_site *s);
+/* Whether jit_fp_gives_up() has said so of this instruction. Nothing is: all are given another chance. */
+bool jit_fp_traps_often(const struct jit *j, gva_t pc);
+void jit_fp_trust_all(struct jit *j);
 /* Called on the thread whose code trapped at this host address: where it goes on (the thunk), with *rax for it; null: no code of ours. */
 const uint8_t *jit_fp_trap(struct cpu *c, const uint8_t *pc, uint64_t *rax);
 

@@ -212,7 +212,7 @@ static void lift_block(struct jit_unit *u, uint16_t k)
             continue;
         if (vectors && (lift_vector_memory(&l, i) || lift_vector(&l, i) || lift_crypto(&l, i)))
             continue;
-        if (floats && lift_float(&l, i))
+        if (floats && !jit_fp_traps_often(u->j, l.pc) && lift_float(&l, i))
             continue;
         lift_interpreter(&l, i);
     }

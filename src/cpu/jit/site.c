@@ -178,7 +178,10 @@ const uint8_t *jit_at_site(struct cpu *c, struct jit_site *s, gva_t va)
     jit_fp_suspend(c);
     const struct a64_insn *next = insn->fn(c, insn);
     jit_fp_resume(c);
-    if (next == insn + 1 && !s->group && *stamp == stamp_before) {
+    const bool give_up = s->kind == SITE_FLOAT && jit_fp_gives_up(j, s);
+    if (give_up)
+        jit_drop_region(c, r);
+    if (next == insn + 1 && !s->group && !give_up && *stamp == stamp_before) {
         for (unsigned i = 0; i < s->nr_locs; i++)
             if (loc[i].reload)
                 from_home(c, &loc[i]);
