@@ -28,13 +28,20 @@ static inline gva_t cpu_pc(const struct cpu *c, const struct a64_insn *insn)
     return c->code.va + (((uintptr_t)insn - (uintptr_t)c->code.insns) >> (A64_INSN_SHIFT - 2));
 }
 
-/* A branch target that is reached often is to be translated: looked at between slices. */
+/* A branch target that is reached often is to be translated: looked at between slices. Where another one waits for that, this one asks
+ * again the next time: two that are reached in turn would else never both be seen. */
 static inline void branch_count(struct cpu *c, gva_t to)
 {
-    if (unlikely(!--c->hot[(to >> 2) & (HOT_SLOTS - 1)])) {
-        c->hot_target = to;
-        c->has_hot_target = true;
+    uint16_t *left = &c->hot[(to >> 2) & (HOT_SLOTS - 1)];
+
+    if (likely(--*left))
+        return;
+    if (c->has_hot_target && c->hot_target != to) {
+        *left = 1;
+        return;
     }
+    c->hot_target = to;
+    c->has_hot_target = true;
 }
 
 static inline void branch_note(struct cpu *c, gva_t from, gva_t to)

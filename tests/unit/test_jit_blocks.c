@@ -504,6 +504,40 @@ static void traps_often(void **state)
     }
 }
 
+/* Straight code of instructions of which each becomes so many operations that they do not fit into one region. */
+static void many_operations(void **state)
+{
+    enum { LEN = 480, ROUNDS = 2000 };
+    /* ld3 {v0.16b-v2.16b}, [x16]; tbx v0.16b, {v1.16b-v4.16b}, v5.16b; clz v5.4s, v0.4s; sqrdmulh v1.4s, v2.4s, v5.4s */
+    static const uint32_t body[] = {0x4c404200, 0x4e057020, 0x6ea04805, 0x6ea5b441};
+    void *none = NULL;
+
+    (void)state;
+    how = (struct jit_options){.check = true, .threshold = 1};
+    setup(&none);
+    jit_attach(c, &how);
+    keep_trap_handler();
+    for (unsigned i = 0; i < LEN; i++)
+        memcpy(host(PROGRAM + 4 * i), &body[i % ARRAY_LEN(body)], 4);
+    /* subs x2, x2, #1; b.ne to the start */
+    const uint32_t end[] = {0xf1000442, with(0x54000001, 5, 19, 0 - (LEN + 1u)), HVC};
+    memcpy(host(PROGRAM + 4 * LEN), end, sizeof(end));
+    flavour = VECTORS_TOO;
+    SYS(&c->st, CPACR_EL1) = UINT64_C(3) << 20;
+    random_state(4);
+    c->st.el = c->st.sp_sel = 1;
+    c->st.misc = 0;
+    c->st.x[2] = ROUNDS;
+    c->st.x[16] = DATA;
+    cpu_state_changed(c);
+    assert_int_equal(cpu_run(c), CPU_LEAVE_HVC);
+    assert_int_equal(c->st.x[2], 0);
+    assert_true(jit_statistics(c->jit)->insns > (uint64_t)LEN * ROUNDS * 9 / 10);
+    assert_true(jit_statistics(c->jit)->nr_guest_insns < 2 * LEN);
+    nr_checked += c->nr_checked;
+    teardown(&none);
+}
+
 /* That something was compared at all. */
 static int enough_checked(void **state)
 {
@@ -540,7 +574,7 @@ static void without_host_features(void **state)
     (void)state;
     for (unsigned i = 0; i < jit_nr_host_features; i++)
         programs(&(struct jit_options){.check = true, .threshold = 1, .host_off = 1u << i},
-                 nr_programs() / 2);
+                 nr_programs() / 2 + 1);
     programs(&(struct jit_options){.check = true, .threshold = 1, .host_off = UINT32_MAX},
              nr_programs());
 }
@@ -603,6 +637,7 @@ int main(void)
         cmocka_unit_test(small_cache),
         cmocka_unit_test(traps_often),
         cmocka_unit_test(permissions_change),
+        cmocka_unit_test(many_operations),
     };
 
     if (!jit_available()) {

@@ -177,12 +177,14 @@ static void after(struct jit_unit *u, bool dump, const char *pass)
         jit_dump_ir(u, pass);
 }
 
-static bool translate(struct jit_unit *u, gva_t va)
+/* A region of at most max_insns instructions; false with u->failed: something is too small for them. */
+static bool translate_up_to(struct jit_unit *u, gva_t va, unsigned max_insns)
 {
     struct jit *j = u->j;
     const bool dump = j->opt.dump && j->opt.dump_pc == va;
 
     u->failed = false;
+    u->max_insns = max_insns;
     u->ir = u->ir_space[0];
     u->spare = u->ir_space[1];
     if (!jit_find_region(u, va))
@@ -216,6 +218,16 @@ static bool translate(struct jit_unit *u, gva_t va)
         .p = j->rw + j->code_used, .start = j->rw + j->code_used, .end = j->rw + j->code_len};
     jit_emit(u);
     return !u->failed;
+}
+
+/* Instructions of which each becomes many operations may be too many for one region. */
+static bool translate(struct jit_unit *u, gva_t va)
+{
+    bool done;
+
+    for (unsigned max = JIT_MAX_INSNS; !(done = translate_up_to(u, va, max)) && u->failed && max > 32;)
+        max /= 2;
+    return done;
 }
 
 bool jit_hot(struct cpu *c, gva_t target)

@@ -217,6 +217,7 @@ struct jit_unit {
     unsigned nr_pages;
     struct jit_page page[JIT_MAX_PAGES];
 
+    unsigned max_insns; /* JIT_MAX_INSNS or less */
     unsigned nr_insns, nr_blocks, nr_ir, nr_temps;
     struct jit_insn insn[JIT_MAX_INSNS];
     struct jit_block block[JIT_MAX_BLOCKS + 1];

@@ -110,10 +110,24 @@ static const struct jit_page *page_of(struct jit_unit *u, gva_t va, const uint32
     return &u->page[u->nr_pages++];
 }
 
-/* Adds the instructions from va on until one is known or the block ends. */
+/* Only the first nr instructions stay: the last to come are the first to go, so that the others are still found. */
+static void take_back(struct search *s, unsigned nr)
+{
+    struct jit_unit *u = s->u;
+
+    while (u->nr_insns > nr) {
+        const unsigned last = --u->nr_insns;
+        *slot_of(s, u->insn[last].va) = 0;
+        s->leader[last / 64] &= ~BIT64(last % 64);
+    }
+}
+
+/* Adds the instructions from va on until one is known or the block ends. A block that does not fit is left out, but for the first: cut somewhere it would
+ * have another region begin there, which is cut somewhere else. */
 static void find_from(struct search *s, gva_t va, bool first)
 {
     struct jit_unit *u = s->u;
+    const unsigned nr_before = u->nr_insns;
 
     for (bool start = true;; va += 4, start = false) {
         uint16_t *slot = slot_of(s, va);
@@ -122,8 +136,11 @@ static void find_from(struct search *s, gva_t va, bool first)
             s->leader[(*slot - 1) / 64] |= BIT64((*slot - 1) % 64);
             return;
         }
-        if (u->nr_insns == JIT_MAX_INSNS || (va & 3))
+        if (u->nr_insns == u->max_insns || (va & 3)) {
+            if (nr_before)
+                take_back(s, nr_before);
             return;
+        }
         const struct jit_page *p = page_of(u, va, &host);
         if (!p)
             return;
