@@ -289,7 +289,7 @@ static void random_state(unsigned len)
     for (unsigned i = 24; i < 27; i++)
         s->x[i] = below(32);
     if (flavour == FLOATING) /* for FPCR */
-        s->x[24 + below(3)] = below(4) << 22;
+        s->x[24 + below(3)] = below(4) << 22 | (below(2) ? 0 : FPCR_FZ);
     s->x[27] = PROGRAM + below(len) * 4;
     s->x[30] = PROGRAM + below(len) * 4;
     s->x[REG_SP] = DATA + 0x400 + below(32) * 16 + (below(64) ? 0 : 8);
@@ -301,7 +301,9 @@ static void random_state(unsigned len)
     s->fpsr = 0;
     s->fpcr = (flavour != FLOATING && flavour != ONE_ROW) || below(4)
                   ? 0
-                  : (uint32_t)(below(2) ? below(4) << 22 : rnd() & (FPCR_RMode | FPCR_FZ | FPCR_DN));
+                  : (uint32_t)(rnd() & (below(2)   ? FPCR_RMode
+                                        : below(2) ? FPCR_RMode | FPCR_FZ
+                                                   : FPCR_RMode | FPCR_FZ | FPCR_DN));
     s->nzcv = (uint32_t)rnd() & 0xf0000000u;
     s->btype = 0;
     s->el = !(SYS(s, SCTLR_EL1) & SCTLR_EL1_M) && !below(4) ? 0 : 1;

@@ -36,7 +36,9 @@ uint32_t jit_current_mode(const struct cpu *c)
     if (sctlr & (SCTLR_EL1_EnIA | SCTLR_EL1_EnIB | SCTLR_EL1_EnDA | SCTLR_EL1_EnDB))
         mode |= MODE_PAC;
     if (!c->fp_trap)
-        mode |= MODE_FP | (jit_fpcr_is_plain(c->st.fpcr) ? MODE_FPCR : 0);
+        mode |= MODE_FP;
+    if (!c->fp_trap && jit_fpcr_is_plain(c->st.fpcr))
+        mode |= MODE_FPCR | (c->st.fpcr & FPCR_FZ ? MODE_FZ : 0);
     return mode;
 }
 

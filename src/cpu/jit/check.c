@@ -193,9 +193,11 @@ static void show(const char *who, const struct pe_state *s)
         fprintf(stderr, "  x%-2u %016" PRIx64 "%s", i, s->x[i], i % 4 == 3 || i == 30 ? "\n" : "");
 }
 
-/* got may lack UFC: fpenv.c says when. */
-static bool same_fpsr(uint32_t got, uint32_t want)
+/* got may lack UFC, or have IXC: fpenv.c says when. */
+static bool same_fpsr(uint32_t got, uint32_t want, uint32_t fpcr)
 {
+    if (fpcr & FPCR_FZ)
+        want |= got & FPSR_IXC;
     return got == want || (got | FPSR_UFC) == want;
 }
 
@@ -208,7 +210,8 @@ static bool same_state(const struct pe_state *a, const struct pe_state *b)
            a->daif == b->daif && a->el == b->el && a->sp_sel == b->sp_sel && a->misc == b->misc &&
            !memcmp(a->sp_el, b->sp_el, sizeof(a->sp_el)) && a->elr_el[1] == b->elr_el[1] &&
            a->spsr_el[1] == b->spsr_el[1] && !memcmp(a->sys, b->sys, sizeof(a->sys)) &&
-           same_fpsr(a->fpsr, b->fpsr) && a->fpcr == b->fpcr && memcmp(a->v, b->v, sizeof(a->v)) == 0;
+           same_fpsr(a->fpsr, b->fpsr, a->fpcr) && a->fpcr == b->fpcr &&
+           memcmp(a->v, b->v, sizeof(a->v)) == 0;
 }
 
 static bool same_monitor(const struct cpu_monitor *a, const struct cpu_monitor *b)

@@ -9,6 +9,7 @@
 #define CVTPS2PH 0x663a0f1du /* its result is the operand that may be memory */
 
 enum { NO_INEXACT = 8 }; /* in ROUNDSD's immediate */
+enum { UNORDERED = 3 };  /* CMPSD's */
 
 /* Where the host instructions of this guest instruction begin that may trap. */
 static unsigned begin(struct emit *e)
@@ -58,6 +59,15 @@ static void result(struct emit *e, const struct ir *r, int from)
     emit_vdefined(e, r->d, d);
 }
 
+/* With FZ a denormal operand has to trap, which the host's rounding to integers does not do: it is compared with itself. */
+static void denormals_trap(struct emit *e, uint32_t compare, int a)
+{
+    if (!(e->u->mode & MODE_FZ))
+        return;
+    emit_vop(e, compare, VSCRATCH3, a, a);
+    x64_byte(e->b, UNORDERED);
+}
+
 /* An instruction that traps writes nothing: d may be a register that was something else's before. */
 static void one(struct emit *e, const struct ir *r)
 {
@@ -66,6 +76,9 @@ static void one(struct emit *e, const struct ir *r)
     BUG_ON(!op);
     begin(e);
     const int a = operand(e, r, r->a, VSCRATCH), d = emit_vdef(e, r->d, VSCRATCH2);
+    if (r->aux == VEC_FRINT || r->aux == VEC_FTOS || r->aux == VEC_FRINT_SCALAR)
+        denormals_trap(
+            e, vector_host_op[r->aux == VEC_FRINT_SCALAR ? VEC_FCMP_SCALAR : VEC_FCMP][r->sz], a);
     if (vector_is_scalar(r->aux)) { /* d = zero, but for the lowest element OP a */
         emit_vzero(e, VSCRATCH2);
         emit_vop(e, op, d, VSCRATCH2, a);
@@ -136,7 +149,7 @@ static void multiply_add(struct emit *e, const struct ir *r)
         emit_site_stub(e, site, x64_jcc(e->b, CC_P), X64_NONE);
     } else { /* CMPUNORDPS, VTESTPS: the sign bits */
         emit_vop(e, r->sz == 3 ? 0x66000fc2 : 0x00000fc2, VSCRATCH2, VSCRATCH, VSCRATCH);
-        x64_byte(e->b, 3);
+        x64_byte(e->b, UNORDERED);
         emit_vop1(e, 0x66380f0e, VSCRATCH2, VSCRATCH2);
         emit_site_stub(e, site, x64_jcc(e->b, CC_NE), X64_NONE);
     }
@@ -221,6 +234,7 @@ static void to_integer(struct emit *e, const struct ir *r)
         x64_alu_rr(e->b, ALU_CMP, source_double ? X_64 : X_32, SCRATCH2, SCRATCH3);
         emit_site_stub(e, site, x64_jcc(e->b, CC_AE), X64_NONE);
     }
+    denormals_trap(e, scalar_op(r, VEC_FCMP_SCALAR), a);
     if (r->imm) { /* times a power of two, which is exact */
         number(e, VSCRATCH2,
                source_double ? (uint64_t)(1023 + r->imm) << 52 : (uint64_t)(127 + r->imm) << 23);

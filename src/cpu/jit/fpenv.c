@@ -5,8 +5,12 @@
  * architectures differ, and where it doesn't they are the same: so there are no tests on the way. The signal handler sends the thread to the site of the
  * instruction, whose whole work the interpreter's function then does.
  *
- * One difference remains: x86 sees a result that rounds up to the smallest normal number as not tiny, Arm looks before rounding; FPSR.UFC is not
- * set for that one value. Specification: DDI 0487, "FPCR", "FPSR"; Intel SDM volume 1, "MXCSR". */
+ * With FZ, denormal operands and tiny results are exceptions that trap too, and the interpreter flushes them; programs that ask for FZ have few of
+ * them, or end as the interpreter's (jit_fp_gives_up()). Where the host's instruction does not look at its operand so, emit_float.c does.
+ *
+ * Differences remain. x86 sees a result that rounds up to the smallest normal number as not tiny, Arm looks before rounding: FPSR.UFC is not
+ * set for that one value, and it is not flushed. And a tiny result that traps has raised Inexact already, so that with FZ one that is flushed may
+ * set FPSR.IXC. Specification: DDI 0487, "FPCR", "FPSR"; Intel SDM volume 1, "MXCSR". */
 #include "cpu/cpu_internal.h"
 #include "cpu/jit/host_code.h"
 #include "cpu/jit/jit_internal.h"
@@ -24,12 +28,14 @@ enum {
     MX_PE = 32,
     MX_FLAGS = 63,
     MX_MASKS = 0x1f00,
+    MX_DM = 0x100,
+    MX_UM = 0x800,
     MX_RC = 13
 };
 
 bool jit_fpcr_is_plain(uint32_t fpcr)
 {
-    return !(fpcr & (FPCR_FZ | FPCR_DN | FPCR_FZ16 | FPCR_AHP));
+    return !(fpcr & (FPCR_DN | FPCR_FZ16 | FPCR_AHP));
 }
 
 uint32_t jit_mxcsr_for(uint32_t fpcr)
@@ -37,7 +43,9 @@ uint32_t jit_mxcsr_for(uint32_t fpcr)
     /* RMode: nearest, up, down, zero; RC: nearest, down, up, zero. */
     static const uint8_t rc[4] = {0, 2, 1, 3};
 
-    return MX_MASKS | (uint32_t)rc[fpcr >> FPCR_RMode_LO & 3] << MX_RC;
+    const uint32_t unmasked = fpcr & FPCR_FZ ? MX_DM | MX_UM : 0;
+
+    return (MX_MASKS & ~unmasked) | (uint32_t)rc[fpcr >> FPCR_RMode_LO & 3] << MX_RC;
 }
 
 void jit_fp_collect(struct cpu *c, uint32_t mxcsr)

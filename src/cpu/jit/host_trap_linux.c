@@ -34,7 +34,8 @@ static void on_sigfpe(int sig, siginfo_t *info, void *context)
     }
     u->uc_mcontext.gregs[REG_RIP] = (greg_t)(uintptr_t)to;
     u->uc_mcontext.gregs[REG_RAX] = (greg_t)rax;
-    u->uc_mcontext.fpregs->mxcsr &= ~1u; /* whether it is Arm's Invalid is for the instruction to say */
+    /* Whether it is Arm's exception is for the instruction to say: flags that are not masked go. */
+    u->uc_mcontext.fpregs->mxcsr &= ~(~u->uc_mcontext.fpregs->mxcsr >> 7 & 0x3fu);
 }
 
 static void install(void)

@@ -29,7 +29,8 @@ enum jit_mode {
     MODE_MMU = 16,
     MODE_DZE = 64,  /* DC ZVA is there */
     MODE_PAC = 128, /* some key of pointer authentication is enabled */
-    MODE_FPCR = 32, /* FPCR asks for nothing but a rounding mode: the host's floating point serves */
+    MODE_FPCR = 32, /* FPCR asks for nothing but a rounding mode and FZ: the host's floating point serves */
+    MODE_FZ = 256, /* with MODE_FPCR */
 };
 
 /* --- What stays of a translation ------------------------------------------------------------------------------------ */
@@ -340,7 +341,7 @@ void jit_at_wfi(struct cpu *c);
 
 /* fpenv.c: between FPCR, FPSR and MXCSR. */
 bool jit_fpcr_is_plain(uint32_t fpcr);
-/* MXCSR for this FPCR: no flags, all exceptions masked but Invalid, which the interpreter's functions settle. */
+/* MXCSR for this FPCR: no flags, all exceptions masked but Invalid, with FZ Denormal and Underflow too, which the interpreter's functions settle. */
 uint32_t jit_mxcsr_for(uint32_t fpcr);
 /* The flags of an MXCSR into FPSR. */
 void jit_fp_collect(struct cpu *c, uint32_t mxcsr);
