@@ -15,6 +15,8 @@ static var_t not_equal(struct lift *l, unsigned sz, var_t a, var_t b)
 
 static var_t not_greater(struct lift *l, unsigned sz, bool sign, var_t a, var_t b)
 {
+    if (!sign && sz < 3)
+        return vec2(l, VEC_EQ, sz, vec2(l, VEC_UMIN, sz, a, b), a);
     return vec_not(l, vec_greater(l, sz, sign, a, b));
 }
 
@@ -59,22 +61,9 @@ static void shift_add(struct lift *l, enum vector_op op, unsigned sz, bool q, va
     lift_v2(l, VEC_ADD, sz, q, d, d, t);
 }
 
-static void high_half(struct lift *l, var_t d, var_t a)
-{
-    lift_v1(l, VEC_SLIDE, 0, true, d, a)->imm = 8;
-}
-
 static void shift_long(struct lift *l, bool sign, unsigned sz, bool q, var_t d, var_t a, unsigned n)
 {
-    var_t low = a, t = n ? lift_temp(l) : d;
-
-    if (q) {
-        low = lift_temp(l);
-        high_half(l, low, a);
-    }
-    lift_v1(l, sign ? VEC_SXTL : VEC_UXTL, sz, true, t, low);
-    if (n)
-        shift(l, VEC_SHL, sz + 1, true, d, t, n);
+    lift_vresult(l, 4, d, vec_shl(l, sz + 1, vec_widen(l, sz, sign, q, a), n));
 }
 
 /* ZIP2 of 8 bytes: the low halves in turn, of which the high half. */
@@ -86,7 +75,7 @@ static void zip_high(struct lift *l, unsigned sz, bool q, var_t d, var_t n, var_
     }
     const var_t t = lift_temp(l);
     lift_v2(l, VEC_ZIPLO, sz, true, t, n, m);
-    high_half(l, d, t);
+    lift_v1(l, VEC_SLIDE, 0, true, d, t)->imm = 8;
 }
 
 static void extract(struct lift *l, bool q, var_t d, var_t n, var_t m, unsigned index)

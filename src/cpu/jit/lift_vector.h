@@ -70,7 +70,6 @@ var_t vec_shr_rounded(struct lift *l, unsigned sz, bool sign, var_t a, unsigned 
 
 /* All ones where it is so. */
 var_t vec_greater(struct lift *l, unsigned sz, bool sign, var_t a, var_t b);
-/* d or -1 - d */
 var_t vec_not(struct lift *l, var_t a);
 var_t vec_abs(struct lift *l, unsigned sz, var_t a);
 /* |a - b| */

@@ -78,6 +78,8 @@ var_t vec_greater(struct lift *l, unsigned sz, bool sign, var_t a, var_t b)
 {
     if (sign)
         return vec2(l, VEC_GT, sz, a, b);
+    if (sz < 3) /* not the smaller one */
+        return vec_not(l, vec2(l, VEC_EQ, sz, vec2(l, VEC_UMIN, sz, a, b), a));
     /* Signed, with the top bits the other way round. */
     const var_t top = vec_every(l, sz, BIT64((8u << sz) - 1));
     const var_t x = vec_bit(l, VEC_XOR, a, top);
