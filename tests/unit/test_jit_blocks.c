@@ -540,6 +540,46 @@ static void many_operations(void **state)
     teardown(&none);
 }
 
+/* A loop whose last turn changes the instruction behind its ISB: x0 counts 1 for the old one and 100 for the new one. */
+static void isb_shows_new_code(void **state)
+{
+    static const uint32_t words[] = {
+        0xf1000442, /* subs x2, x2, #1 */
+        0x1a870106, /* csel w6, w8, w7, eq */
+        0x9a8a00a9, /* csel x9, x5, x10, eq */
+        0xb90000a6, /* str w6, [x5] */
+        0xd50b7529, /* ic ivau, x9 */
+        0xd5033b9f, /* dsb ish */
+        0xd5033fdf, /* isb */
+        0x91000400, /* add x0, x0, #1 */
+        0xb5ffff02, /* cbnz x2, to the start */
+        HVC,
+    };
+    enum { CHANGED = 7, TURNS = 4000 };
+    void *none = NULL;
+
+    (void)state;
+    how = (struct jit_options){.threshold = 1};
+    setup(&none);
+    jit_attach(c, &how);
+    keep_trap_handler();
+    memcpy(host(PROGRAM), words, sizeof(words));
+    flavour = INTEGER;
+    random_state(4);
+    c->st.el = c->st.sp_sel = 1;
+    c->st.x[0] = 0;
+    c->st.x[2] = TURNS;
+    c->st.x[5] = PROGRAM + CHANGED * 4;
+    c->st.x[7] = words[CHANGED];
+    c->st.x[8] = 0x91019000; /* add x0, x0, #100 */
+    c->st.x[10] = VECTORS;
+    cpu_state_changed(c);
+    assert_int_equal(cpu_run(c), CPU_LEAVE_HVC);
+    assert_true(jit_statistics(c->jit)->insns > 1000);
+    assert_int_equal(c->st.x[0], TURNS - 1 + 100);
+    teardown(&none);
+}
+
 /* That something was compared at all. */
 static int enough_checked(void **state)
 {
@@ -640,6 +680,7 @@ int main(void)
         cmocka_unit_test(traps_often),
         cmocka_unit_test(permissions_change),
         cmocka_unit_test(many_operations),
+        cmocka_unit_test(isb_shows_new_code),
     };
 
     if (!jit_available()) {

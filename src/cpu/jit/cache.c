@@ -78,6 +78,7 @@ void jit_mapping_changed(struct cpu *c, bool lower, bool upper)
 
     if (!j)
         return;
+    c->jit_hot.code_changed = 1;
     for (unsigned i = 0; i < JIT_NR_SPACES; i++)
         if (j->space[i].lower ? lower : upper)
             j->space[i].stamp = 0;
@@ -378,6 +379,7 @@ static void kill_region(struct cpu *c, struct jit_region *r)
         r->next->prev = r->prev;
     r->prev = NULL;
     r->dead = true;
+    c->jit_hot.code_changed = 1;
     r->next = j->graveyard;
     j->graveyard = r;
 }

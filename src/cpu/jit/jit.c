@@ -310,6 +310,7 @@ static const struct a64_insn *run(struct cpu *c, const void *code, uint64_t *don
 
     jit_set_flags(c, c->st.nzcv);
     c->jit_hot.forfeited = 0;
+    c->jit_hot.code_changed = 0;
     host_trap_running(c);
     host_code_enter(j->rx + j->enter, c, code);
     c->st.nzcv = jit_dynamic_flags(c);

@@ -152,7 +152,6 @@ bool lift_control(struct lift *l, const struct a64_insn *i)
         return true;
     case A64_ROW_NONE:
     case A64_ROW_WFE_HI_hints:
-    case A64_ROW_ISB_BI_barriers:
     case A64_ROW_HVC_EX_exception:
     case A64_ROW_SMC_EX_exception:
     case A64_ROW_ERET_64E_branch_reg:

@@ -282,6 +282,10 @@ bool lift_system(struct lift *l, const struct a64_insn *i)
         lift_guard(l, 0, CPU_AT(inval_pending), 1, true);
         lift_ir(l, IR_FENCE);
         return true;
+    case A64_ROW_ISB_BI_barriers: /* what others want of this CPU, and whether this is the code still */
+        lift_guard(l, 2, CPU_AT(events), UINT32_MAX, true);
+        lift_guard(l, 2, CPU_AT(jit_hot.code_changed), UINT32_MAX, true);
+        return true;
     case A64_ROW_SB_only_barriers: return true;
     case A64_ROW_PAC_64P_dp_1src:
         return authenticate(l, false, KEY(PAC_64P_dp_1src), lift_w(ARG(PAC_64P_dp_1src)->d),

@@ -35,8 +35,7 @@ static enum ending ending_of(const struct a64_insn *i)
     case A64_ROW_SVC_EX_exception:
     case A64_ROW_HVC_EX_exception:
     case A64_ROW_SMC_EX_exception:
-    case A64_ROW_WFE_HI_hints:
-    case A64_ROW_ISB_BI_barriers: return END_RESUME;
+    case A64_ROW_WFE_HI_hints: return END_RESUME;
     case A64_ROW_NONE:
     case A64_ROW_ERET_64E_branch_reg:
     case A64_ROW_ERETA_64E_branch_reg: return END_STOP;
