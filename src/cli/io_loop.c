@@ -254,7 +254,8 @@ void io_loop_run(const struct io_loop_config *cfg, struct io_loop_result *res)
     *res = (struct io_loop_result){.end = IO_LOOP_FINISHED};
     if (l.input_open)
         l.raw = terminal_enter(cfg->input_fd);
-    l.room = chardev_input(cfg->console, NULL, 0);
+    if (l.input_open)
+        l.room = chardev_input(cfg->console, NULL, 0);
 
     atomic_store(&power_key, cfg->power_key != NULL);
     sigset_t set;

@@ -203,18 +203,38 @@ static void tell_terminal_size(void *opaque)
         vm_set_terminal_size(opaque, columns, rows);
 }
 
+/* --deterministic: what comes from a pipe or a file is there before the guest starts. */
+static int feed_input(struct chardev *console, struct err *e)
+{
+    char buf[4096];
+    size_t room = chardev_input(console, NULL, 0);
+
+    for (;;) {
+        const ssize_t n = read(STDIN_FILENO, buf, sizeof(buf));
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return 0;
+        if ((size_t)n > room)
+            return err_set(e, E2BIG,
+                           "standard input: more than the 64 KiB that --deterministic has room for");
+        room = chardev_input(console, (const uint8_t *)buf, (size_t)n);
+    }
+}
+
 /* From the VM's start to its end. Returns the exit status; a host error is in *e and negative. */
 static int run_vm(struct vm *vm, const struct vm_options *v, struct outputs *out, struct err *e)
 {
     tell_terminal_size(vm);
-    int r = vm_start(vm, e);
-    if (r < 0)
-        return r;
     struct chardev *console = vm_console(vm);
+    const bool fed = v->deterministic && !isatty(STDIN_FILENO);
+    int r = fed ? feed_input(console, e) : 0;
+    if (r < 0 || (r = vm_start(vm, e)) < 0)
+        return r;
     struct io_loop_result loop;
     io_loop_run(
         &(struct io_loop_config){
-            .input_fd = STDIN_FILENO,
+            .input_fd = fed ? -1 : STDIN_FILENO,
             .console = console,
             .finished_fd = vm_finished_fd(vm),
             .timeout_ns = v->timeout_ns,

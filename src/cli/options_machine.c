@@ -129,6 +129,14 @@ int set_check_jit(struct options *o, const char *text, struct err *e)
     return 0;
 }
 
+int set_deterministic(struct options *o, const char *text, struct err *e)
+{
+    (void)text;
+    (void)e;
+    o->vm.deterministic = o->vm.jit.exact = true;
+    return 0;
+}
+
 int set_perf_map(struct options *o, const char *text, struct err *e)
 {
     (void)text;

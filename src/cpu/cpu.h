@@ -28,6 +28,8 @@ struct cpu_ops {
     bool (*sysreg)(void *opaque, uint16_t encoding, bool write, uint64_t *val);
     /* WFI: sleeps for as long as it has to. Null: a hint that is not taken. */
     void (*wfi)(void *opaque);
+    /* The CPU has done its turn; returns when the next one begins. Only with turn_insns. */
+    void (*turn)(void *opaque);
     /* The time of cpu_set_deadline() has come; sets the next one. */
     void (*deadline)(void *opaque);
 };
@@ -210,6 +212,11 @@ struct cpu {
     unsigned index;
     bool no_gic_registers; /* cpu_without_gic_registers() */
     uint64_t counter_base_ns;
+    const struct guest_clock *clock; /* the guest's time; the host's unless somebody says otherwise before it runs */
+    uint64_t turn_insns; /* instructions of a turn, exactly; 0: no turns */
+    uint64_t turn_end;   /* nr_insns then */
+    bool new_turn;
+    bool one_plain; /* the next instruction is the interpreter's: translated code would do more than is left */
 
     struct jit *jit;         /* null: interpreter only */
     struct jit_check *check; /* null: translated code is trusted */
@@ -248,6 +255,8 @@ void cpu_reset(struct cpu *c);
 enum cpu_leave cpu_run(struct cpu *c);
 
 void cpu_kick(struct cpu *c);
+/* A turn begins. */
+void cpu_begin_turn(struct cpu *c);
 void cpu_set_irq(struct cpu *c, bool irq, bool fiq);
 void cpu_set_deadline(struct cpu *c, uint64_t deadline_ns);
 

@@ -4,7 +4,7 @@
  * exclusive monitor watches is an event too, but nobody reports it: the value is looked at for a moment, then the CPU naps, longer each time.
  * Owner thread, but for cluster_send_event(). Specification: DDI 0487, "Wait for Event mechanism and Send event". */
 #include "base/bits.h"
-#include "base/os.h"
+#include "base/clock.h"
 #include "cpu/cpu_internal.h"
 #include "cpu/interp.h"
 
@@ -82,7 +82,7 @@ uint64_t cpu_wait_event(struct cpu *c)
     nap = MAX(stream_period_ns(c), NAP_MIN_NS);
     if (c->excl.size)
         nap = MIN(nap, nap_ns(c));
-    return nap == UINT64_MAX ? UINT64_MAX : os_now_ns() + nap;
+    return nap == UINT64_MAX ? UINT64_MAX : clock_now_ns(c->clock) + nap;
 }
 
 void cpu_wait_over(struct cpu *c)

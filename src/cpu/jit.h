@@ -23,6 +23,7 @@ struct jit_options {
     bool random_registers; /* registers are allocated at random */
     bool slow_memory;      /* every access takes the slow path */
     bool perf_map;         /* names for perf */
+    bool exact;            /* stops after any number of instructions, not only at loops */
     uint32_t code_len;     /* bytes of code cache; 0: the default */
     uint32_t threshold; /* how often a branch target is reached before it is translated; 0: the default */
     uint64_t dump_pc; /* the region that begins here is printed when it is translated */
@@ -87,6 +88,8 @@ void jit_context_changed(struct cpu *c);
 /* TLBI by address: only if there may be code. */
 void jit_page_unmapped(struct cpu *c, gva_t va, uint64_t len);
 
+/* The translated code for st.pc that may be run for what is left of a turn; null: the interpreter goes on. With jit_options.exact. */
+const void *jit_exact_code(struct cpu *c);
 /* Runs translated code for st.pc, which jit_target_code() gave and no flush has come after. Like an instruction's function: what comes next, or
  * null and why in c->leave. Counts its instructions itself. */
 const struct a64_insn *jit_run(struct cpu *c, const void *code);

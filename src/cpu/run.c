@@ -2,7 +2,7 @@
  *
  * Instructions run in slices; time, kicks, interrupts and other CPUs' invalidations are looked at between slices and whenever an
  * instruction returns null. Specification: DDI 0487, "Exceptions", pseudocode "Execution of instructions". */
-#include "base/os.h"
+#include "base/clock.h"
 #include "cpu/cpu_internal.h"
 #include "cpu/interp.h"
 #include "cpu/jit.h"
@@ -22,6 +22,8 @@
 #define STUCK_SAME 64u
 #define STUCK_SIMILAR 1000000u
 
+static const struct guest_clock host_clock;
+
 struct cpu *cpu_create(struct cpu_cluster *cl, struct ram *ram, uint64_t mpidr,
                        const struct cpu_ops *ops, void *opaque, uint64_t counter_base_ns)
 {
@@ -35,6 +37,7 @@ struct cpu *cpu_create(struct cpu_cluster *cl, struct ram *ram, uint64_t mpidr,
     c->ram = ram;
     c->cluster = cl;
     c->counter_base_ns = counter_base_ns;
+    c->clock = &host_clock;
     c->deadline_ns = UINT64_MAX;
     c->mmu = mmu_create();
     c->icache = icache_create();
@@ -91,7 +94,7 @@ void cpu_state_changed(struct cpu *c)
 
 uint64_t cpu_counter(const struct cpu *c)
 {
-    return (os_now_ns() - c->counter_base_ns) / 16;
+    return (clock_now_ns(c->clock) - c->counter_base_ns) / 16;
 }
 
 /* --- Other threads -------------------------------------------------------------------------------------------------- */
@@ -99,6 +102,11 @@ uint64_t cpu_counter(const struct cpu *c)
 void cpu_kick(struct cpu *c)
 {
     atomic_fetch_or(&c->events, EVENT_KICK);
+}
+
+void cpu_begin_turn(struct cpu *c)
+{
+    c->new_turn = true;
 }
 
 void cpu_set_irq(struct cpu *c, bool irq, bool fiq)
@@ -223,7 +231,7 @@ bool cpu_wfi(struct cpu *c)
     c->ops->wfi(c->opaque);
     if (c->cluster->nr_cpus > 1)
         atomic_store(&c->in_guest, true);
-    return atomic_load(&c->events) == 0;
+    return atomic_load(&c->events) == 0 && !c->new_turn;
 }
 
 /* --- Leaving an instruction ----------------------------------------------------------------------------------------- */
@@ -403,9 +411,33 @@ static const struct a64_insn *step_with_btype(struct cpu *c, const struct a64_in
     return next;
 }
 
+static void look_at_time(struct cpu *c)
+{
+    if (c->deadline_ns != UINT64_MAX && clock_now_ns(c->clock) >= c->deadline_ns)
+        c->ops->deadline(c->opaque);
+}
+
+/* Its turn, if that is over: waits for the next. What is left of it is the slice. */
+static void take_turn(struct cpu *c)
+{
+    if (!c->new_turn && c->nr_insns >= c->turn_end) {
+        atomic_store(&c->in_guest, false);
+        c->ops->turn(c->opaque);
+        atomic_store(&c->in_guest, true);
+    }
+    if (c->new_turn) {
+        c->new_turn = false;
+        c->turn_end = c->nr_insns + c->turn_insns;
+        look_at_time(c);
+    }
+    c->slice_left = c->jit_hot.budget = (int64_t)(c->turn_end - c->nr_insns);
+}
+
 /* Between slices: what other threads and the clock want. CPU_LEAVE_KICK, or CPU_LEAVE_NONE to go on. */
 static enum cpu_leave look_around(struct cpu *c)
 {
+    if (unlikely(c->turn_insns))
+        take_turn(c);
     const uint32_t events = atomic_load_explicit(&c->events, memory_order_relaxed);
 
     if (unlikely(events)) {
@@ -425,8 +457,7 @@ static enum cpu_leave look_around(struct cpu *c)
     if (c->slice_left <= 0) {
         c->slice_left = SLICE_INSNS;
         c->jit_hot.budget = JIT_SLICE_INSNS;
-        if (c->deadline_ns != UINT64_MAX && os_now_ns() >= c->deadline_ns)
-            c->ops->deadline(c->opaque);
+        look_at_time(c);
     }
     return CPU_LEAVE_NONE;
 }
@@ -450,7 +481,7 @@ static enum cpu_leave run_slices(struct cpu *c)
         if (unlikely(leave != CPU_LEAVE_NONE))
             return leave;
 
-        const void *code = known_code(c);
+        const void *code = c->turn_insns ? jit_exact_code(c) : known_code(c);
         const struct a64_insn *insn = code ? jit_run(c, code) : fetch(c);
         int64_t n = c->slice_left;
         if (unlikely(!insn && !code)) {

@@ -7,9 +7,9 @@
 #include "dev/pl031.h"
 
 #include "base/bits.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
-#include "base/os.h"
 #include "load/fdt.h"
 
 #include <errno.h>
@@ -18,11 +18,14 @@
 
 #define SECOND UINT64_C(1000000000)
 #define NEVER UINT64_MAX
+/* What a clock that is moved on starts with: 2020-01-01. Its alarm shows only when a register is used. */
+#define MOVED_EPOCH 1577836800u
 
 struct pl031 {
     struct device dev;
     struct irq_line irq;
-    uint64_t base_ns;      /* os_now_ns() when the counter became RTCLR */
+    const struct guest_clock *clock;
+    uint64_t base_ns;      /* of the clock when the counter became RTCLR */
     uint64_t alarm_ns;     /* when it reaches RTCMR; NEVER: it has */
     uint32_t RTCMR, RTCLR; /* the counter is RTCLR and the seconds since base_ns */
     uint32_t RTCIMSC, RTCRIS;
@@ -44,7 +47,7 @@ static uint64_t elapsed(const struct pl031 *r, uint64_t now)
 
 static void update_locked(struct pl031 *r)
 {
-    if (os_now_ns() >= r->alarm_ns) {
+    if (clock_now_ns(r->clock) >= r->alarm_ns) {
         r->RTCRIS = 1;
         r->alarm_ns = NEVER;
     }
@@ -69,7 +72,7 @@ static void *alarm_thread(void *arg)
 static void schedule_locked(struct pl031 *r)
 {
     update_locked(r);
-    if (r->RTCIMSC && r->alarm_ns != NEVER && !r->running) {
+    if (r->RTCIMSC && r->alarm_ns != NEVER && !r->running && !r->clock->moved) {
         r->running = !pthread_create(&r->thread, NULL, alarm_thread, r);
         if (!r->running)
             log_warn("%s: no thread for the alarm: it shows only when a register is used", r->dev.name);
@@ -80,7 +83,7 @@ static void schedule_locked(struct pl031 *r)
 /* The interrupt comes when the counter reaches the match, at once when it stands there. */
 static void set_alarm_locked(struct pl031 *r)
 {
-    const uint64_t seconds = elapsed(r, os_now_ns());
+    const uint64_t seconds = elapsed(r, clock_now_ns(r->clock));
 
     r->alarm_ns = r->base_ns + (seconds + (uint32_t)(r->RTCMR - r->RTCLR - (uint32_t)seconds)) * SECOND;
     schedule_locked(r);
@@ -96,7 +99,7 @@ static void set_alarm_locked(struct pl031 *r)
 READ(RTCDR)
 {
     const struct pl031 *r = pl031_of(d);
-    return (uint32_t)(r->RTCLR + elapsed(r, os_now_ns()));
+    return (uint32_t)(r->RTCLR + elapsed(r, clock_now_ns(r->clock)));
 }
 
 READ(RTCMR)
@@ -118,7 +121,7 @@ READ(RTCLR)
 WRITE(RTCLR)
 {
     pl031_of(d)->RTCLR = (uint32_t)val;
-    pl031_of(d)->base_ns = os_now_ns();
+    pl031_of(d)->base_ns = clock_now_ns(pl031_of(d)->clock);
     set_alarm_locked(pl031_of(d));
 }
 
@@ -194,8 +197,13 @@ static void pl031_reset(struct device *d)
     struct timespec wall;
 
     clock_gettime(CLOCK_REALTIME, &wall);
-    r->RTCLR = (uint32_t)wall.tv_sec;
-    r->base_ns = os_now_ns() - MIN(os_now_ns(), (uint64_t)wall.tv_nsec); /* seconds change with the host's */
+    r->base_ns = clock_now_ns(r->clock);
+    if (r->clock->moved) {
+        r->RTCLR = MOVED_EPOCH;
+    } else {
+        r->RTCLR = (uint32_t)wall.tv_sec;
+        r->base_ns -= MIN(r->base_ns, (uint64_t)wall.tv_nsec); /* seconds change with the host's */
+    }
     r->RTCMR = r->RTCIMSC = r->RTCRIS = 0;
     r->alarm_ns = NEVER;
     update_locked(r);
@@ -250,7 +258,8 @@ static const struct device_class pl031_class = {
     .nr_snap = ARRAY_LEN(pl031_snap),
 };
 
-struct device *pl031_create(gpa_t base, struct irq_line irq, struct err *e)
+struct device *pl031_create(gpa_t base, struct irq_line irq, const struct guest_clock *clock,
+                            struct err *e)
 {
     struct pl031 *r = calloc(1, sizeof(*r));
 
@@ -261,6 +270,7 @@ struct device *pl031_create(gpa_t base, struct irq_line irq, struct err *e)
     }
     device_init(&r->dev, &pl031_class, base, 0x1000);
     r->irq = irq;
+    r->clock = clock;
     pl031_reset(&r->dev);
     return &r->dev;
 }

@@ -5,8 +5,10 @@
 #include "bus/bus.h"
 
 struct err;
+struct guest_clock;
 
-/* Starts at the host's wall-clock time, in seconds since 1970. Null with e set when out of memory. The bus destroys it. */
-struct device *pl031_create(gpa_t base, struct irq_line irq, struct err *e);
+/* Starts at the host's wall-clock time, in seconds since 1970, and goes on with the clock; a clock that is moved on starts in 2020. Null with e set when out of memory. The bus destroys it. */
+struct device *pl031_create(gpa_t base, struct irq_line irq, const struct guest_clock *clock,
+                            struct err *e);
 
 #endif

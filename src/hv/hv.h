@@ -91,7 +91,9 @@ struct hv_caps {
 struct hv_vm_config {
     struct ram *ram; /* complete: regions do not change later */
     unsigned nr_vcpus;
-    uint64_t counter_base_ns;      /* os_now_ns() at which CNTPCT_EL0 and CNTVCT_EL0 read 0 */
+    uint64_t counter_base_ns;        /* os_now_ns() at which CNTPCT_EL0 and CNTVCT_EL0 read 0 */
+    const struct guest_clock *clock; /* the guest's time; null: the host's */
+    uint64_t turn_insns; /* of hv_soft: instructions after which on_turn is called; 0: never */
     const struct jit_options *jit; /* of hv_soft; null: as they are by default */
 };
 
@@ -100,7 +102,8 @@ struct hv_vcpu_config {
     uint64_t mpidr; /* MPIDR_EL1 */
     bool gicv2;     /* the GIC's CPU interface is no system registers: ID_AA64PFR0_EL1.GIC is 0 */
     hv_exit_fn *on_exit;
-    void *opaque; /* for on_exit */
+    void (*on_turn)(void *opaque); /* the vCPU's turn is over: returns when the next begins */
+    void *opaque;                  /* for both */
 };
 
 /* Time and work of one vCPU, for the statistics. A backend fills in what it can know and leaves the rest 0. */
@@ -130,6 +133,8 @@ struct hv_backend {
     void (*set_irq)(struct hv_vcpu *vcpu, bool irq, bool fiq);
     /* When the vCPU's timers next want looking at: an os_now_ns() time, UINT64_MAX for never. on_timer of the vm layer runs then. Owner thread. */
     void (*set_deadline)(struct hv_vcpu *vcpu, uint64_t deadline_ns, void (*on_timer)(void *opaque));
+    /* A turn of hv_vm_config.turn_insns begins. Owner thread; null where there are no turns. */
+    void (*begin_turn)(struct hv_vcpu *vcpu);
     int (*get_reg)(struct hv_vcpu *vcpu, unsigned reg, uint64_t *val);
     int (*set_reg)(struct hv_vcpu *vcpu, unsigned reg, uint64_t val);
     void (*counters)(const struct hv_vcpu *vcpu, struct hv_counters *c);

@@ -166,7 +166,7 @@ int board_create(struct vm *vm, struct err *e)
                           gpio_irq = {set_spi, b->gic, PL061_INTID};
     b->uart = pl011_create(PL011_BASE, uart_irq, on_uart ? b->console : b->other, e);
     b->gpio = pl061_create(PL061_BASE, gpio_irq, vm->io, e);
-    if ((r = add(vm, b->uart, e)) || (r = add(vm, pl031_create(PL031_BASE, rtc_irq, e), e)) ||
+    if ((r = add(vm, b->uart, e)) || (r = add(vm, pl031_create(PL031_BASE, rtc_irq, &vm->clock, e), e)) ||
         (r = add(vm, b->gpio, e)) || (r = add_firmware_devices(vm, e)))
         return r;
     return fill_virtio_slots(vm, on_uart ? b->other : b->console, e);

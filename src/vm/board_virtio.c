@@ -58,7 +58,7 @@ static int add_shares(struct vm *vm, struct err *e)
 
 static int add_rng(struct vm *vm, struct err *e)
 {
-    if (vm->opt->no_rng)
+    if (vm->opt->no_rng || vm->opt->deterministic)
         return 0;
     struct virtio_device *v = virtio_rng_create(vm->io, e);
     return v ? board_add_virtio(vm, SLOT_RNG, v, e) : -ENOMEM;

@@ -10,6 +10,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #define CLOCK_HZ 24000000u
 
@@ -27,7 +28,10 @@ static void write_chosen(const struct vm *vm, struct fdt_ctx *f, const struct dt
     dt_begin(f, "chosen");
     snprintf(path, sizeof(path), "/%s", vm->board.uart->name);
     dt_string(f, "stdout-path", path);
-    os_random(seed, sizeof(seed));
+    if (vm->opt->deterministic)
+        memset(seed, 0x5a, sizeof(seed)); /* what the guest makes of it shall be the same each time */
+    else
+        os_random(seed, sizeof(seed));
     dt_bytes(f, "kaslr-seed", seed, 8);
     dt_bytes(f, "rng-seed", seed + 8, 32);
     dt_write_chosen(f, c);

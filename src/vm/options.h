@@ -105,7 +105,8 @@ struct vm_options {
     uint32_t vsock_cid;
     unsigned nr_nets;
     struct vm_net net[VM_MAX_NETS];
-    bool keep_going; /* do not stop a guest that is stuck in a fault */
+    bool deterministic; /* time and order are what the guest's instructions make them */
+    bool keep_going;    /* do not stop a guest that is stuck in a fault */
     unsigned nr_loads;
     struct vm_load load[VM_MAX_LOADS];
 

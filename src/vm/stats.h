@@ -43,7 +43,9 @@ struct vm_stats {
     struct vm_vcpu_stats vcpu[VM_MAX_CPUS];
     unsigned nr_devices;
     struct vm_device_stats device[BUS_MAX_DEVICES];
-    uint64_t unassigned; /* accesses where no device is */
+    uint64_t unassigned;  /* accesses where no device is */
+    bool has_memory_hash; /* --deterministic */
+    uint64_t memory_hash; /* of all guest RAM at the end */
     bool has_balloon;
     struct balloon_info balloon;
 };

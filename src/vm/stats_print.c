@@ -168,6 +168,8 @@ static void print_device_box(FILE *out, struct box *b, const struct vm_stats *s)
         if (d->broken)
             box_row(b, "    %-23s %36" PRIu64, "  had to ask for a reset", d->broken);
     }
+    if (s->has_memory_hash)
+        box_row(b, "    %-23s %36" PRIx64, "memory hash", s->memory_hash);
     if (s->unassigned)
         box_row(b, "    %-23s %36" PRIu64, "where nothing is", s->unassigned);
     box_end(b, out);
@@ -308,7 +310,12 @@ void stats_print_json(FILE *out, const struct vm_stats *s)
                 ", \"broken\": %" PRIu64 "}",
                 d->reads, d->writes, d->bad, d->broken);
     }
-    fputs("\n  ],\n  \"balloon\": ", out);
+    fputs("\n  ],\n  \"memory_hash\": ", out);
+    if (s->has_memory_hash)
+        fprintf(out, "\"%016" PRIx64 "\"", s->memory_hash);
+    else
+        fputs("null", out);
+    fputs(",\n  \"balloon\": ", out);
     if (s->has_balloon)
         json_balloon(out, &s->balloon);
     else

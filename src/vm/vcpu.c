@@ -23,6 +23,8 @@
 void vcpu_wake(struct vcpu *v)
 {
     atomic_store(&v->event, true);
+    if (v->vm->opt->deterministic)
+        turns_wake(v);
     if (!atomic_load(&v->sleeping))
         return;
     pthread_mutex_lock(&v->lock);
@@ -66,6 +68,13 @@ static void learn_lateness(struct vcpu *v, uint64_t late_ns)
 static void sleep_until(struct vcpu *v, uint64_t deadline_ns, uint64_t early_ns)
 {
     const uint64_t start = os_now_ns();
+    if (v->vm->opt->deterministic) {
+        while (may_sleep(v) && clock_now_ns(&v->vm->clock) < deadline_ns)
+            turns_sleep(v, deadline_ns);
+        atomic_store(&v->event, false);
+        v->asleep_ns += os_now_ns() - start;
+        return;
+    }
     const uint64_t alarm_ns =
         deadline_ns == UINT64_MAX ? UINT64_MAX : deadline_ns - MIN(early_ns, deadline_ns);
     uint64_t now = start;
@@ -94,7 +103,7 @@ static void timer_changed(struct vcpu *v);
 static void timer_due(void *opaque)
 {
     struct vcpu *v = opaque;
-    gtimer_poll(&v->timer, os_now_ns());
+    gtimer_poll(&v->timer, clock_now_ns(&v->vm->clock));
     timer_changed(v);
 }
 
@@ -162,13 +171,13 @@ static enum hv_action exit_sysreg(struct vcpu *v, struct hv_exit *exit)
     bool known;
 
     if (write) {
-        known = gtimer_sysreg_write(&v->timer, enc, os_now_ns(), exit->u.sysreg.value);
+        known = gtimer_sysreg_write(&v->timer, enc, clock_now_ns(&v->vm->clock), exit->u.sysreg.value);
         if (known)
             timer_changed(v);
         else
             known = gic_sysreg_write(v->vm->board.gic, v->index, enc, exit->u.sysreg.value);
     } else {
-        known = gtimer_sysreg_read(&v->timer, enc, os_now_ns(), &exit->u.sysreg.value) ||
+        known = gtimer_sysreg_read(&v->timer, enc, clock_now_ns(&v->vm->clock), &exit->u.sysreg.value) ||
                 gic_sysreg_read(v->vm->board.gic, v->index, enc, &exit->u.sysreg.value);
     }
     exit->u.sysreg.failed = !known;
@@ -242,6 +251,11 @@ enum hv_action vcpu_handle_exit(void *opaque, struct hv_exit *exit)
     return action;
 }
 
+static void on_turn(void *opaque)
+{
+    turns_next(opaque);
+}
+
 /* --- The thread ----------------------------------------------------------------------------------------------------- */
 
 /* To the state in which PSCI CPU_ON, or power-on, starts a vCPU (DEN 0022, "CPU_ON"). */
@@ -289,6 +303,7 @@ static void meet_for_reset_locked(struct vm *vm)
     vm->vcpu[0].on_entry = vm->entry;
     vm->vcpu[0].on_context = vm->boot_x0;
     vm->nr_parked = 0;
+    turns_start(vm);
     atomic_store(&vm->resetting, false);
     pthread_cond_broadcast(&vm->changed);
 }
@@ -302,6 +317,13 @@ static void live_locked(struct vcpu *v)
         if (atomic_load(&vm->resetting)) {
             meet_for_reset_locked(vm);
         } else if (v->power == VCPU_ON_PENDING) {
+            if (vm->opt->deterministic) {
+                pthread_mutex_unlock(&vm->lock);
+                turns_enter(v);
+                pthread_mutex_lock(&vm->lock);
+                if (atomic_load(&vm->stop) || atomic_load(&vm->resetting))
+                    continue;
+            }
             const gpa_t entry = v->on_entry;
             const uint64_t context = v->on_context;
             v->power = VCPU_ON;
@@ -311,6 +333,8 @@ static void live_locked(struct vcpu *v)
             if (!v->first_ns)
                 v->first_ns = os_now_ns();
             run(v);
+            if (vm->opt->deterministic)
+                turns_leave(v);
             pthread_mutex_lock(&vm->lock);
         } else {
             const uint64_t start = os_now_ns();
@@ -342,6 +366,7 @@ void *vcpu_thread(void *opaque)
                                            .mpidr = v->mpidr,
                                            .gicv2 = vm->opt->gic == VM_GICV2,
                                            .on_exit = vcpu_handle_exit,
+                                           .on_turn = on_turn,
                                            .opaque = v};
         if (vm->hv->vcpu_create(vm->hv_vm, &v->hv, &cfg, &e)) {
             v->hv = NULL;

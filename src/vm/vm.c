@@ -49,6 +49,7 @@ int vm_create(struct vm **out, const struct vm_options *opt, struct err *e)
     vm->finished_fd[0] = vm->finished_fd[1] = -1;
     pthread_mutex_init(&vm->lock, NULL);
     os_cond_init(&vm->changed);
+    turns_init(vm);
     bus_init(&vm->bus);
     for (unsigned i = 0; i < vm->nr_vcpus; i++) {
         struct vcpu *v = &vm->vcpu[i];
@@ -79,10 +80,18 @@ fail:
 int vm_start(struct vm *vm, struct err *e)
 {
     const struct hv_vm_config cfg = {
-        .ram = &vm->ram, .nr_vcpus = vm->nr_vcpus, .counter_base_ns = os_now_ns(), .jit = &vm->opt->jit};
+        .ram = &vm->ram,
+        .nr_vcpus = vm->nr_vcpus,
+        .counter_base_ns = clock_now_ns(&vm->clock),
+        .clock = &vm->clock,
+        .turn_insns = vm->opt->deterministic ? TURN_INSNS : 0,
+        .jit = &vm->opt->jit,
+    };
     int r;
 
-    vm->start_ns = vm->base_ns = cfg.counter_base_ns;
+    vm->start_ns = os_now_ns();
+    vm->base_ns = cfg.counter_base_ns;
+    turns_start(vm);
     if ((r = vm->hv->vm_create(&vm->hv_vm, &cfg, e)) || (r = io_thread_start(vm->io, e)))
         return r;
     vm->vcpu[0].power = VCPU_ON_PENDING;
@@ -114,6 +123,7 @@ static void kick_all(struct vm *vm)
         vcpu_wake(&vm->vcpu[i]);
     }
     pthread_cond_broadcast(&vm->changed);
+    turns_stop(vm);
 }
 
 void vm_request_stop(struct vm *vm, enum vm_stop_reason reason)
@@ -201,6 +211,39 @@ const char *vm_stop_reason_name(enum vm_stop_reason reason)
     return name[reason];
 }
 
+#define FNV_PRIME UINT64_C(0x100000001b3)
+
+/* FNV-1a over 64-bit words. What was never touched is zeros, which multiply, and is not touched now. */
+static uint64_t hash_zeros(uint64_t h, uint64_t nr_words)
+{
+    for (uint64_t p = FNV_PRIME; nr_words; nr_words >>= 1, p *= p)
+        if (nr_words & 1)
+            h *= p;
+    return h;
+}
+
+static uint64_t hash_memory(const struct ram *ram)
+{
+    uint64_t h = UINT64_C(0xcbf29ce484222325);
+
+    for (unsigned i = 0; i < ram->nr_regions; i++) {
+        const struct ram_region *r = &ram->region[i];
+        for (uint64_t at = 0; r->kind == RAM_KIND_RAM && at < r->len;) {
+            const off_t data = lseek(r->fd, (off_t)at, SEEK_DATA),
+                        hole = data < 0 ? data : lseek(r->fd, data, SEEK_HOLE);
+            const uint64_t from = data < 0 ? r->len : (uint64_t)data,
+                           to = hole < 0 ? r->len : MIN((uint64_t)hole, r->len);
+            h = hash_zeros(h, (from - at) / sizeof(uint64_t));
+            for (at = from; at < to; at += sizeof(uint64_t)) {
+                uint64_t word;
+                memcpy(&word, r->host + at, sizeof(word));
+                h = (h ^ word) * FNV_PRIME;
+            }
+        }
+    }
+    return h;
+}
+
 void vm_get_stats(struct vm *vm, struct vm_stats *s)
 {
     const uint64_t first_byte = chardev_first_byte_ns(vm->board.console);
@@ -228,6 +271,9 @@ void vm_get_stats(struct vm *vm, struct vm_stats *s)
         t->exit_ns = MIN(v->exit_ns, t->wall_ns - t->asleep_ns);
         t->guest_ns = t->wall_ns - t->asleep_ns - t->exit_ns;
     }
+    s->has_memory_hash = vm->opt->deterministic;
+    if (s->has_memory_hash)
+        s->memory_hash = hash_memory(&vm->ram);
     s->has_balloon = vm->board.balloon;
     if (s->has_balloon)
         virtio_balloon_info(vm->board.balloon, &s->balloon);
@@ -272,6 +318,7 @@ void vm_destroy(struct vm *vm)
     for (unsigned i = 0; i < 2; i++)
         if (vm->finished_fd[i] >= 0)
             close(vm->finished_fd[i]);
+    turns_destroy(vm);
     pthread_mutex_destroy(&vm->lock);
     pthread_cond_destroy(&vm->changed);
     free(vm);

@@ -12,6 +12,7 @@
 #include "load/image.h"
 #include "load/load.h"
 #include "mem/ram.h"
+#include "vm/turns.h"
 #include "vm/vm.h"
 
 #include <pthread.h>
@@ -35,6 +36,9 @@ struct vcpu {
     pthread_cond_t wake;
     _Atomic bool sleeping;
     _Atomic bool event; /* SEV, or a change that a sleeper has to look at */
+
+    enum turn_state turn; /* under turns.lock, like the next */
+    uint64_t wake_ns;     /* TURN_ASLEEP: of the guest's clock */
 
     enum vcpu_power power; /* under vm.lock, like the two below */
     gpa_t on_entry;
@@ -100,7 +104,9 @@ struct vm {
     struct board board;
     unsigned nr_vcpus;
     struct vcpu vcpu[VM_MAX_CPUS];
-    uint64_t base_ns; /* counters read 0 here */
+    struct guest_clock clock;
+    uint64_t base_ns; /* of the guest's clock: counters read 0 here */
+    struct turns turns;
 
     pthread_mutex_t lock; /* power states, stopping and resetting; before vcpu.lock */
     pthread_cond_t changed;

@@ -46,12 +46,15 @@ static void wr(uint32_t off, uint64_t val)
     assert_int_equal(bus_access(&bus, BASE + off, 4, true, &val), BUS_OK);
 }
 
+static const struct guest_clock host_clock;
+
 static int setup(void **state)
 {
     (void)state;
     bus_init(&bus);
     atomic_store(&line, false);
-    return bus_add(&bus, pl031_create(BASE, (struct irq_line){on_line, NULL, 34}, NULL), NULL);
+    return bus_add(&bus, pl031_create(BASE, (struct irq_line){on_line, NULL, 34}, &host_clock, NULL),
+                   NULL);
 }
 
 static int teardown(void **state)

@@ -190,6 +190,17 @@ struct jit_entry *jit_find_entry(struct cpu *c, gva_t va)
     return jit_entry_at(c, va, pa | (va & (TLB_PAGE_SIZE - 1)), &any);
 }
 
+struct jit_entry *jit_find_known_entry(struct cpu *c, gva_t va)
+{
+    const uint32_t *host;
+    gpa_t pa;
+    bool any;
+
+    return (va & 3) || !jit_peek_fetch(c, va, &pa, &host)
+               ? NULL
+               : jit_entry_at(c, va, pa | (va & (TLB_PAGE_SIZE - 1)), &any);
+}
+
 const uint8_t *jit_entry_code(const struct jit *j, const struct jit_entry *e)
 {
     return j->rx + e->region->code + e->code;

@@ -200,7 +200,7 @@ void emit_block_start(struct emit *e, uint16_t k)
     memcpy(e->now, u->block_web[k], sizeof(e->now));
     e->dirty = e->dirty_in[k];
     x64_alu_ri(e->b, ALU_SUB, X_64, BUDGET, b->nr);
-    if (b->header || b->entry) {
+    if (jit_may_leave_before(e->u, b)) {
         struct emit_stub *s = emit_stub(e, STUB_EVENT);
         s->from = x64_jcc(e->b, CC_L);
         s->block = k;

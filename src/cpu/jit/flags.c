@@ -87,7 +87,7 @@ static void ask(const struct jit_unit *u, const struct ir *r, bool *asked, bool 
     /* An exit right behind the setter works the flags out of the host's. */
     if ((ir_traits[r->op] & IRT_E) || (jit_leaves(r) && !(r->fl & IRF_NEAR)))
         *asked = true;
-    if (r->op == IR_LABEL && (u->block[r->aux].header || u->block[r->aux].entry))
+    if (r->op == IR_LABEL && jit_may_leave_before(u, &u->block[r->aux]))
         *asked = true;
 }
 

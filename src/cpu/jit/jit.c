@@ -337,8 +337,10 @@ static const struct a64_insn *run(struct cpu *c, const void *code, uint64_t *don
 const struct a64_insn *jit_run(struct cpu *c, const void *code)
 {
     uint64_t done;
+    const struct a64_insn *next = run(c, code, &done);
 
-    return run(c, code, &done);
+    c->one_plain = c->turn_insns && !done && c->jit_hot.exit == JIT_EXIT_BUDGET;
+    return next;
 }
 
 /* --check-jit: a run that the interpreter does first. */
@@ -355,6 +357,16 @@ static const struct a64_insn *run_checked(struct cpu *c, const void *code)
     return next;
 }
 
+const void *jit_exact_code(struct cpu *c)
+{
+    const struct jit_entry *e;
+
+    if (!c->jit || c->st.btype || c->st.il || c->one_plain)
+        return NULL;
+    e = jit_find_known_entry(c, c->st.pc);
+    return e ? jit_entry_code(c->jit, e) : NULL;
+}
+
 const struct a64_insn *jit_enter(struct cpu *c, const struct a64_insn *insn)
 {
     const struct code_page *p = CONTAINER_OF(c->code.insns, const struct code_page, insn[0]);
@@ -365,8 +377,16 @@ const struct a64_insn *jit_enter(struct cpu *c, const struct a64_insn *insn)
     const struct jit_entry *e = jit_entry_at(c, va, p->pa | (va & (TLB_PAGE_SIZE - 1)), &any);
     if (!e)
         return not_here(c, insn, !any);
+    if (c->one_plain) {
+        c->one_plain = false;
+        return not_here(c, insn, false);
+    }
     c->st.pc = va;
-    c->nr_insns--; /* the run loop counts this call */
+    c->nr_insns--;       /* the run loop counts this call */
+    if (c->turn_insns) { /* which knows how many are left */
+        c->leave = CPU_LEAVE_RESYNC;
+        return NULL;
+    }
     if (c->jit_hot.budget <= 0) {
         c->leave = CPU_LEAVE_SLICE;
         return NULL;

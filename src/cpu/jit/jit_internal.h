@@ -262,6 +262,12 @@ struct jit_unit {
     struct emit *emit;
 };
 
+/* Whether code of the block begins with a look at the budget, and may leave there. */
+static inline bool jit_may_leave_before(const struct jit_unit *u, const struct jit_block *b)
+{
+    return b->header || b->entry || u->j->opt.exact;
+}
+
 /* The AVX instruction that is all of a vector operation, by sz; 0: there is none (spec/vector_ops.def). */
 extern const uint32_t vector_host_op[NR_VECTOR_OPS][4];
 
@@ -313,6 +319,8 @@ bool jit_peek_fetch(struct cpu *c, gva_t va, gpa_t *pa, const uint32_t **host);
 /* The entry at va, in the present mode and address space; null: none, *any: but perhaps for others at this physical address. */
 struct jit_entry *jit_entry_at(struct cpu *c, gva_t va, gpa_t pa, bool *any);
 struct jit_entry *jit_find_entry(struct cpu *c, gva_t va);
+/* The same, without a look at translation tables. */
+struct jit_entry *jit_find_known_entry(struct cpu *c, gva_t va);
 
 /* Whether a live translation is of any of these bytes. */
 bool jit_has_code(const struct cpu *c, gpa_t pa, uint64_t len);

@@ -70,7 +70,7 @@ static uint64_t write_mask(const struct ir *r)
 static bool asks(const struct jit_unit *u, const struct ir *r)
 {
     return (ir_traits[r->op] & IRT_E) || jit_leaves(r) ||
-           (r->op == IR_LABEL && (u->block[r->aux].header || u->block[r->aux].entry));
+           (r->op == IR_LABEL && jit_may_leave_before(u, &u->block[r->aux]));
 }
 
 static void out_masks(const struct jit_unit *u, uint16_t k, uint64_t *live, uint64_t *held)

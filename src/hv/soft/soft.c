@@ -89,6 +89,12 @@ static void on_wfi(void *opaque)
     hand_over(opaque, &exit);
 }
 
+static void on_turn(void *opaque)
+{
+    struct hv_vcpu *v = opaque;
+    v->cfg.on_turn(v->cfg.opaque);
+}
+
 static void on_deadline(void *opaque)
 {
     struct hv_vcpu *v = opaque;
@@ -96,7 +102,7 @@ static void on_deadline(void *opaque)
 }
 
 static const struct cpu_ops soft_ops = {
-    .mmio = on_mmio, .sysreg = on_sysreg, .wfi = on_wfi, .deadline = on_deadline};
+    .mmio = on_mmio, .sysreg = on_sysreg, .wfi = on_wfi, .turn = on_turn, .deadline = on_deadline};
 
 /* --- vCPUs ---------------------------------------------------------------------------------------------------------- */
 
@@ -114,6 +120,10 @@ static int soft_vcpu_create(struct hv_vm *vm, struct hv_vcpu **vcpu,
         free(v);
         return err_set(e, ENOMEM, "out of memory for vCPU %u", cfg->index);
     }
+    if (vm->cfg.clock)
+        v->cpu->clock = vm->cfg.clock;
+    v->cpu->turn_insns = vm->cfg.turn_insns;
+    v->cpu->new_turn = vm->cfg.turn_insns != 0;
     if (cfg->gicv2)
         cpu_without_gic_registers(v->cpu);
     jit_attach(v->cpu, vm->cfg.jit);
@@ -172,6 +182,11 @@ static void soft_set_deadline(struct hv_vcpu *v, uint64_t deadline_ns, void (*on
 {
     v->on_timer = on_timer;
     cpu_set_deadline(v->cpu, deadline_ns);
+}
+
+static void soft_begin_turn(struct hv_vcpu *v)
+{
+    cpu_begin_turn(v->cpu);
 }
 
 /* --- Registers ------------------------------------------------------------------------------------------------------ */
@@ -275,6 +290,7 @@ const struct hv_backend hv_soft = {
     .kick = soft_kick,
     .set_irq = soft_set_irq,
     .set_deadline = soft_set_deadline,
+    .begin_turn = soft_begin_turn,
     .get_reg = soft_get_reg,
     .set_reg = soft_set_reg,
     .counters = soft_counters,
