@@ -1,4 +1,5 @@
 /* The PL031: identification, the time, the alarm at once and a second later. */
+#include "base/clock.h"
 #include "dev/pl031.h"
 
 #include "base/os.h"
