@@ -21,7 +21,7 @@ GROUPS = {
     "double": ("scalar double", {"nbody": (600, []), "mandelbrot": (120, []), "convert": (4000, [])}),
     "SIMD": ("SIMD", {"matmul": (300, []), "saxpy": (2500, VECTORISED), "pixels": (6000, VECTORISED), "vectors": (9000, VECTORISED)}),
     "memory": ("memory", {"copy": (3000, AS_WRITTEN), "chase": (300, []), "stride": (400, [])}),
-    "instructions": ("AES, SHA-256, CRC-32 instructions", {"aes": (6000, []), "sha256i": (10000, []), "crc32i": (10000, [])}),
+    "instructions": ("AES, SHA-256, CRC-32 instructions", {"aes": (1500, []), "sha256i": (4000, []), "crc32i": (5000, [])}),
 }
 
 

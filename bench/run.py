@@ -21,12 +21,13 @@ import computing
 import disk
 import sharing
 import startup
+import userland
 
 # In the order of the table.
 PARTS = {
     **{group: lambda b, g=group: computing.table(b, [g]) for group in computing.GROUPS},
     **{name: lambda b, n=name: bare.table(b, [n]) for name in bare.PARTS},
-    "start": startup.table, "boot": boot.table, "disk": disk.table, "sharing": sharing.table,
+    "start": startup.table, "boot": boot.table, "userland": userland.table, "disk": disk.table, "sharing": sharing.table,
 }
 # Only when asked for by name.
 MORE = {"overlay": lambda b: disk.table(b, overlay=True)}
