@@ -245,7 +245,7 @@ fuzz fuzz-bins:
 endif
 
 bench: all
-	$(Q)$(PYTHON) bench/run.py --vibevmm $(BIN)/vibevmm
+	$(Q)$(PYTHON) bench/run.py --vibevmm $(BIN)/vibevmm $(BENCH)
 
 FORMAT_SRC := $(wildcard src/*/*.[ch] src/*/*/*.[ch] src/*/*/*/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch])
 
@@ -275,7 +275,7 @@ help:
 	@echo 'make unit            unit tests of this variant'
 	@echo 'make tsan            unit tests with threads, under the thread sanitizer (clang)'
 	@echo 'make fuzz            every fuzzer, FUZZ_SECONDS=$(FUZZ_SECONDS) each (clang)'
-	@echo 'make bench           the table of measurements'
+	@echo 'make bench           the table of measurements; BENCH="--quick --only exits": a part of it'
 	@echo 'make lint            layer check, clang-tidy, cppcheck'
 	@echo 'make format          clang-format over the C sources; format-check only looks'
 	@echo 'make install         to DESTDIR/PREFIX (now $(DESTDIR)$(PREFIX)); uninstall takes it away'

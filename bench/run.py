@@ -34,11 +34,12 @@ MORE = {"overlay": lambda b: disk.table(b, overlay=True)}
 
 DOCUMENT = """# Benchmarks
 
-`make bench` prints these tables; `bench/run.py --markdown docs/benchmarks.md` writes this file. Each figure is the median of %d runs, in
-which vibevmm, the peer and native code (the same C, gcc -O2) took turns on one machine. Beside a figure stands its goal.
+`make bench` prints these tables; `bench/run.py --markdown docs/benchmarks.md` writes this file, `--only exits,mmu` measures a part, `--quick` does
+a tenth of the rounds, once. Each figure is the median of %d runs, in which vibevmm, the peer and native code (the same C, gcc -O2) took turns on
+one machine. Beside a figure stands its goal.
 
 Machine: %s
-It took %.0f minutes.
+Made by `%s` in %.0f minutes.
 
 %s
 %s"""
@@ -80,18 +81,19 @@ def main(argv):
         missed = [line for line in bench.lines if "missed: " in line]
     print("%d goals reached, %d missed" % (sum("reached |" in line for line in bench.lines), len(missed)))
     if args.markdown:
-        write(args.markdown, bench, machine, (time.monotonic() - begin) / 60)
+        command = " ".join(["bench/run.py", *argv[1:]])
+        write(args.markdown, bench, machine, command, (time.monotonic() - begin) / 60)
     return 0
 
 
-def write(path, bench, machine, minutes):
+def write(path, bench, machine, command, minutes):
     notes = ""
     if os.path.exists(path):
         with open(path, encoding="utf-8") as f:
             _, mark, notes = f.read().partition(NOTES)
             notes = mark + notes
     with open(path, "w", encoding="utf-8") as f:
-        f.write(DOCUMENT % (bench.runs, machine, minutes, "\n".join(bench.lines), notes))
+        f.write(DOCUMENT % (bench.runs, machine, command, minutes, "\n".join(bench.lines), notes))
 
 
 if __name__ == "__main__":
