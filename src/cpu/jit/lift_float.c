@@ -1,5 +1,5 @@
-/* Floating point of single and double precision, where FPCR asks for nothing but a rounding mode. Half precision, estimates, and what the
- * host rounds otherwise are the interpreter's. */
+/* Floating point, scalar, of single and double precision, and conversions of half. The rest of half precision, what is rounded to odd or
+ * checked for a range, and everything if FPCR asks for more than a rounding mode and FZ, is the interpreter's. */
 #include "cpu/jit/lift_vector.h"
 
 #define FTYPE(NAME) A64_FIELD_##NAME##_ftype(i->word)
