@@ -42,8 +42,9 @@ ifeq ($(WERROR),1)
 WARN += -Werror
 endif
 OPT_release := -O2 -g
-OPT_debug := -O0 -g3
-OPT_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+# VIBE_DEBUG: what is too slow for users, the verifier of the translator's operations.
+OPT_debug := -O0 -g3 -DVIBE_DEBUG
+OPT_asan := -DVIBE_DEBUG -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
 OPT_tsan := -O1 -g -fno-omit-frame-pointer -fsanitize=thread
 OPT_fuzz := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined,fuzzer-no-link -fno-sanitize-recover=all
 OPT := $(OPT_$(BUILD))

@@ -506,6 +506,37 @@ static void traps_often(void **state)
     }
 }
 
+/* With FZ a denormal dividend is 0: 0/0 is Invalid and no division by zero. */
+static void denormal_by_zero(void **state)
+{
+    void *none = NULL;
+
+    (void)state;
+    how = (struct jit_options){.check = true, .threshold = 1};
+    setup(&none);
+    jit_attach(c, &how);
+    keep_trap_handler();
+    /* fdiv d0, d1, d2; fdiv v3.4s, v4.4s, v2.4s; subs x0, x0, #1; b.ne to the start */
+    static const uint32_t words[] = {0x1e621820, 0x6e22fc83, 0xf1000400, 0x54ffffa1, HVC};
+    memcpy(host(PROGRAM), words, sizeof(words));
+    flavour = INTEGER;
+    SYS(&c->st, CPACR_EL1) = UINT64_C(3) << 20;
+    random_state(4);
+    memset(c->st.v, 0, sizeof(c->st.v));
+    c->st.v[1].d[0] = 1;
+    c->st.v[4].s[3] = 1;
+    c->st.fpcr = FPCR_FZ;
+    c->st.fpsr = 0;
+    c->st.x[0] = 100;
+    cpu_state_changed(c);
+    assert_int_equal(cpu_run(c), CPU_LEAVE_HVC);
+    assert_int_equal(c->st.v[0].d[0], UINT64_C(0x7ff8000000000000));
+    assert_int_equal(c->st.v[3].s[3], 0x7fc00000);
+    assert_int_equal(c->st.fpsr, FPSR_IOC | FPSR_IDC);
+    nr_checked += c->nr_checked;
+    teardown(&none);
+}
+
 /* Straight code of instructions of which each becomes so many operations that they do not fit into one region. */
 static void many_operations(void **state)
 {
@@ -679,6 +710,7 @@ int main(void)
         cmocka_unit_test(small_cache),
         cmocka_unit_test(traps_often),
         cmocka_unit_test(permissions_change),
+        cmocka_unit_test(denormal_by_zero),
         cmocka_unit_test(many_operations),
         cmocka_unit_test(isb_shows_new_code),
     };

@@ -40,6 +40,7 @@ struct jit_check {
     uint64_t context[CHECK_INSNS + 1]; /* of loads and stores */
     struct exception exc;              /* that ended it, if it did */
     bool faulted;
+    bool flushed; /* FPCR.FZ was set */
     struct piece piece[MAX_PIECES];
 };
 
@@ -116,6 +117,14 @@ static bool can_be_done_twice(const struct a64_insn *i)
     }
 }
 
+/* MRS FPSR where the translator's flags may be others: fpenv.c says when. They would go where flags are not known any more. */
+static bool reads_doubtful_flag(const struct cpu *c, const struct jit_check *k, const struct a64_insn *i)
+{
+    return i->row == A64_ROW_MRS_RS_systemmove &&
+           sysreg_find(i->u.MRS_RS_systemmove.enc)->id == SR_FPSR &&
+           ((c->st.fpsr & ~k->state[0].fpsr & FPSR_UFC) || (k->flushed && !(c->st.fpsr & FPSR_IXC)));
+}
+
 /* The interpreter, until something stops it. */
 static void interpret(struct cpu *c, struct jit_check *k)
 {
@@ -126,7 +135,8 @@ static void interpret(struct cpu *c, struct jit_check *k)
             return;
         const struct code_page *p = CONTAINER_OF(c->code.insns, const struct code_page, insn[0]);
         a64_decode(__atomic_load_n(&p->host[insn - c->code.insns], __ATOMIC_RELAXED), &plain);
-        if (!can_be_done_twice(&plain))
+        k->flushed |= (c->st.fpcr & FPCR_FZ) != 0;
+        if (!can_be_done_twice(&plain) || reads_doubtful_flag(c, k, &plain))
             return;
         /* In its own place, because instructions know where they are by it. */
         struct a64_insn *place = (struct a64_insn *)(uintptr_t)insn, was = *place;
@@ -164,7 +174,7 @@ void jit_check_before(struct cpu *c)
     const unsigned branch_next = c->branch_next;
 
     k->nr = k->nr_pieces = 0;
-    k->stop = k->faulted = false;
+    k->stop = k->faulted = k->flushed = false;
     k->state[0] = c->st;
     k->monitor[0] = c->excl;
     k->context[0] = c->tlb_ctx;

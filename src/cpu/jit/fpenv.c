@@ -6,7 +6,7 @@
  * instruction, whose whole work the interpreter's function then does.
  *
  * With FZ, denormal operands and tiny results are exceptions that trap too, and the interpreter flushes them; programs that ask for FZ have few of
- * them, or end as the interpreter's (jit_fp_gives_up()). Where the host's instruction does not look at its operand so, emit_float.c does.
+ * them, or end as the interpreter's (jit_fp_gives_up()). So is a division by zero, which hides that the dividend is denormal. Where the host's instruction does not look at its operand so, emit_float.c does.
  *
  * Differences remain. x86 sees a result that rounds up to the smallest normal number as not tiny, Arm looks before rounding: FPSR.UFC is not
  * set for that one value, and it is not flushed. And a tiny result that traps has raised Inexact already, so that with FZ one that is flushed may
@@ -29,6 +29,7 @@ enum {
     MX_FLAGS = 63,
     MX_MASKS = 0x1f00,
     MX_DM = 0x100,
+    MX_ZM = 0x200,
     MX_UM = 0x800,
     MX_RC = 13
 };
@@ -43,7 +44,7 @@ uint32_t jit_mxcsr_for(uint32_t fpcr)
     /* RMode: nearest, up, down, zero; RC: nearest, down, up, zero. */
     static const uint8_t rc[4] = {0, 2, 1, 3};
 
-    const uint32_t unmasked = fpcr & FPCR_FZ ? MX_DM | MX_UM : 0;
+    const uint32_t unmasked = fpcr & FPCR_FZ ? MX_DM | MX_ZM | MX_UM : 0;
 
     return (MX_MASKS & ~unmasked) | (uint32_t)rc[fpcr >> FPCR_RMode_LO & 3] << MX_RC;
 }
