@@ -87,6 +87,7 @@ struct.pack_into("<I", _interp, 64 + 56, 3)
 FILES["interp.elf"] = bytes(_interp)
 
 # Words (% stands for the folder with the files), and parts that the line has to have.
+FOREIGN = "kvm" if sys.platform == "darwin" else "hvf"  # the hypervisor that is never here
 RAW = "--binary %/good.raw"
 CASES = [
     # files
@@ -227,8 +228,9 @@ CASES = [
     (RAW + " --mem 64M --mem 128M", "--mem is given twice", "64M", "128M"),
     (RAW + " --machine pc", "--machine", "vibe, virt"),
     (RAW + " --accel tcg", "--accel", "auto, soft"),
-    (RAW + " --accel kvm", "kvm is not in this build yet", "soft"),
-    (RAW + " --accel hvf", "hvf is not in this build yet", "soft"),
+    (RAW + " --accel " + FOREIGN, "--accel: %s needs" % FOREIGN, "--accel soft"),
+    (RAW + " --accel %s --deterministic" % FOREIGN, "--accel %s and --deterministic contradict" % FOREIGN),
+    (RAW + " --accel kvm,jit=off", "--accel", "needs soft before it"),
     (RAW + " --gic 4", "--gic", "2, 3"),
     (RAW + " --gic 2 --cpus 9", "--gic 2", "8 CPUs", "--gic 3"),
     (RAW + " --virtio 3", "--virtio", "modern, legacy"),

@@ -104,8 +104,6 @@ int set_accel(struct options *o, const char *text, struct err *e)
     if ((size_t)snprintf(copy, sizeof(copy), "%s", text) >= sizeof(copy))
         return err_set(e, EINVAL, "longer than %zu characters", sizeof(copy) - 1);
     r = option_parse_choice(choices, option_next_part(&rest), &v, e);
-    if (r == 0 && (v == VM_ACCEL_KVM || v == VM_ACCEL_HVF))
-        r = err_set(e, ENOTSUP, "%s is not in this build yet; use soft", choices[v].name);
     o->vm.accel = (enum vm_accel)v;
     while (!r && (part = option_next_part(&rest)))
         r = v == VM_ACCEL_SOFT ? parse_jit(&o->vm.jit, part, e)

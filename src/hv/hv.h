@@ -82,10 +82,12 @@ struct hv_vm;
 typedef enum hv_action hv_exit_fn(void *opaque, struct hv_exit *exit);
 
 struct hv_caps {
-    bool irqchip; /* brings the interrupt controller: set_irq() goes unused */
-    bool timer;   /* brings the generic timers */
-    bool psci;    /* answers PSCI itself */
+    bool irqchip;          /* brings the interrupt controller: set_irq() goes unused */
+    unsigned gic_versions; /* of irqchip: 1 << 2 and 1 << 3 for those that it can be */
+    bool timer;            /* brings the generic timers */
+    bool psci;             /* answers PSCI itself */
     unsigned max_vcpus;
+    unsigned address_bits; /* of guest-physical addresses */
 };
 
 struct hv_vm_config {

@@ -140,10 +140,10 @@ int board_create(struct vm *vm, struct err *e)
 
     for (unsigned i = 0; i < vm->nr_vcpus; i++)
         mpidr[i] = vm->vcpu[i].mpidr;
-    if (vm->opt->gic == VM_GICV2 && vm->nr_vcpus > GICV2_MAX_CPUS)
+    if (vm->gic_version == 2 && vm->nr_vcpus > GICV2_MAX_CPUS)
         return err_set(e, EINVAL, "--gic 2 has room for %u CPUs; give fewer by --cpus, or --gic 3",
                        GICV2_MAX_CPUS);
-    const struct gic_config gic = {.version = vm->opt->gic == VM_GICV2 ? 2 : 3,
+    const struct gic_config gic = {.version = vm->gic_version,
                                    .nr_cpus = vm->nr_vcpus,
                                    .mpidr = mpidr,
                                    .nr_spis = NR_SPIS,
@@ -155,8 +155,8 @@ int board_create(struct vm *vm, struct err *e)
         return -ENOMEM;
     const bool on_uart = vm->opt->console == VM_CONSOLE_PL011;
 
-    b->gic = gic_create(&gic, GIC_DIST_BASE,
-                        vm->opt->gic == VM_GICV2 ? GICV2_CPUIF_BASE : GIC_REDIST_BASE, e);
+    b->gic =
+        gic_create(&gic, GIC_DIST_BASE, vm->gic_version == 2 ? GICV2_CPUIF_BASE : GIC_REDIST_BASE, e);
     if (!b->gic)
         return -ENOMEM;
     if ((r = add(vm, gic_dist(b->gic), e)) || (r = add(vm, gic_redist(b->gic), e)))

@@ -113,7 +113,7 @@ static void write_memory(const struct vm *vm, struct fdt_ctx *f)
 static void write_timer(const struct vm *vm, struct fdt_ctx *f)
 {
     const uint32_t flags =
-        DT_LEVEL_HIGH | (vm->opt->gic == VM_GICV2 ? (uint32_t)mask64(vm->nr_vcpus) << 8 : 0);
+        DT_LEVEL_HIGH | (vm->gic_version == 2 ? (uint32_t)mask64(vm->nr_vcpus) << 8 : 0);
     const struct dt_irq irq[] = {
         {GTIMER_INTID_SECURE, flags},
         {GTIMER_INTID_PHYS, flags},

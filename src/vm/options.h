@@ -12,6 +12,8 @@
 #include <stdbool.h>
 
 #define VM_MAX_CPUS 64
+#define VM_RAM_END_SLACK                                                                           \
+    (UINT64_C(1) << 30) /* RAM ends at most so far behind its length: it begins at 1 GiB */
 #define VM_MAX_LOADS 16
 #define VM_MAX_DUMPS 16
 #define VM_MAX_SHARES 8
@@ -32,8 +34,8 @@ enum vm_accel { VM_ACCEL_AUTO, VM_ACCEL_SOFT, VM_ACCEL_KVM, VM_ACCEL_HVF };
 /* The device behind the terminal; the other one's output is discarded. */
 enum vm_console { VM_CONSOLE_PL011, VM_CONSOLE_VIRTIO };
 
-/* The interrupt controller. */
-enum vm_gic { VM_GICV3, VM_GICV2 };
+/* The interrupt controller; AUTO: a GICv3, where the backend has one. */
+enum vm_gic { VM_GIC_AUTO, VM_GICV3, VM_GICV2 };
 
 /* The register layout of the virtio-mmio transports: version 2 or version 1. */
 enum vm_virtio { VM_VIRTIO_MODERN, VM_VIRTIO_LEGACY };

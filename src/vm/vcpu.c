@@ -364,7 +364,7 @@ void *vcpu_thread(void *opaque)
     if (!atomic_load(&vm->stop)) {
         const struct hv_vcpu_config cfg = {.index = v->index,
                                            .mpidr = v->mpidr,
-                                           .gicv2 = vm->opt->gic == VM_GICV2,
+                                           .gicv2 = vm->gic_version == 2,
                                            .on_exit = vcpu_handle_exit,
                                            .on_turn = on_turn,
                                            .opaque = v};

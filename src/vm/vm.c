@@ -6,6 +6,7 @@
 #include "dev/chardev.h"
 #include "dev/pl061.h"
 #include "dev/virtio_console.h"
+#include "vm/backends.h"
 #include "vm/vm_internal.h"
 
 #include <errno.h>
@@ -25,16 +26,18 @@ static uint64_t mpidr_of(unsigned i)
 
 static int choose_backend(struct vm *vm, struct err *e)
 {
-    switch (vm->opt->accel) {
-    case VM_ACCEL_KVM:
-    case VM_ACCEL_HVF:
-        return err_set(e, ENOTSUP, "--accel %s is not in this build yet; use --accel soft",
-                       vm->opt->accel == VM_ACCEL_KVM ? "kvm" : "hvf");
-    case VM_ACCEL_AUTO:
-    case VM_ACCEL_SOFT: break;
-    }
-    vm->hv = &hv_soft;
-    return vm->hv->probe(&vm->caps, e);
+    struct backend_choice c;
+    struct err passed_over;
+    const int r = backends_choose(backends, vm->opt, &c, &passed_over, e);
+
+    if (r)
+        return r;
+    if (passed_over.code)
+        log_warn("running on the software CPU: %s", passed_over.text);
+    vm->hv = c.ops;
+    vm->caps = c.caps;
+    vm->gic_version = c.gic;
+    return 0;
 }
 
 int vm_create(struct vm **out, const struct vm_options *opt, struct err *e)

@@ -89,6 +89,7 @@ struct vm {
     const struct hv_backend *hv;
     struct hv_caps caps;
     struct hv_vm *hv_vm;
+    unsigned gic_version;    /* 2 or 3 */
     enum vm_machine machine; /* VIBE or VIRT */
     gpa_t ram_base;          /* of the first RAM region */
     uint64_t mem_len;        /* of all RAM */

@@ -52,7 +52,7 @@ static void test_defaults(void **state)
     assert_int_equal(o.vm.nr_cpus, 1);
     assert_int_equal(o.vm.machine, VM_MACHINE_AUTO);
     assert_int_equal(o.vm.accel, VM_ACCEL_AUTO);
-    assert_int_equal(o.vm.gic, VM_GICV3);
+    assert_int_equal(o.vm.gic, VM_GIC_AUTO);
     assert_int_equal(o.vm.console, VM_CONSOLE_PL011);
     assert_int_equal(o.vm.virtio, VM_VIRTIO_MODERN);
     assert_int_equal(o.vm.log_level, LOG_WARN);
@@ -151,6 +151,8 @@ static void test_choices(void **state)
     assert_int_equal(parse_good("--kernel k --machine vibe").vm.machine, VM_MACHINE_VIBE);
     assert_int_equal(parse_good("--kernel k --virtio modern").vm.virtio, VM_VIRTIO_MODERN);
     assert_int_equal(parse_good("--kernel k --accel auto").vm.accel, VM_ACCEL_AUTO);
+    assert_int_equal(parse_good("--kernel k --accel kvm").vm.accel, VM_ACCEL_KVM);
+    assert_int_equal(parse_good("--kernel k --accel hvf").vm.accel, VM_ACCEL_HVF);
     /* The same thing said twice is no contradiction. */
     assert_int_equal(parse_good("--kernel k --mem 64M --mem 64M --console --console").vm.mem_len,
                      64 << 20);
@@ -274,8 +276,7 @@ static void test_refused(void **state)
         {"--binary a --cpus 65", "--cpus: \"65\" is not a number from 1 to 64"},
         {"--binary a --cpus 2x", "--cpus: \"2x\""},
         {"--binary a --machine pc", "--machine: \"pc\" is not one of vibe, virt"},
-        {"--binary a --accel kvm", "--accel: kvm is not in this build yet"},
-        {"--binary a --accel hvf", "--accel: hvf is not in this build yet"},
+        {"--binary a --accel kvm,jit=off", "--accel: \"jit=off\" needs soft before it"},
         {"--binary a --accel tcg", "--accel: \"tcg\" is not one of auto, soft, kvm, hvf"},
         {"--binary a --virtio 1", "--virtio: \"1\" is not one of modern, legacy"},
         {"--binary a --console=pl011", "--console takes no argument"},
@@ -359,20 +360,34 @@ static void test_help_is_complete(void **state)
     FILE *f = open_memstream(&text, &len);
     options_print_help(f, "all");
     fclose(f);
-    static const char *const want[] = {"--binary FILE",     "--entry ADDR",
-                                       "--kernel FILE",     "--initrd FILE",
-                                       "--cmdline TEXT",    "--dtb FILE",
-                                       "--dump-dtb FILE",   "--no-reboot",
-                                       "--powerkey",        "--firmware FILE",
-                                       "--flash1 FILE",     "--load FILE@ADDR",
-                                       "--mem SIZE",        "--cpus N",
-                                       "--gic 2|3",         "--machine vibe|virt",
-                                       "--accel auto|soft", "--virtio modern|legacy",
-                                       "--console",         "--timeout SECONDS",
-                                       "--keep-going",      "--stats[=box|json|none]",
-                                       "--log LEVEL",       "--dump-memory ADDR:LEN=FILE",
-                                       "--help [TOPIC]",    "--version",
-                                       "Ctrl-A x",          "Exit status:"};
+    static const char *const want[] = {"--binary FILE",
+                                       "--entry ADDR",
+                                       "--kernel FILE",
+                                       "--initrd FILE",
+                                       "--cmdline TEXT",
+                                       "--dtb FILE",
+                                       "--dump-dtb FILE",
+                                       "--no-reboot",
+                                       "--powerkey",
+                                       "--firmware FILE",
+                                       "--flash1 FILE",
+                                       "--load FILE@ADDR",
+                                       "--mem SIZE",
+                                       "--cpus N",
+                                       "--gic 2|3",
+                                       "--machine vibe|virt",
+                                       "--accel auto|kvm|hvf|soft",
+                                       "--virtio modern|legacy",
+                                       "--console",
+                                       "--timeout SECONDS",
+                                       "--keep-going",
+                                       "--stats[=box|json|none]",
+                                       "--log LEVEL",
+                                       "--dump-memory ADDR:LEN=FILE",
+                                       "--help [TOPIC]",
+                                       "--version",
+                                       "Ctrl-A x",
+                                       "Exit status:"};
     for (size_t i = 0; i < ARRAY_LEN(want); i++)
         if (!strstr(text, want[i]))
             fail_msg("--help all lacks %s", want[i]);

@@ -27,7 +27,7 @@ struct hv_vcpu {
 static int soft_probe(struct hv_caps *caps, struct err *e)
 {
     (void)e;
-    *caps = (struct hv_caps){.max_vcpus = CPU_MAX};
+    *caps = (struct hv_caps){.max_vcpus = CPU_MAX, .address_bits = 48};
     return 0;
 }
 
