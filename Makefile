@@ -17,6 +17,7 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 OS := $(shell uname -s)
+CODESIGN ?= codesign
 VERSION := $(shell cat VERSION)
 GIT_REV := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
 
@@ -190,7 +191,7 @@ $(PROG): $(MAIN_OBJ) $(LIB)
 	$(say) LINK $@
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(MAIN_OBJ) $(LIB) $(LIBS)
 ifeq ($(OS),Darwin)
-	$(Q)codesign --sign - --force --entitlements entitlements.plist $@
+	$(Q)$(CODESIGN) --sign - --force --entitlements entitlements.plist $@
 endif
 
 CMOCKA_LIBS = $(shell pkg-config --libs cmocka 2>/dev/null || echo -lcmocka)

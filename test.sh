@@ -51,6 +51,8 @@ need_test_tools()
     have zstd || pkgs+=(zstd)
     have mformat || pkgs+=(mtools)
     have ip || pkgs+=(iproute2)
+    have lld || pkgs+=(lld)
+    have llvm-ar || pkgs+=(llvm)
     if [ ${#pkgs[@]} -gt 0 ]; then
         # What stays missing makes its stage a loud SKIP or a failure; the others still tell something.
         install_packages "the test run" "${pkgs[@]}" || say "going on without them"
@@ -86,6 +88,14 @@ stage_clang()
 {
     have clang || { echo "SKIP clang: not installed"; echo "0 passed, 0 failed, 1 skipped"; return; }
     make "-j$jobs" CC=clang BUILD=debug prog
+}
+
+# The whole program for a Mac with Apple silicon: compiled and linked (tests/macos/README.md).
+stage_macos()
+{
+    { have clang && have lld && have llvm-ar; } ||
+        { echo "SKIP macos: clang, lld or llvm is not installed"; echo "0 passed, 0 failed, 1 skipped"; return; }
+    tests/macos/build.sh build/macos
 }
 
 # Without the optional libraries everything still builds, and says what it cannot do.
@@ -155,7 +165,7 @@ stage_fuzz()
     make -s "-j$jobs" BUILD=fuzz fuzz-bins >/dev/null && make -s BUILD=fuzz FUZZ_SECONDS=$fuzz_seconds fuzz
 }
 
-stages=(format layers shell build clang bare unit asan tsan python kernels guests isa fuzz lint)
+stages=(format layers shell build clang macos bare unit asan tsan python kernels guests isa fuzz lint)
 
 # ---- running them ----------------------------------------------------------------------------------------------------------
 

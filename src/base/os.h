@@ -46,6 +46,10 @@ int os_file_sync(int fd);
 int os_file_punch(int fd, uint64_t off, uint64_t len);
 int os_file_zero(int fd, uint64_t off, uint64_t len);
 
+/* When the file was last modified, in nanoseconds of the host's real time. */
+struct stat;
+uint64_t os_file_mtime_ns(const struct stat *st);
+
 /* Length of a block device in bytes. 0 or -errno. */
 int os_block_device_len(int fd, uint64_t *len);
 

@@ -15,6 +15,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -100,6 +101,11 @@ int os_shm_discard(int fd, void *host, uint64_t off, uint64_t len)
 {
     (void)host;
     return os_file_punch(fd, off, len);
+}
+
+uint64_t os_file_mtime_ns(const struct stat *st)
+{
+    return (uint64_t)st->st_mtim.tv_sec * 1000000000u + (uint64_t)st->st_mtim.tv_nsec;
 }
 
 int os_block_device_len(int fd, uint64_t *len)

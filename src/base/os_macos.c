@@ -109,6 +109,11 @@ int os_shm_discard(int fd, void *host, uint64_t off, uint64_t len)
     return madvise(host, len, MADV_FREE_REUSABLE) ? -errno : 0;
 }
 
+uint64_t os_file_mtime_ns(const struct stat *st)
+{
+    return (uint64_t)st->st_mtimespec.tv_sec * 1000000000u + (uint64_t)st->st_mtimespec.tv_nsec;
+}
+
 int os_block_device_len(int fd, uint64_t *len)
 {
     uint64_t count;

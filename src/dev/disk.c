@@ -188,8 +188,7 @@ static int open_image(struct image *m, const char *path, bool read_only, uint64_
         return err_set(e, errno, "%s", strerror(errno));
     if ((r = check_kind(m, &st, e)) || (r = lock_image(m, !read_only, e)) || (r = check_raw(m, e)))
         return r;
-    *mtime_ns =
-        m->block_device ? 0 : (uint64_t)st.st_mtim.tv_sec * 1000000000u + (uint64_t)st.st_mtim.tv_nsec;
+    *mtime_ns = m->block_device ? 0 : os_file_mtime_ns(&st);
     return 0;
 }
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 #if defined(HAVE_CAPSTONE)
-#include <capstone/capstone.h>
+#include <capstone.h>
 #endif
 
 static const char *const condition[16] = {"eq", "ne", "cs", "cc", "mi", "pl", "vs", "vc",

@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# Compiles and links the whole program for a Mac with Apple silicon, without one: README.md. Any warning fails.
+#   build.sh DIR      the program is DIR/debug/vibevmm
+set -eu
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+out=$1
+jobs=$(getconf _NPROCESSORS_ONLN)
+
+# The optional libraries' headers are as on any system; those that this one has are used. Not the rest of /usr/include.
+mkdir -p "$out"
+libs=$(cd "$out" && pwd)/libraries
+rm -rf "$libs"
+mkdir -p "$libs"
+for dir in /usr/include "/usr/include/$(uname -m)-linux-gnu"; do
+    for h in libfdt.h fdt.h libfdt_env.h zlib.h zconf.h zstd.h zstd_errors.h capstone/*.h slirp; do
+        # shellcheck disable=SC2086
+        for file in "$dir"/$h; do
+            if [ -e "$file" ]; then ln -sf "$file" "$libs/"; fi
+        done
+    done
+done
+
+PKG_CONFIG_LIBDIR=/nonexistent MACOS_LIBRARIES=$libs make -C "$here/../.." -s "-j$jobs" BUILD=debug OS=Darwin CC="$here/cc" AR=llvm-ar \
+    O="$out" CODESIGN=: prog

@@ -1,0 +1,10 @@
+/* ../../README.md */
+#ifndef MACOS_SYS_UN_H
+#define MACOS_SYS_UN_H
+#include <sys/types.h>
+struct sockaddr_un {
+    uint8_t sun_len;
+    sa_family_t sun_family;
+    char sun_path[104];
+};
+#endif
