@@ -24,8 +24,9 @@ BELOW = {
     "dbg": ["base", "arch", "mem", "load", "bus", "dev", "cpu", "hv", "vm", "spec"],
     "cli": ["base", "arch", "mem", "load", "bus", "dev", "cpu", "hv", "vm", "dbg", "spec"],
 }
-# Backends: hv and what each may use beyond it. Only hv/soft knows the software CPU.
+# Backends: hv and what each may use beyond it. Only hv/soft knows the software CPU, and hv/emulate.c, which does by it what a native one leaves undone.
 BACKENDS = {"hv/soft": ["cpu", "hv"], "hv/kvm": ["hv"], "hv/hvf": ["hv"]}
+BELOW["hv"].append("cpu")
 # cpu/jit stands on cpu, and cpu on it.
 for _name, _extra in BACKENDS.items():
     BELOW[_name] = BELOW["hv"] + _extra

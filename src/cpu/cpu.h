@@ -37,7 +37,7 @@ struct cpu_ops {
 /* Why cpu_run() came back. */
 enum cpu_leave {
     CPU_LEAVE_NONE,
-    CPU_LEAVE_EXCEPTION, /* internal: c->exc is to be taken */
+    CPU_LEAVE_EXCEPTION, /* internal, but for cpu_step(): c->exc is to be taken */
     CPU_LEAVE_RESYNC,    /* internal: context changed, go on from st.pc */
     CPU_LEAVE_SLICE,     /* internal: the slice is over, go on from st.pc */
     CPU_LEAVE_WFE,       /* see cpu_wait_event() */
@@ -253,6 +253,12 @@ void cpu_reset(struct cpu *c);
 
 /* Runs until something that the caller has to see. Never returns the internal reasons. */
 enum cpu_leave cpu_run(struct cpu *c);
+
+/* The instruction at st.pc. False: the fetch would fault. */
+bool cpu_fetch_word(struct cpu *c, uint32_t *word);
+/* Runs the one instruction at st.pc, by the interpreter, and enters the exception that it takes: CPU_LEAVE_EXCEPTION then, and c->exc says which. Looks at
+ * no event and no time. For state that was brought here from elsewhere: cpu_state_changed() first. */
+enum cpu_leave cpu_step(struct cpu *c);
 
 void cpu_kick(struct cpu *c);
 /* A turn begins. */

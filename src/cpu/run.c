@@ -319,14 +319,19 @@ static bool is_stuck(struct cpu *c)
     return c->stuck.same >= STUCK_SAME || c->stuck.similar >= STUCK_SIMILAR;
 }
 
+static void take(struct cpu *c)
+{
+    c->nr_exceptions++;
+    exception_take(&c->st, &c->exc, 1);
+    cpu_context_changed(c);
+}
+
 /* Enters c->exc. True: the vCPU is stuck (and has not entered it once more). */
 static bool take_exception(struct cpu *c)
 {
     if (c->exc.type == EXC_SYNC && is_stuck(c))
         return true;
-    c->nr_exceptions++;
-    exception_take(&c->st, &c->exc, 1);
-    cpu_context_changed(c);
+    take(c);
     return false;
 }
 
@@ -527,4 +532,33 @@ enum cpu_leave cpu_run(struct cpu *c)
     enum cpu_leave leave = run_slices(c);
     atomic_store(&c->in_guest, false);
     return leave;
+}
+
+bool cpu_fetch_word(struct cpu *c, uint32_t *word)
+{
+    const struct a64_insn *insn = fetch(c);
+
+    if (!insn)
+        return false;
+    const struct code_page *p = CONTAINER_OF(c->code.insns, const struct code_page, insn[0]);
+    *word = __atomic_load_n(&p->host[insn - c->code.insns], __ATOMIC_RELAXED);
+    return true;
+}
+
+enum cpu_leave cpu_step(struct cpu *c)
+{
+    c->leave = CPU_LEAVE_EXCEPTION; /* of the fetch */
+    const struct a64_insn *insn = fetch(c);
+
+    if (insn) {
+        c->leave = CPU_LEAVE_NONE;
+        insn = c->st.btype ? step_with_btype(c, insn) : insn->fn(c, insn);
+    }
+    if (insn)
+        c->st.pc = cpu_pc(c, insn);
+    else if (c->leave == CPU_LEAVE_EXCEPTION)
+        take(c);
+    else if (c->leave == CPU_LEAVE_RESYNC || c->leave == CPU_LEAVE_SLICE)
+        c->leave = CPU_LEAVE_NONE;
+    return insn ? CPU_LEAVE_NONE : c->leave;
 }

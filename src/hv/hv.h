@@ -31,12 +31,14 @@ enum hv_counter {
     HV_NR_COUNTERS
 };
 
-/* Register ids: X0..X30 are 0..30; a system register is HV_REG_SYS | its 16-bit encoding (arch/sysreg.h). */
+/* Register ids: X0..X30 are 0..30; V0..V31 two halves each, from HV_REG_V0 on, the less significant first; a system register, FPCR and FPSR included, is
+ * HV_REG_SYS | its 16-bit encoding (arch/sysreg.h). */
 enum hv_reg {
     HV_REG_X0 = 0,
     HV_REG_SP = 31, /* the current stack pointer */
     HV_REG_PC = 32,
     HV_REG_PSTATE = 33, /* in SPSR layout */
+    HV_REG_V0 = 64,
     HV_REG_SYS = 0x10000,
 };
 

@@ -210,6 +210,8 @@ static int soft_get_reg(struct hv_vcpu *v, unsigned reg, uint64_t *val)
         *val = s->pc;
     else if (reg == HV_REG_PSTATE)
         *val = pstate_get(s);
+    else if (reg - HV_REG_V0 < 64)
+        *val = s->v[(reg - HV_REG_V0) / 2].d[reg % 2];
     else if ((d = stored_sysreg(reg)))
         *val = sysreg_read(s, d);
     else
@@ -232,6 +234,8 @@ static int soft_set_reg(struct hv_vcpu *v, unsigned reg, uint64_t val)
         s->pc = val;
     else if (reg == HV_REG_PSTATE)
         pstate_set(s, val);
+    else if (reg - HV_REG_V0 < 64)
+        s->v[(reg - HV_REG_V0) / 2].d[reg % 2] = val;
     else if ((d = stored_sysreg(reg)))
         sysreg_write(s, d, val);
     else
