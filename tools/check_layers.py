@@ -26,10 +26,10 @@ BELOW = {
 }
 # Backends: hv and what each may use beyond it. Only hv/soft knows the software CPU, and hv/emulate.c, which does by it what a native one leaves undone.
 BACKENDS = {"hv/soft": ["cpu", "hv"], "hv/kvm": ["hv"], "hv/hvf": ["hv"]}
-BELOW["hv"].append("cpu")
-# cpu/jit stands on cpu, and cpu on it.
 for _name, _extra in BACKENDS.items():
     BELOW[_name] = BELOW["hv"] + _extra
+BELOW["hv"].append("cpu")
+# cpu/jit stands on cpu, and cpu on it.
 BELOW["cpu"].append("cpu/jit")
 BELOW["cpu/jit"] = BELOW["cpu"] + ["cpu"]
 # The vm layer names the backends in its one table.
