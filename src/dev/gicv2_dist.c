@@ -2,6 +2,7 @@
  *
  * Threads: any vCPU, through the bus; the GIC's own lock.
  * Specification: IHI 0048, "Distributor register descriptions". */
+#include "dev/gic_native.h"
 #include "dev/gicv3_internal.h"
 #include "load/fdt.h"
 
@@ -180,16 +181,8 @@ static void dist_fdt_node(const struct device *d, struct fdt_ctx *f)
 {
     const struct device *cpuif = gic_redist(CONTAINER_OF(d, const struct gic_frame, dev)->g);
 
-    dt_begin_at(f, "intc", d->base);
-    dt_string(f, "compatible", "arm,cortex-a15-gic");
-    dt_reg(f, (const struct dt_range[]){{d->base, d->len}, {cpuif->base, cpuif->len}}, 2);
-    dt_empty(f, "interrupt-controller");
-    dt_u32(f, "#interrupt-cells", 3);
-    dt_u32(f, "#address-cells", 2);
-    dt_u32(f, "#size-cells", 2);
-    dt_empty(f, "ranges");
-    dt_u32(f, "phandle", DT_PHANDLE_GIC);
-    dt_end(f);
+    gic_write_node(f, 2, &(struct dt_range){d->base, d->len},
+                   &(struct dt_range){cpuif->base, cpuif->len});
 }
 
 static const struct snap_field dist_snap[] = {

@@ -64,6 +64,9 @@ struct hv_exit {
             uint16_t imm; /* of HVC or SMC; arguments and results are in X0..X17, through get_reg and set_reg */
         } call;
         struct {
+            bool reset; /* else power-off */
+        } system_event;
+        struct {
             int code; /* errno of the backend */
         } error;
     } u;
@@ -87,9 +90,18 @@ struct hv_caps {
     bool irqchip;          /* brings the interrupt controller: set_irq() goes unused */
     unsigned gic_versions; /* of irqchip: 1 << 2 and 1 << 3 for those that it can be */
     bool timer;            /* brings the generic timers */
-    bool psci;             /* answers PSCI itself */
+    bool psci; /* answers PSCI itself: vCPUs that are off are in run(), and all but the first are so after a reset */
+    bool sleep;         /* a WFI sleeps inside run() */
+    uint32_t uncounted; /* 1 << enum hv_exit_reason: the kinds whose number it cannot know */
     unsigned max_vcpus;
     unsigned address_bits; /* of guest-physical addresses */
+};
+
+struct hv_gic_config {
+    unsigned version; /* 2 or 3 */
+    gpa_t dist_base;
+    gpa_t cpu_base; /* the redistributors, or a GICv2's CPU interfaces */
+    unsigned nr_spis;
 };
 
 struct hv_vm_config {
@@ -99,6 +111,7 @@ struct hv_vm_config {
     const struct guest_clock *clock; /* the guest's time; null: the host's */
     uint64_t turn_insns; /* of hv_soft: instructions after which on_turn is called; 0: never */
     const struct jit_options *jit; /* of hv_soft; null: as they are by default */
+    struct hv_gic_config gic;      /* with caps.irqchip */
 };
 
 struct hv_vcpu_config {
@@ -115,6 +128,7 @@ struct hv_counters {
     uint64_t insns;      /* guest instructions completed or faulted */
     uint64_t exceptions; /* taken inside the guest, interrupts included */
     uint64_t interrupts;
+    uint64_t exits[HV_NR_EXITS]; /* what it dealt with itself: neither on_exit nor the caller of run() saw them */
     uint64_t own[HV_NR_COUNTERS]; /* spec/counters.def */
 };
 
@@ -129,13 +143,19 @@ struct hv_backend {
                        struct err *e);
     void (*vcpu_destroy)(struct hv_vcpu *vcpu);
     void (*vcpu_reset)(struct hv_vcpu *vcpu);
+    /* The whole VM to the state after power-on, what the backend brings of the board included. No vCPU runs; any thread. Null: vcpu_reset() of each
+     * does it. */
+    int (*vm_reset)(struct hv_vm *vm, struct err *e);
     /* Runs until an exit that it could not hand to on_exit. */
     void (*run)(struct hv_vcpu *vcpu, struct hv_exit *exit);
     /* Makes a run() that is under way, or else the next one, return HV_EXIT_CANCEL. Any thread; sticky. */
     void (*kick)(struct hv_vcpu *vcpu);
     /* The IRQ and FIQ inputs of the CPU, from the interrupt controller. Any thread; a running vCPU notices without an exit. */
     void (*set_irq)(struct hv_vcpu *vcpu, bool irq, bool fiq);
-    /* When the vCPU's timers next want looking at: an os_now_ns() time, UINT64_MAX for never. on_timer of the vm layer runs then. Owner thread. */
+    /* With caps.irqchip instead of that: the line of an SPI, by its INTID. Any thread. */
+    void (*set_spi)(struct hv_vm *vm, unsigned intid, bool level);
+    /* When the vCPU's timers next want looking at: an os_now_ns() time, UINT64_MAX for never. on_timer of the vm layer runs then. Owner thread;
+     * goes unused with caps.timer. */
     void (*set_deadline)(struct hv_vcpu *vcpu, uint64_t deadline_ns, void (*on_timer)(void *opaque));
     /* A turn of hv_vm_config.turn_insns begins. Owner thread; null where there are no turns. */
     void (*begin_turn)(struct hv_vcpu *vcpu);

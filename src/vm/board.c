@@ -16,6 +16,7 @@
 #include "dev/cfi_flash.h"
 #include "dev/chardev.h"
 #include "dev/fw_cfg.h"
+#include "dev/gic_native.h"
 #include "dev/pl011.h"
 #include "dev/pl031.h"
 #include "dev/pl061.h"
@@ -46,6 +47,9 @@
 #define PL061_INTID SPI(7)
 #define VIRTIO_INTID(slot) SPI(16 + (slot))
 #define NR_SPIS 64u
+#define GIC_DIST_LEN UINT64_C(0x10000)
+#define GIC_REDIST_LEN UINT64_C(0x20000) /* of each CPU */
+#define GICV2_CPUIF_LEN UINT64_C(0x10000)
 
 const gpa_t board_virt_ram = HIGH_RAM_BASE;
 const gpa_t board_flash = FLASH_BASE;
@@ -78,6 +82,20 @@ static void set_spi(void *opaque, unsigned intid, bool level)
     gic_set_spi(opaque, intid, level);
 }
 
+/* Where the backend brings the interrupt controller. Without a VM there is nobody yet to hear it. */
+static void set_native_spi(void *opaque, unsigned intid, bool level)
+{
+    const struct vm *vm = opaque;
+    if (vm->hv_vm)
+        vm->hv->set_spi(vm->hv_vm, intid, level);
+}
+
+static struct irq_line irq_line(struct vm *vm, unsigned intid)
+{
+    return vm->board.gic ? (struct irq_line){set_spi, vm->board.gic, intid}
+                         : (struct irq_line){set_native_spi, vm, intid};
+}
+
 static int add(struct vm *vm, struct device *d, struct err *e)
 {
     return d ? bus_add(&vm->bus, d, e) : -ENOMEM;
@@ -86,7 +104,7 @@ static int add(struct vm *vm, struct device *d, struct err *e)
 int board_add_virtio(struct vm *vm, unsigned slot, struct virtio_device *v, struct err *e)
 {
     const enum virtio_layout layout = vm->opt->virtio == VM_VIRTIO_LEGACY ? VIRTIO_LEGACY : VIRTIO_MODERN;
-    const struct irq_line irq = {set_spi, vm->board.gic, VIRTIO_INTID(slot)};
+    const struct irq_line irq = irq_line(vm, VIRTIO_INTID(slot));
 
     BUG_ON(slot >= NR_VIRTIO_SLOTS || bit(vm->board.virtio_slots, slot));
     vm->board.virtio_slots |= 1u << slot;
@@ -132,12 +150,34 @@ static int add_firmware_devices(struct vm *vm, struct err *e)
     return 0;
 }
 
-int board_create(struct vm *vm, struct err *e)
+struct hv_gic_config board_gic(const struct vm *vm)
 {
-    struct board *b = &vm->board;
+    return (struct hv_gic_config){
+        .version = vm->gic_version,
+        .dist_base = GIC_DIST_BASE,
+        .cpu_base = vm->gic_version == 2 ? GICV2_CPUIF_BASE : GIC_REDIST_BASE,
+        .nr_spis = NR_SPIS,
+    };
+}
+
+static int add_native_gic(struct vm *vm, struct err *e)
+{
+    const struct hv_gic_config c = board_gic(vm);
+    const struct dt_range dist = {c.dist_base, GIC_DIST_LEN};
+    const struct dt_range cpu = {c.cpu_base,
+                                 c.version == 2 ? GICV2_CPUIF_LEN : vm->nr_vcpus * GIC_REDIST_LEN};
+
+    return add(vm, gic_native_create(c.version, &dist, &cpu, e), e);
+}
+
+static int add_gic(struct vm *vm, struct err *e)
+{
+    const struct hv_gic_config c = board_gic(vm);
     uint64_t mpidr[VM_MAX_CPUS];
     int r;
 
+    if (vm->caps.irqchip)
+        return add_native_gic(vm, e);
     for (unsigned i = 0; i < vm->nr_vcpus; i++)
         mpidr[i] = vm->vcpu[i].mpidr;
     if (vm->gic_version == 2 && vm->nr_vcpus > GICV2_MAX_CPUS)
@@ -149,21 +189,29 @@ int board_create(struct vm *vm, struct err *e)
                                    .nr_spis = NR_SPIS,
                                    .set_irq = vcpu_set_irq,
                                    .opaque = vm};
+    vm->board.gic = gic_create(&gic, c.dist_base, c.cpu_base, e);
+    if (!vm->board.gic)
+        return -ENOMEM;
+    if ((r = add(vm, gic_dist(vm->board.gic), e)) || (r = add(vm, gic_redist(vm->board.gic), e)))
+        return r;
+    return 0;
+}
+
+int board_create(struct vm *vm, struct err *e)
+{
+    struct board *b = &vm->board;
+    int r;
+
     b->console = chardev_create(STDOUT_FILENO, e);
     b->other = b->console ? chardev_create(-1, e) : NULL;
     if (!b->other)
         return -ENOMEM;
     const bool on_uart = vm->opt->console == VM_CONSOLE_PL011;
 
-    b->gic =
-        gic_create(&gic, GIC_DIST_BASE, vm->gic_version == 2 ? GICV2_CPUIF_BASE : GIC_REDIST_BASE, e);
-    if (!b->gic)
-        return -ENOMEM;
-    if ((r = add(vm, gic_dist(b->gic), e)) || (r = add(vm, gic_redist(b->gic), e)))
+    if ((r = add_gic(vm, e)))
         return r;
-    const struct irq_line uart_irq = {set_spi, b->gic, PL011_INTID},
-                          rtc_irq = {set_spi, b->gic, PL031_INTID},
-                          gpio_irq = {set_spi, b->gic, PL061_INTID};
+    const struct irq_line uart_irq = irq_line(vm, PL011_INTID), rtc_irq = irq_line(vm, PL031_INTID),
+                          gpio_irq = irq_line(vm, PL061_INTID);
     b->uart = pl011_create(PL011_BASE, uart_irq, on_uart ? b->console : b->other, e);
     b->gpio = pl061_create(PL061_BASE, gpio_irq, vm->io, e);
     if ((r = add(vm, b->uart, e)) || (r = add(vm, pl031_create(PL031_BASE, rtc_irq, &vm->clock, e), e)) ||
@@ -177,7 +225,8 @@ void board_reset(struct vm *vm)
     /* No callback of a device comes between its reset and its neighbour's. */
     io_thread_pause(vm->io);
     bus_reset(&vm->bus);
-    gic_reset(vm->board.gic);
+    if (vm->board.gic)
+        gic_reset(vm->board.gic);
     io_thread_resume(vm->io);
 }
 

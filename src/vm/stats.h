@@ -39,6 +39,7 @@ struct vm_stats {
     uint64_t mem_len;
     uint64_t wall_ns; /* from the VM's start to its stop */
     uint64_t first_byte_ns; /* from the process's start to the guest's first console byte; 0: it wrote none */
+    uint32_t uncounted; /* as hv_caps.uncounted */
     unsigned nr_vcpus;
     struct vm_vcpu_stats vcpu[VM_MAX_CPUS];
     unsigned nr_devices;

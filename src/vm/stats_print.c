@@ -115,19 +115,24 @@ static void box_time(struct box *b, const char *label, uint64_t ns, uint64_t who
         box_value(b, label, "%.6f s", (double)ns / NS_PER_S);
 }
 
-static void print_vcpu_box(FILE *out, struct box *b, unsigned index, const struct vm_vcpu_stats *v)
+static void print_vcpu_box(FILE *out, struct box *b, unsigned index, const struct vm_vcpu_stats *v,
+                           uint32_t uncounted)
 {
     box_begin(b);
     box_row(b, "  vCPU %u Statistics", index);
     box_row(b, "  Exit Statistics:");
     box_value(b, "Total VM Exits", "%" PRIu64, total_exits(v));
     for (int i = 0; i < HV_NR_EXITS; i++)
-        if (v->exits[i])
+        if (bit(uncounted, i))
+            box_value(b, exit_kind[i].label, "not counted");
+        else if (v->exits[i])
             box_value(b, exit_kind[i].label, "%" PRIu64, v->exits[i]);
     box_value(b, "Exits per Second", "%.0f", rate(total_exits(v), v->wall_ns));
-    box_row(b, "  Guest Work:");
-    box_value(b, "Instructions", "%" PRIu64, v->counters.insns);
-    box_value(b, "MIPS in Guest", "%.1f", rate(v->counters.insns, v->guest_ns) / 1e6);
+    if (v->counters.insns) {
+        box_row(b, "  Guest Work:");
+        box_value(b, "Instructions", "%" PRIu64, v->counters.insns);
+        box_value(b, "MIPS in Guest", "%.1f", rate(v->counters.insns, v->guest_ns) / 1e6);
+    }
     if (v->counters.exceptions)
         box_value(b, "Exceptions Taken", "%" PRIu64, v->counters.exceptions);
     if (v->counters.interrupts)
@@ -213,7 +218,7 @@ void stats_print_box(FILE *out, const struct vm_stats *s)
 {
     struct box b;
     for (unsigned i = 0; i < s->nr_vcpus; i++)
-        print_vcpu_box(out, &b, i, &s->vcpu[i]);
+        print_vcpu_box(out, &b, i, &s->vcpu[i], s->uncounted);
     print_device_box(out, &b, s);
     if (s->has_balloon)
         print_balloon_box(out, &b, &s->balloon);
@@ -248,11 +253,14 @@ static void json_rate(FILE *out, double x)
     fprintf(out, "%" PRIu64 ".%03u", milli / 1000, (unsigned)(milli % 1000));
 }
 
-static void json_vcpu(FILE *out, unsigned index, const struct vm_vcpu_stats *v)
+static void json_vcpu(FILE *out, unsigned index, const struct vm_vcpu_stats *v, uint32_t uncounted)
 {
     fprintf(out, "    {\"index\": %u,\n     \"exits\": {\"total\": %" PRIu64, index, total_exits(v));
     for (int i = 0; i < HV_NR_EXITS; i++)
-        fprintf(out, ", \"%s\": %" PRIu64, exit_kind[i].key, v->exits[i]);
+        if (bit(uncounted, i))
+            fprintf(out, ", \"%s\": null", exit_kind[i].key);
+        else
+            fprintf(out, ", \"%s\": %" PRIu64, exit_kind[i].key, v->exits[i]);
     fprintf(out,
             "},\n     \"instructions\": %" PRIu64 ", \"exceptions\": %" PRIu64
             ", \"interrupts\": %" PRIu64 ",\n     \"wall_ns\": %" PRIu64 ", \"guest_ns\": %" PRIu64
@@ -298,7 +306,7 @@ void stats_print_json(FILE *out, const struct vm_stats *s)
     fputs(",\n  \"vcpus\": [", out);
     for (unsigned i = 0; i < s->nr_vcpus; i++) {
         fputs(i ? ",\n" : "\n", out);
-        json_vcpu(out, i, &s->vcpu[i]);
+        json_vcpu(out, i, &s->vcpu[i], s->uncounted);
     }
     fputs("\n  ],\n  \"devices\": [", out);
     for (unsigned i = 0; i < s->nr_devices; i++) {

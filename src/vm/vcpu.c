@@ -47,7 +47,8 @@ void vcpu_set_irq(void *opaque, unsigned cpu, bool irq, bool fiq)
 
 static bool must_wake(struct vcpu *v)
 {
-    return gic_irq_pending(v->vm->board.gic, v->index) || atomic_load(&v->vm->stop) ||
+    const struct gicv3 *gic = v->vm->board.gic;
+    return (gic && gic_irq_pending(gic, v->index)) || atomic_load(&v->vm->stop) ||
            atomic_load(&v->vm->resetting);
 }
 
@@ -109,6 +110,8 @@ static void timer_due(void *opaque)
 
 static void timer_changed(struct vcpu *v)
 {
+    if (v->vm->caps.timer)
+        return;
     v->vm->hv->set_deadline(v->hv, gtimer_deadline(&v->timer), timer_due);
 }
 
@@ -123,8 +126,10 @@ static void timer_set_ppi(void *opaque, unsigned intid, bool level)
 /* A WFI that nothing could end is a yield. Otherwise it sleeps until an interrupt is pending, masked by PSTATE or not. */
 static enum hv_action exit_wfi(struct vcpu *v, struct hv_exit *exit)
 {
+    const struct gicv3 *gic = v->vm->board.gic;
+
     (void)exit;
-    if (!gic_can_wake(v->vm->board.gic, v->index))
+    if (gic && !gic_can_wake(gic, v->index))
         return HV_CONTINUE;
     while (!must_wake(v)) {
         sleep_until(v, gtimer_deadline(&v->timer), v->late_ns);
@@ -167,21 +172,30 @@ static enum hv_action exit_call(struct vcpu *v, struct hv_exit *exit)
 static enum hv_action exit_sysreg(struct vcpu *v, struct hv_exit *exit)
 {
     const uint16_t enc = exit->u.sysreg.encoding;
-    const bool write = exit->u.sysreg.write;
+    struct gicv3 *gic = v->vm->board.gic;
     bool known;
 
-    if (write) {
+    if (exit->u.sysreg.write) {
         known = gtimer_sysreg_write(&v->timer, enc, clock_now_ns(&v->vm->clock), exit->u.sysreg.value);
         if (known)
             timer_changed(v);
         else
-            known = gic_sysreg_write(v->vm->board.gic, v->index, enc, exit->u.sysreg.value);
+            known = gic && gic_sysreg_write(gic, v->index, enc, exit->u.sysreg.value);
     } else {
         known = gtimer_sysreg_read(&v->timer, enc, clock_now_ns(&v->vm->clock), &exit->u.sysreg.value) ||
-                gic_sysreg_read(v->vm->board.gic, v->index, enc, &exit->u.sysreg.value);
+                (gic && gic_sysreg_read(gic, v->index, enc, &exit->u.sysreg.value));
     }
     exit->u.sysreg.failed = !known;
     return HV_CONTINUE;
+}
+
+static enum hv_action exit_system_event(struct vcpu *v, struct hv_exit *exit)
+{
+    if (exit->u.system_event.reset)
+        vm_request_reset(v->vm);
+    else
+        vm_request_stop(v->vm, VM_STOP_POWEROFF);
+    return HV_STOP;
 }
 
 static enum hv_action exit_none(struct vcpu *v, struct hv_exit *exit)
@@ -210,10 +224,19 @@ static enum hv_action exit_error(struct vcpu *v, struct hv_exit *exit)
 }
 
 static enum hv_action (*const exit_handler[HV_NR_EXITS])(struct vcpu *, struct hv_exit *) = {
-    [HV_EXIT_WFI] = exit_wfi,        [HV_EXIT_WFE] = exit_wfe,         [HV_EXIT_SEV] = exit_sev,
-    [HV_EXIT_MMIO_READ] = exit_mmio, [HV_EXIT_MMIO_WRITE] = exit_mmio, [HV_EXIT_HVC] = exit_call,
-    [HV_EXIT_SMC] = exit_call,       [HV_EXIT_SYSREG] = exit_sysreg,   [HV_EXIT_DEBUG] = exit_none,
-    [HV_EXIT_CANCEL] = exit_none,    [HV_EXIT_STUCK] = exit_stuck,     [HV_EXIT_ERROR] = exit_error,
+    [HV_EXIT_WFI] = exit_wfi,
+    [HV_EXIT_WFE] = exit_wfe,
+    [HV_EXIT_SEV] = exit_sev,
+    [HV_EXIT_MMIO_READ] = exit_mmio,
+    [HV_EXIT_MMIO_WRITE] = exit_mmio,
+    [HV_EXIT_HVC] = exit_call,
+    [HV_EXIT_SMC] = exit_call,
+    [HV_EXIT_SYSREG] = exit_sysreg,
+    [HV_EXIT_DEBUG] = exit_none,
+    [HV_EXIT_CANCEL] = exit_none,
+    [HV_EXIT_STUCK] = exit_stuck,
+    [HV_EXIT_ERROR] = exit_error,
+    [HV_EXIT_SYSTEM_EVENT] = exit_system_event,
 };
 
 /* One exit that was timed, which stands for itself or for TIMED_EXITS. One during which the host let others run must not stand for so many: it
@@ -282,6 +305,15 @@ static void run(struct vcpu *v)
     while (vcpu_handle_exit(v, &exit) == HV_CONTINUE);
 }
 
+/* Where the backend knows who is on and who is off, all of them run. */
+void vcpus_power_on_locked(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->nr_vcpus; i++)
+        vm->vcpu[i].power = vm->caps.psci || i == 0 ? VCPU_ON_PENDING : VCPU_OFF;
+    vm->vcpu[0].on_entry = vm->entry;
+    vm->vcpu[0].on_context = vm->boot_x0;
+}
+
 /* Called under vm->lock when this vCPU has left its run loop for a reset: the last to come resets the machine. */
 static void meet_for_reset_locked(struct vm *vm)
 {
@@ -292,16 +324,12 @@ static void meet_for_reset_locked(struct vm *vm)
     }
     struct err e = {0};
     board_reset(vm);
-    if (boot_load(vm, &e)) {
+    if ((vm->hv->vm_reset && vm->hv->vm_reset(vm->hv_vm, &e)) || boot_load(vm, &e)) {
         log_error("reset: %s", e.text);
         atomic_store(&vm->stop, VM_STOP_RESET);
     }
     vm->hv->code_changed(vm->hv_vm, 0, UINT64_MAX);
-    for (unsigned i = 0; i < vm->nr_vcpus; i++)
-        vm->vcpu[i].power = VCPU_OFF;
-    vm->vcpu[0].power = VCPU_ON_PENDING;
-    vm->vcpu[0].on_entry = vm->entry;
-    vm->vcpu[0].on_context = vm->boot_x0;
+    vcpus_power_on_locked(vm);
     vm->nr_parked = 0;
     turns_start(vm);
     atomic_store(&vm->resetting, false);
@@ -328,8 +356,10 @@ static void live_locked(struct vcpu *v)
             const uint64_t context = v->on_context;
             v->power = VCPU_ON;
             pthread_mutex_unlock(&vm->lock);
-            gic_reset_cpu(vm->board.gic, v->index);
-            start_at(v, entry, context, v->index == 0 ? vm->stack : 0);
+            if (vm->board.gic)
+                gic_reset_cpu(vm->board.gic, v->index);
+            if (!vm->caps.psci || v->index == 0)
+                start_at(v, entry, context, v->index == 0 ? vm->stack : 0);
             if (!v->first_ns)
                 v->first_ns = os_now_ns();
             run(v);
@@ -381,6 +411,8 @@ void *vcpu_thread(void *opaque)
     }
     live_locked(v);
     v->last_ns = os_now_ns();
+    if (vm->caps.sleep)
+        v->asleep_ns = v->last_ns - v->first_ns - MIN(os_thread_cpu_ns(), v->last_ns - v->first_ns);
     if (++vm->nr_finished == vm->nr_started) {
         vm->stop_ns = v->last_ns;
         close(vm->finished_fd[1]);

@@ -89,6 +89,7 @@ int vm_start(struct vm *vm, struct err *e)
         .clock = &vm->clock,
         .turn_insns = vm->opt->deterministic ? TURN_INSNS : 0,
         .jit = &vm->opt->jit,
+        .gic = board_gic(vm),
     };
     int r;
 
@@ -97,10 +98,8 @@ int vm_start(struct vm *vm, struct err *e)
     turns_start(vm);
     if ((r = vm->hv->vm_create(&vm->hv_vm, &cfg, e)) || (r = io_thread_start(vm->io, e)))
         return r;
-    vm->vcpu[0].power = VCPU_ON_PENDING;
-    vm->vcpu[0].on_entry = vm->entry;
-    vm->vcpu[0].on_context = vm->boot_x0;
     pthread_mutex_lock(&vm->lock);
+    vcpus_power_on_locked(vm);
     for (unsigned i = 0; i < vm->nr_vcpus && !r; i++) {
         r = pthread_create(&vm->vcpu[i].thread, NULL, vcpu_thread, &vm->vcpu[i]);
         vm->nr_started += !r;
@@ -259,6 +258,7 @@ void vm_get_stats(struct vm *vm, struct vm_stats *s)
         .wall_ns = vm->stop_ns - vm->start_ns,
         .first_byte_ns = first_byte ? first_byte - vm->opt->start_ns : 0,
         .nr_vcpus = vm->nr_vcpus,
+        .uncounted = vm->caps.uncounted,
         .unassigned = atomic_load(&vm->bus.unassigned),
     };
     for (unsigned i = 0; i < vm->nr_vcpus; i++) {
@@ -267,6 +267,8 @@ void vm_get_stats(struct vm *vm, struct vm_stats *s)
         memcpy(t->exits, v->exits, sizeof(t->exits));
         if (v->hv)
             vm->hv->counters(v->hv, &t->counters);
+        for (unsigned n = 0; n < HV_NR_EXITS; n++)
+            t->exits[n] += t->counters.exits[n];
         if (!v->first_ns)
             continue;
         t->wall_ns = v->last_ns - v->first_ns;

@@ -54,7 +54,7 @@ struct vcpu {
 
 /* The machine's devices, by board.c. */
 struct board {
-    struct gicv3 *gic;
+    struct gicv3 *gic;       /* null: the backend brings it */
     struct chardev *console; /* to the terminal */
     struct chardev *other;   /* discards */
     /* The bus owns these. */
@@ -140,13 +140,16 @@ int board_add_memory(struct vm *vm, struct err *e);
 int board_create(struct vm *vm, struct err *e);
 /* Puts v (null: nothing) into a virtio slot; it is the board's from there on, also when this fails. */
 int board_add_virtio(struct vm *vm, unsigned slot, struct virtio_device *v, struct err *e);
+/* Where the interrupt controller is. */
+struct hv_gic_config board_gic(const struct vm *vm);
 void board_reset(struct vm *vm);
 void board_destroy(struct vm *vm);
 
 /* board_virtio.c */
 int board_add_virtio_devices(struct vm *vm, struct chardev *console, struct err *e);
 
-/* vcpu.c: the thread of a vCPU; waking one. */
+/* vcpu.c: the thread of a vCPU; waking one. vm.lock is held in the first, which is for power-on and reset. */
+void vcpus_power_on_locked(struct vm *vm);
 void *vcpu_thread(void *opaque);
 void vcpu_wake(struct vcpu *v);
 void vcpu_set_irq(void *opaque, unsigned cpu, bool irq, bool fiq);

@@ -189,13 +189,29 @@ static void test_json(void **state)
     free(s);
 }
 
+static void test_uncounted(void **state)
+{
+    (void)state;
+    struct vm_stats *s = make();
+    s->uncounted = 1u << HV_EXIT_SMC;
+    s->vcpu[0].exits[HV_EXIT_HVC] = 3;
+    char *text = print(stats_print_box, s);
+    assert_non_null(strstr(text, "SMC Exits:                     not counted "));
+    assert_null(strstr(text, "Guest Work")); /* nor are instructions */
+    check_boxes(text);
+    free(text);
+    text = print(stats_print_json, s);
+    assert_non_null(strstr(text, "\"hvc\": 3, \"smc\": null, \"sysreg\": 0,"));
+    free(text);
+    free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_example),
-        cmocka_unit_test(test_extremes),
-        cmocka_unit_test(test_nothing_happened),
-        cmocka_unit_test(test_json),
+        cmocka_unit_test(test_example),          cmocka_unit_test(test_extremes),
+        cmocka_unit_test(test_nothing_happened), cmocka_unit_test(test_json),
+        cmocka_unit_test(test_uncounted),
     };
     return cmocka_run_group_tests_name("stats", tests, NULL, NULL);
 }

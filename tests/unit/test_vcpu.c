@@ -305,6 +305,32 @@ static void stuck_and_errors(void **state)
     assert_int_equal(atomic_load(&vm->stop), VM_STOP_ERROR);
 }
 
+/* From a backend that answers PSCI itself. */
+static void system_events(void **state)
+{
+    struct hv_exit exit = {.reason = HV_EXIT_SYSTEM_EVENT, .u.system_event.reset = false};
+
+    (void)state;
+    assert_int_equal(vcpu_handle_exit(&vm->vcpu[1], &exit), HV_STOP);
+    assert_int_equal(atomic_load(&vm->stop), VM_STOP_POWEROFF);
+    atomic_store(&vm->stop, VM_STOP_NONE);
+    exit.u.system_event.reset = true;
+    assert_int_equal(vcpu_handle_exit(&vm->vcpu[1], &exit), HV_STOP);
+    assert_true(atomic_load(&vm->resetting));
+    assert_int_equal(vm->vcpu[1].exits[HV_EXIT_SYSTEM_EVENT], 2);
+}
+
+static void who_is_on_after_a_reset(void **state)
+{
+    (void)state;
+    vcpus_power_on_locked(vm);
+    assert_int_equal(vm->vcpu[0].power, VCPU_ON_PENDING);
+    assert_int_equal(vm->vcpu[1].power, VCPU_OFF);
+    vm->caps.psci = true; /* then the backend knows, and has them run */
+    vcpus_power_on_locked(vm);
+    assert_int_equal(vm->vcpu[1].power, VCPU_ON_PENDING);
+}
+
 static void wfi_yields(void **state)
 {
     (void)state;
@@ -410,6 +436,8 @@ int main(void)
         T(calls),
         T(ends),
         T(stuck_and_errors),
+        T(system_events),
+        T(who_is_on_after_a_reset),
         T(wfi_yields),
         T(wfi_sleeps_until_the_timer),
         T(wfi_ends_from_elsewhere),

@@ -1,4 +1,4 @@
-/* KVM, the hypervisor of arm64 Linux. */
+/* KVM, the hypervisor of arm64 Linux, as a backend. */
 #ifndef VIBE_HV_KVM_KVM_H
 #define VIBE_HV_KVM_KVM_H
 
@@ -6,7 +6,11 @@
 
 #include <stddef.h>
 
-/* Null where the program is made for another system. */
-#define HV_KVM NULL
+#if defined(__linux__) && defined(__aarch64__)
+extern const struct hv_backend hv_kvm;
+#define HV_KVM (&hv_kvm)
+#else
+#define HV_KVM NULL /* the program is made for another system */
+#endif
 
 #endif

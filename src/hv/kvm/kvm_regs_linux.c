@@ -1,0 +1,89 @@
+/* Registers of a vCPU by KVM_GET_ONE_REG and KVM_SET_ONE_REG. Owner thread, or while it does not run. */
+#ifdef __aarch64__
+#include "hv/kvm/kvm_internal.h"
+
+#include "arch/sysreg.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define CORE(size, field)                                                                          \
+    (KVM_REG_ARM64 | KVM_REG_SIZE_##size | KVM_REG_ARM_CORE | KVM_REG_ARM_CORE_REG(field))
+/* The arrays of struct kvm_regs: n elements of 8 or 16 bytes on, counted in words of 4. */
+#define CORE_X(n) (CORE(U64, regs.regs[0]) + 2 * (n))
+#define CORE_V(n) (CORE(U128, fp_regs.vregs[0]) + 4 * (n))
+/* The others have their encoding for an id, but for those in sys_id(). */
+#define SYS_ID(encoding) (KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM64_SYSREG | (encoding))
+
+static int one_reg(struct hv_vcpu *v, unsigned long request, uint64_t id, void *val)
+{
+    struct kvm_one_reg r = {.id = id, .addr = (uintptr_t)val};
+    return kvm_ioctl(v->fd, request, (uintptr_t)&r);
+}
+
+static uint64_t sys_id(uint16_t encoding)
+{
+    const struct sysreg_desc *d = sysreg_find(encoding);
+
+    if (d)
+        switch (d->id) {
+        case SR_SP_EL0: return CORE(U64, regs.sp);
+        case SR_ELR_EL1: return CORE(U64, elr_el1);
+        case SR_SPSR_EL1: return CORE(U64, spsr[KVM_SPSR_EL1]);
+        case SR_FPCR: return CORE(U32, fp_regs.fpcr);
+        case SR_FPSR: return CORE(U32, fp_regs.fpsr);
+        /* Each has the other's (asm/kvm.h). */
+        case SR_CNTV_CVAL_EL0: return KVM_REG_ARM_TIMER_CVAL;
+        case SR_CNTVCT_EL0: return KVM_REG_ARM_TIMER_CNT;
+        default: break;
+        }
+    return SYS_ID(encoding);
+}
+
+/* KVM's id; 0: none. Of a V register it is both halves'. */
+static uint64_t id_of(struct hv_vcpu *v, unsigned reg)
+{
+    uint64_t pstate = 0;
+
+    if (reg <= 30)
+        return CORE_X(reg);
+    if (reg - HV_REG_V0 < 64)
+        return CORE_V((reg - HV_REG_V0) / 2);
+    switch (reg) {
+    case HV_REG_PC: return CORE(U64, regs.pc);
+    case HV_REG_PSTATE: return CORE(U64, regs.pstate);
+    case HV_REG_SP:
+        if (one_reg(v, KVM_GET_ONE_REG, CORE(U64, regs.pstate), &pstate))
+            return 0;
+        return bits(pstate, 3, 2) && (pstate & PSR_SP) ? CORE(U64, sp_el1) : CORE(U64, regs.sp);
+    default: return reg & HV_REG_SYS ? sys_id((uint16_t)reg) : 0;
+    }
+}
+
+int kvm_get_reg(struct hv_vcpu *v, unsigned reg, uint64_t *val)
+{
+    const uint64_t id = id_of(v, reg);
+    uint64_t buf[2] = {0};
+    const int r = id ? one_reg(v, KVM_GET_ONE_REG, id, buf) : -EINVAL;
+
+    if (!r)
+        *val = buf[(id & KVM_REG_SIZE_MASK) == KVM_REG_SIZE_U128 ? reg % 2 : 0];
+    return r;
+}
+
+int kvm_set_reg(struct hv_vcpu *v, unsigned reg, uint64_t val)
+{
+    const uint64_t id = id_of(v, reg);
+    uint64_t buf[2] = {val};
+    int r;
+
+    if (!id)
+        return -EINVAL;
+    if ((id & KVM_REG_SIZE_MASK) == KVM_REG_SIZE_U128) {
+        if ((r = one_reg(v, KVM_GET_ONE_REG, id, buf)))
+            return r;
+        buf[reg % 2] = val;
+    }
+    return one_reg(v, KVM_SET_ONE_REG, id, buf);
+}
+#endif

@@ -1,0 +1,271 @@
+/* A vCPU of KVM: creation, and KVM_RUN with what it comes back for.
+ *
+ * WFI, PSCI, the GIC's and the timers' registers never come back. A kick is a signal to the vCPU's thread, whose handler sets kvm_run.immediate_exit: it
+ * counts also when it arrives just before KVM_RUN.
+ * Threads: the vCPU's own, but for kick(). */
+#ifdef __aarch64__
+#include "hv/kvm/kvm_internal.h"
+
+#include "base/bits.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "hv/emulate.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+static _Thread_local struct hv_vcpu *own; /* of this thread, for the signal handler */
+
+static void set_immediate_exit(struct hv_vcpu *v, bool on)
+{
+    __atomic_store_n(&v->run->immediate_exit, on, __ATOMIC_SEQ_CST);
+}
+
+static void on_kick(int sig)
+{
+    (void)sig;
+    if (own)
+        set_immediate_exit(own, true);
+}
+
+static void catch_kicks(void)
+{
+    struct sigaction a = {.sa_handler = on_kick};
+    sigset_t set;
+
+    sigaction(KICK_SIGNAL, &a, NULL);
+    sigemptyset(&set);
+    sigaddset(&set, KICK_SIGNAL);
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+/* --- Life ----------------------------------------------------------------------------------------------------------- */
+
+/* Pointer authentication where the host has it; the two go together. */
+static void choose_features(struct hv_vcpu *v)
+{
+    const int fd = v->vm->fd;
+
+    memset(v->init.features, 0, sizeof(v->init.features));
+    v->init.features[0] = 1u << KVM_ARM_VCPU_PSCI_0_2;
+    if (v->cfg.index)
+        v->init.features[0] |= 1u << KVM_ARM_VCPU_POWER_OFF;
+    if (kvm_ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_ARM_PTRAUTH_ADDRESS) > 0 &&
+        kvm_ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_ARM_PTRAUTH_GENERIC) > 0)
+        v->init.features[0] |= 1u << KVM_ARM_VCPU_PTRAUTH_ADDRESS | 1u << KVM_ARM_VCPU_PTRAUTH_GENERIC;
+}
+
+static void close_fds(struct hv_vcpu *v)
+{
+    if (v->stats_fd >= 0)
+        close(v->stats_fd);
+    if (v->fd >= 0)
+        close(v->fd);
+    v->stats_fd = v->fd = -1;
+}
+
+int kvm_vcpu_open(struct hv_vcpu *v, struct err *e)
+{
+    const struct hv_vm *vm = v->vm;
+    const char *what = "creating it";
+    int r;
+
+    close_fds(v);
+    v->fd = r = kvm_ioctl(vm->fd, KVM_CREATE_VCPU, v->cfg.index);
+    if (r >= 0) {
+        /* Over the old one, so that the signal handler always finds one. */
+        void *p = mmap(v->run, vm->run_len, PROT_READ | PROT_WRITE,
+                       MAP_SHARED | (v->run ? MAP_FIXED : 0), v->fd, 0);
+        r = p == MAP_FAILED ? -errno : 0;
+        if (!r)
+            v->run = p;
+    }
+    if (!r) {
+        what = "choosing its type";
+        r = kvm_ioctl(vm->fd, KVM_ARM_PREFERRED_TARGET, (uintptr_t)&v->init);
+        choose_features(v);
+    }
+    if (!r) {
+        what = "initialising it";
+        r = kvm_ioctl(v->fd, KVM_ARM_VCPU_INIT, (uintptr_t)&v->init);
+    }
+    if (r < 0)
+        return err_set(e, -r, "kvm: vCPU %u: %s: %s", v->cfg.index, what, strerror(-r));
+    /* Later it would have to wait until the vCPU is out of the guest. */
+    r = kvm_ioctl(v->fd, KVM_GET_STATS_FD, 0);
+    v->stats_fd = r < 0 ? -1 : r;
+    return 0;
+}
+
+int kvm_vcpu_create(struct hv_vm *vm, struct hv_vcpu **vcpu, const struct hv_vcpu_config *cfg,
+                    struct err *e)
+{
+    struct hv_vcpu *v = calloc(1, sizeof(*v));
+
+    if (!v)
+        return err_set(e, ENOMEM, "out of memory for vCPU %u", cfg->index);
+    v->vm = vm;
+    v->cfg = *cfg;
+    v->fd = v->stats_fd = -1;
+    v->thread = pthread_self();
+    int r = kvm_vcpu_open(v, e);
+    if (!r && cfg->index + 1 == vm->cfg.nr_vcpus)
+        r = kvm_gic_finish(vm, e);
+    if (r) {
+        kvm_vcpu_destroy(v);
+        return r;
+    }
+    own = v;
+    catch_kicks();
+    vm->vcpu[vm->nr_vcpus++] = v;
+    *vcpu = v;
+    return 0;
+}
+
+void kvm_vcpu_destroy(struct hv_vcpu *v)
+{
+    close_fds(v);
+    if (v->run)
+        munmap(v->run, v->vm->run_len);
+    emulator_destroy(v->emulator);
+    free(v);
+}
+
+/* Before it runs: the vCPUs that are off wait in KVM_RUN, and this would forget that they were switched on. */
+void kvm_vcpu_reset(struct hv_vcpu *v)
+{
+    BUG_ON(kvm_ioctl(v->fd, KVM_ARM_VCPU_INIT, (uintptr_t)&v->init));
+}
+
+void kvm_vcpu_kick(struct hv_vcpu *v)
+{
+    atomic_store(&v->kicked, true);
+    pthread_kill(v->thread, KICK_SIGNAL);
+}
+
+/* --- Exits ---------------------------------------------------------------------------------------------------------- */
+
+/* KVM puts a load's value into its register, and the PC behind the access, at the next KVM_RUN only: this is one that goes no further. */
+static void finish_access(struct hv_vcpu *v)
+{
+    set_immediate_exit(v, true);
+    ioctl(v->fd, KVM_RUN, 0);
+}
+
+/* An external abort at the access that KVM came back for. */
+static int inject_abort(struct hv_vcpu *v)
+{
+    struct kvm_vcpu_events events = {.exception.ext_dabt_pending = 1};
+    return kvm_ioctl(v->fd, KVM_SET_VCPU_EVENTS, (uintptr_t)&events);
+}
+
+static bool fail(struct hv_vcpu *v, struct hv_exit *exit, int code, const char *what)
+{
+    uint64_t pc = 0;
+
+    kvm_get_reg(v, HV_REG_PC, &pc);
+    log_error("vCPU %u: kvm: %s (%s), PC %#llx", v->cfg.index, what, strerror(code),
+              (unsigned long long)pc);
+    exit->reason = HV_EXIT_ERROR;
+    exit->u.error.code = code;
+    return true;
+}
+
+/* These return whether run() has to: *exit says why. */
+
+static bool cancel(struct hv_exit *exit)
+{
+    exit->reason = HV_EXIT_CANCEL;
+    return true;
+}
+
+static bool on_mmio(struct hv_vcpu *v, struct hv_exit *exit)
+{
+    struct kvm_run *run = v->run;
+    struct hv_exit mmio = {
+        .reason = run->mmio.is_write ? HV_EXIT_MMIO_WRITE : HV_EXIT_MMIO_READ,
+        .u.mmio = {.gpa = run->mmio.phys_addr, .size = MIN(run->mmio.len, 8u)},
+    };
+
+    if (run->mmio.is_write)
+        memcpy(&mmio.u.mmio.data, run->mmio.data, mmio.u.mmio.size);
+    const enum hv_action action = v->cfg.on_exit(v->cfg.opaque, &mmio);
+    if (!run->mmio.is_write)
+        memcpy(run->mmio.data, &mmio.u.mmio.data, mmio.u.mmio.size);
+    const int r = mmio.u.mmio.failed ? inject_abort(v) : 0;
+    if (r)
+        return fail(v, exit, -r, "injecting an abort");
+    if (action == HV_CONTINUE)
+        return false;
+    finish_access(v);
+    return cancel(exit);
+}
+
+static bool on_no_syndrome(struct hv_vcpu *v, struct hv_exit *exit)
+{
+    enum hv_action action = HV_CONTINUE;
+    int r;
+
+    if (!v->emulator)
+        v->emulator = emulator_create(v->vm->cfg.ram, v->cfg.on_exit, v->cfg.opaque);
+    if (!v->emulator)
+        return fail(v, exit, ENOMEM, "emulating an access");
+    r = emulate(v->emulator, &hv_kvm, v, &action);
+    if (r == -EFAULT || r == -EOPNOTSUPP) {
+        log_guest(LOG_WARN, "vCPU %u: an access to %#llx by an instruction that is unknown here: aborted",
+                  v->cfg.index, (unsigned long long)v->run->arm_nisv.fault_ipa);
+        r = inject_abort(v);
+    }
+    if (r)
+        return fail(v, exit, -r, "emulating an access");
+    return action == HV_STOP && cancel(exit);
+}
+
+static bool on_system_event(struct hv_vcpu *v, struct hv_exit *exit)
+{
+    exit->reason = HV_EXIT_SYSTEM_EVENT;
+    exit->u.system_event.reset = v->run->system_event.type == KVM_SYSTEM_EVENT_RESET;
+    return true;
+}
+
+static bool handle(struct hv_vcpu *v, struct hv_exit *exit)
+{
+    switch (v->run->exit_reason) {
+    case KVM_EXIT_MMIO: return on_mmio(v, exit);
+    case KVM_EXIT_ARM_NISV: return on_no_syndrome(v, exit);
+    case KVM_EXIT_SYSTEM_EVENT: return on_system_event(v, exit);
+    case KVM_EXIT_INTR: return false;
+    case KVM_EXIT_DEBUG: exit->reason = HV_EXIT_DEBUG; return true;
+    default: {
+        char what[48];
+        snprintf(what, sizeof(what), "exit for reason %u", v->run->exit_reason);
+        return fail(v, exit, EPROTO, what);
+    }
+    }
+}
+
+void kvm_vcpu_run(struct hv_vcpu *v, struct hv_exit *exit)
+{
+    for (;;) {
+        /* In this order: a kick comes before the one or after the other. */
+        set_immediate_exit(v, false);
+        if (atomic_exchange(&v->kicked, false)) {
+            cancel(exit);
+            return;
+        }
+        if (ioctl(v->fd, KVM_RUN, 0) < 0) {
+            if (errno == EINTR || errno == EAGAIN)
+                continue;
+            fail(v, exit, errno, "KVM_RUN");
+            return;
+        }
+        if (handle(v, exit))
+            return;
+    }
+}
+#endif
