@@ -10,13 +10,20 @@ WERROR ?= 1
 LTO ?= 0
 PYTHON ?= python3
 FUZZ_SECONDS ?= 10
+# Prefix of a cross toolchain, as aarch64-linux-gnu-: builds for that machine, into build/. STATIC=1: a program that needs no library there.
+CROSS ?=
+STATIC ?= 0
 # Where everything but bin/vibevmm goes; `make O=/somewhere/else` builds out of the tree, the program included.
 O ?= build
 
 ifeq ($(origin CC),default)
-CC := gcc
+CC := $(CROSS)gcc
 endif
-OS := $(shell uname -s)
+ifeq ($(origin AR),default)
+AR := $(CROSS)ar
+endif
+OS := $(if $(CROSS),Linux,$(shell uname -s))
+PKG_CONFIG ?= $(CROSS)pkg-config
 CODESIGN ?= codesign
 VERSION := $(shell cat VERSION)
 GIT_REV := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
@@ -58,6 +65,9 @@ CPPFLAGS_ALL := -Isrc -I$(O) -D_GNU_SOURCE $(CPPFLAGS)
 CFLAGS_ALL := -std=c11 -ffp-contract=off $(OPT) $(WARN) -pthread $(CFLAGS)
 LDFLAGS_ALL := $(OPT) -pthread $(LDFLAGS)
 LIBS := -lm
+ifeq ($(STATIC),1)
+LDFLAGS_ALL += -static
+endif
 
 # Optional libraries: HAVE_X is 1 or absent. Not every system has pkg-config, nor every library (Debian's libfdt) a file for it,
 # hence the second try.
@@ -76,10 +86,10 @@ endif
 # $(call optional,NAME,pkg-config name,header,linker flag)
 define optional
 ifneq ($(WITH_$(1)),no)
-ifeq ($$(shell pkg-config --exists $(2) 2>/dev/null && echo y),y)
-CPPFLAGS_ALL += -DHAVE_$(1)=1 $$(shell pkg-config --cflags $(2) 2>/dev/null)
-LIBS += $$(shell pkg-config --libs $(2) 2>/dev/null)
-else ifeq ($$(shell printf '\043include <$(3)>\nint main(void) { return 0; }\n' | $(CC) -x c -o /dev/null - $(4) 2>/dev/null && echo y),y)
+ifeq ($$(STATIC)$$(shell $(PKG_CONFIG) --exists $(2) 2>/dev/null && echo y),0y)
+CPPFLAGS_ALL += -DHAVE_$(1)=1 $$(shell $(PKG_CONFIG) --cflags $(2) 2>/dev/null)
+LIBS += $$(shell $(PKG_CONFIG) --libs $(2) 2>/dev/null)
+else ifeq ($$(shell printf '\043include <$(3)>\nint main(void) { return 0; }\n' | $(CC) $(CPPFLAGS) -x c -o /dev/null - $(LDFLAGS_ALL) $(4) 2>/dev/null && echo y),y)
 CPPFLAGS_ALL += -DHAVE_$(1)=1
 LIBS += $(4)
 endif
@@ -128,7 +138,8 @@ PROG := $(OUT)/vibevmm
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
-ifeq ($(BUILD),release)
+# bin/ has what runs here.
+ifeq ($(BUILD)$(CROSS),release)
 all: $(BIN)/vibevmm
 else
 all: $(PROG)
@@ -194,8 +205,8 @@ ifeq ($(OS),Darwin)
 	$(Q)$(CODESIGN) --sign - --force --entitlements entitlements.plist $@
 endif
 
-CMOCKA_LIBS = $(shell pkg-config --libs cmocka 2>/dev/null || echo -lcmocka)
-CMOCKA_CFLAGS = $(shell pkg-config --cflags cmocka 2>/dev/null)
+CMOCKA_LIBS = $(shell $(PKG_CONFIG) --libs cmocka 2>/dev/null || echo -lcmocka)
+CMOCKA_CFLAGS = $(shell $(PKG_CONFIG) --cflags cmocka 2>/dev/null)
 
 $(OUT)/unit/%: tests/unit/%.c $(LIB)
 	@mkdir -p $(@D)
@@ -223,7 +234,7 @@ test:
 unit-bins: $(UNIT_BIN)
 
 unit: $(UNIT_BIN)
-	$(Q)$(PYTHON) tests/run_unit.py $(UNIT_BIN)
+	$(Q)$(PYTHON) tests/run_unit.py $(if $(RUN),--run '$(RUN)') $(UNIT_BIN)
 
 # Under the thread sanitizer (clang): the unit tests with threads of their own.
 TSAN_UNIT := io_thread vcpu
@@ -262,7 +273,7 @@ lint: gen
 
 install: all
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 755 $(BIN)/vibevmm $(DESTDIR)$(PREFIX)/bin/vibevmm
+	install -m 755 $(PROG) $(DESTDIR)$(PREFIX)/bin/vibevmm
 	install -m 644 docs/vibevmm.1 $(DESTDIR)$(PREFIX)/share/man/man1/vibevmm.1
 
 uninstall:
@@ -284,6 +295,7 @@ help:
 	@echo 'make clean           remove build/ and bin/'
 	@echo ''
 	@echo 'BUILD=release|debug|asan|tsan|fuzz   CC=gcc|clang   WERROR=0|1   LTO=0|1   V=1   O=dir (build out of the tree)'
+	@echo 'CROSS=aarch64-linux-gnu-   builds build/release-aarch64-linux-gnu-gcc/vibevmm; STATIC=1; RUN=qemu-aarch64: for its unit tests'
 	@echo 'WITH_LIBFDT=no, _ZLIB, _ZSTD, _CAPSTONE, _LIBSLIRP: leave out an optional library that is there'
 
 ifeq ($(filter clean help format format-check,$(MAKECMDGOALS)),)

@@ -3,6 +3,7 @@
 #include "cli/version.h"
 
 #include "dev/net/user.h"
+#include "vm/backends.h"
 
 #include <sys/utsname.h>
 
@@ -30,7 +31,11 @@ void version_print(FILE *out)
     fprintf(out, "build:     %s, %s\n", VIBE_BUILD, COMPILER);
     if (uname(&u) == 0)
         fprintf(out, "host:      %s %s\n", u.sysname, u.machine);
-    fprintf(out, "backends:  soft\n");
+    fprintf(out, "backends: ");
+    for (unsigned i = 0; i < NR_BACKENDS; i++)
+        if (backends[i].ops)
+            fprintf(out, " %s", backends[i].name);
+    fputc('\n', out);
 #if HAVE_LIBFDT
     fprintf(out, "libfdt:    yes\n");
 #else
