@@ -5,12 +5,10 @@ import os
 import shutil
 import subprocess
 import sys
-import unittest
 
 from common import HERE, QEMU, figure, goal, median
 import guests
 
-PACKAGES = ("gcc", "libc6-dev", "openssl", "perl", "python3", "sqlite3", "xz-utils")
 MODULES = "virtio_mmio,virtio_blk,ext4"
 MEM = "1G"
 CMDLINE = "console=ttyAMA0 root=/dev/vda quiet"
@@ -39,7 +37,7 @@ def disks(bench):
     """For each program a root of its own; and a disk with the sources."""
     if not shutil.which("mke2fs"):
         os.environ["PATH"] += ":/usr/sbin:/sbin"
-    root = guests.debian_image(os.path.join(bench.tmp, "bench.img"), *PACKAGES)
+    root = guests.debian_image(os.path.join(bench.tmp, "bench.img"), *guests.USERLAND)
     folder, work = os.path.join(bench.tmp, "work"), os.path.join(bench.tmp, "work.img")
     os.makedirs(folder)
     shutil.copytree(os.path.join(HERE, "loops"), os.path.join(folder, "loops"))
@@ -82,8 +80,6 @@ def work(name, program, args):
 
 
 def table(bench):
-    if not hasattr(guests, "debian_image"):
-        raise unittest.SkipTest("nothing here makes a Debian disk")
     kernel, modules = guests.kernel()
     initrd = guests.initrd(os.path.join(bench.tmp, "userland.gz"), modules=(modules, MODULES))
     roots, sources = disks(bench)

@@ -4,6 +4,7 @@ Packages are fetched once into build/guests, or where VIBEVMM_GUESTS points; wit
 say so. Each guest's console is kept in build/guest-logs/NAME.log.
 """
 import glob
+import hashlib
 import os
 import re
 import select
@@ -20,6 +21,8 @@ LOGS = os.path.join(vibe.ROOT, "build", "guest-logs")
 LIMIT_S = 240
 LAST_LINES = 40
 CROSS = "aarch64-linux-gnu-gcc"
+# Of the Debian disk, beyond the usual commands.
+USERLAND = ("gcc", "libc6-dev", "openssl", "perl", "python3", "sqlite3", "xz-utils")
 # What a healthy kernel does not say.
 TROUBLE = re.compile(rb"Kernel panic|Oops|BUG:|WARNING:|Call trace|rcu.*(stall|self-detected)|soft lockup|Unhandled fault|"
                      rb"Internal error|unexpected interrupt|spurious|irq \d+: nobody cared")
@@ -38,6 +41,25 @@ def kernel(name="linux-image-cloud-arm64"):
     """The kernel of a package, and its folder of modules."""
     folder = package(name)
     return glob.glob(folder + "/boot/vmlinuz-*")[0], glob.glob(folder + "/lib/modules/*")[0]
+
+
+def debian_image(path, *packages):
+    """A disk with a Debian userland, at path: bash, the usual commands, the packages (tools/debian_image.sh). The first one of its kind is
+    kept beside the packages, and copied."""
+    script = os.path.join(vibe.ROOT, "tools", "debian_image.sh")
+    made_of = hashlib.sha256(" ".join(sorted(packages)).encode())
+    for source in (script, os.path.join(vibe.ROOT, "tools", "debian_init.sh")):
+        with open(source, "rb") as f:
+            made_of.update(f.read())
+    folder = os.environ.get("VIBEVMM_GUESTS") or os.path.join(vibe.ROOT, "build", "guests")
+    kept = os.path.join(folder, "debian-%s.img" % made_of.hexdigest()[:16])
+    if not os.path.exists(kept):
+        os.makedirs(folder, exist_ok=True)
+        p = subprocess.run([script, kept, *packages], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=1800)
+        if p.returncode:
+            raise unittest.SkipTest("no Debian disk: %s" % b"; ".join(p.stdout.splitlines()[-3:]).decode(errors="replace"))
+    subprocess.run(["cp", "--sparse=always", "--reflink=auto", kept, path], check=True, timeout=LIMIT_S)
+    return path
 
 
 def initrd(output, run=None, modules=None, add=()):

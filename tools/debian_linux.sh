@@ -16,7 +16,7 @@ image=$(find "$linux/boot" -name 'vmlinuz-*' | head -n 1)
 modules=$(find "$linux/lib/modules" -mindepth 1 -maxdepth 1 | head -n 1)
 initrd=$(dirname "$linux")/initrd-$kernel.gz
 python3 "$here/tools/mkinitramfs.py" --output "$initrd" --busybox "$busybox/bin/busybox" \
-    --modules "$modules" "${MODULES:-virtio_mmio,virtio_blk,virtio_net,virtio_rng,virtio_console}" || exit 1
+    --modules "$modules" "${MODULES:-virtio_mmio,virtio_blk,virtio_net,virtio_rng,virtio_console,ext4}" || exit 1
 cmdline=${CMDLINE:-console=ttyAMA0}
 say "./run.sh --kernel $image --initrd $initrd --cmdline \"$cmdline\" $*"
 exec "$here/run.sh" --kernel "$image" --initrd "$initrd" --cmdline "$cmdline" "$@"
