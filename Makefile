@@ -23,6 +23,7 @@ ifeq ($(origin AR),default)
 AR := $(CROSS)ar
 endif
 OS := $(if $(CROSS),Linux,$(shell uname -s))
+MACHINE := $(if $(CROSS),cross,$(shell uname -m))
 PKG_CONFIG ?= $(CROSS)pkg-config
 CODESIGN ?= codesign
 VERSION := $(shell cat VERSION)
@@ -69,6 +70,15 @@ ifeq ($(STATIC),1)
 LDFLAGS_ALL += -static
 endif
 
+# The oldest macOS that it runs on. Also what it says that it was linked for, whatever it was: newer systems show programs made for them, and
+# their guests, another counter frequency on some Macs, which the hypervisor's calls do not know of.
+MACOS_SDK := 13.0
+VTOOL ?= vtool
+ifeq ($(OS),Darwin)
+CFLAGS_ALL += -mmacosx-version-min=$(MACOS_SDK)
+LDFLAGS_ALL += -mmacosx-version-min=$(MACOS_SDK)
+endif
+
 # Optional libraries: HAVE_X is 1 or absent. Not every system has pkg-config, nor every library (Debian's libfdt) a file for it,
 # hence the second try.
 WITH_LIBFDT ?= auto
@@ -109,6 +119,12 @@ SRC := $(filter-out %_linux.c,$(ALL_SRC))
 else
 SRC := $(filter-out %_macos.c,$(ALL_SRC))
 endif
+ifeq ($(OS)-$(MACHINE),Darwin-arm64)
+CPPFLAGS_ALL += -DHAVE_HVF=1
+LDFLAGS_ALL += -framework Hypervisor
+else
+SRC := $(filter-out src/hv/hvf/%,$(SRC))
+endif
 UNIT_SRC := $(filter-out $(if $(filter Darwin,$(OS)),%_linux.c,%_macos.c),$(sort $(wildcard tests/unit/test_*.c)))
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 
@@ -134,7 +150,7 @@ PROG := $(OUT)/vibevmm
 
 # ---- rules ------------------------------------------------------------------------------------------------------------------
 
-.PHONY: all prog gen libs test unit unit-bins tsan fuzz fuzz-bins bench lint format format-check install uninstall clean help FORCE
+.PHONY: all prog gen libs hvf-double test unit unit-bins tsan fuzz fuzz-bins bench lint format format-check install uninstall clean help FORCE
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -202,7 +218,13 @@ $(PROG): $(MAIN_OBJ) $(LIB)
 	$(say) LINK $@
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(MAIN_OBJ) $(LIB) $(LIBS)
 ifeq ($(OS),Darwin)
+	$(Q)$(VTOOL) -set-build-version macos $(MACOS_SDK) $(MACOS_SDK) -replace -output $@ $@
 	$(Q)$(CODESIGN) --sign - --force --entitlements entitlements.plist $@
+endif
+
+# The double's headers, where the framework is not.
+ifneq ($(OS),Darwin)
+$(OUT)/unit/test_hvf_exits: CPPFLAGS_ALL += -Itests/hvf/include
 endif
 
 CMOCKA_LIBS = $(shell $(PKG_CONFIG) --libs cmocka 2>/dev/null || echo -lcmocka)
@@ -212,6 +234,26 @@ $(OUT)/unit/%: tests/unit/%.c $(LIB)
 	@mkdir -p $(@D)
 	$(say) TEST $@
 	$(Q)$(CC) $(CPPFLAGS_ALL) $(CMOCKA_CFLAGS) $(CFLAGS_ALL) -MMD -MP -MF $@.d -o $@ $< $(LIB) $(CMOCKA_LIBS) $(LIBS)
+
+# Hypervisor.framework's backend where there is no such framework: the program with a double of it (tests/hvf/double.c), the double's own test.
+DOUBLE_SRC := $(filter-out %_macos.c,$(wildcard src/hv/hvf/*.c)) src/vm/backends.c $(wildcard tests/hvf/double*.c)
+DOUBLE_OBJ := $(DOUBLE_SRC:%.c=$(OUT)/hvf-double/%.o)
+DOUBLE_FLAGS := -DHAVE_HVF=1 -Itests/hvf/include -I.
+
+$(OUT)/hvf-double/%.o: %.c $(OUT)/flags
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(DOUBLE_FLAGS) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+$(OUT)/hvf-double/vibevmm: $(MAIN_OBJ) $(DOUBLE_OBJ) $(LIB)
+	$(say) LINK $@
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(MAIN_OBJ) $(DOUBLE_OBJ) $(LIB) $(LIBS)
+
+$(OUT)/hvf-double/test_%: tests/hvf/test_%.c $(DOUBLE_OBJ) $(LIB)
+	$(say) TEST $@
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(DOUBLE_FLAGS) $(CMOCKA_CFLAGS) $(CFLAGS_ALL) -MMD -MP -MF $@.d -o $@ $< $(DOUBLE_OBJ) $(LIB) $(CMOCKA_LIBS) $(LIBS)
+
+hvf-double: $(OUT)/hvf-double/vibevmm $(OUT)/hvf-double/test_rules
 
 $(OUT)/fuzz/%: tests/fuzz/%.c $(LIB)
 	@mkdir -p $(@D)
@@ -260,7 +302,7 @@ endif
 bench: all
 	$(Q)$(PYTHON) bench/run.py --vibevmm $(BIN)/vibevmm $(BENCH)
 
-FORMAT_SRC := $(wildcard src/*/*.[ch] src/*/*/*.[ch] src/*/*/*/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch])
+FORMAT_SRC := $(wildcard src/*/*.[ch] src/*/*/*.[ch] src/*/*/*/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] tests/hvf/*.[ch] tests/hvf/include/*/*.h)
 
 format:
 	clang-format -i $(FORMAT_SRC)
@@ -287,6 +329,7 @@ help:
 	@echo 'make test            ./test.sh: every test there is'
 	@echo 'make unit            unit tests of this variant'
 	@echo 'make tsan            unit tests with threads, under the thread sanitizer (clang)'
+	@echo "make hvf-double      the program with a double of macOS's hypervisor, and the double's test"
 	@echo 'make fuzz            every fuzzer, FUZZ_SECONDS=$(FUZZ_SECONDS) each (clang)'
 	@echo 'make bench           the table of measurements; BENCH="--quick --only exits": a part of it'
 	@echo 'make lint            layer check, clang-tidy, cppcheck'
@@ -299,5 +342,5 @@ help:
 	@echo 'WITH_LIBFDT=no, _ZLIB, _ZSTD, _CAPSTONE, _LIBSLIRP: leave out an optional library that is there'
 
 ifeq ($(filter clean help format format-check,$(MAKECMDGOALS)),)
--include $(LIB_OBJ:.o=.d) $(MAIN_OBJ:.o=.d) $(UNIT_BIN:=.d) $(FUZZ_BIN:=.d)
+-include $(LIB_OBJ:.o=.d) $(MAIN_OBJ:.o=.d) $(UNIT_BIN:=.d) $(DOUBLE_OBJ:.o=.d) $(OUT)/hvf-double/test_rules.d $(FUZZ_BIN:=.d)
 endif

@@ -99,6 +99,13 @@ stage_macos()
     tests/macos/build.sh build/macos
 }
 
+# Hypervisor.framework's backend, where there is no such framework: over a double of it.
+stage_hvf()
+{
+    make -s "-j$jobs" hvf-double >/dev/null && python3 tests/run_unit.py build/release/hvf-double/test_rules &&
+        python3 tests/run_python.py test_hvf
+}
+
 # Without the optional libraries everything still builds, and says what it cannot do.
 stage_bare()
 {
@@ -147,7 +154,7 @@ stage_python()
     local f names=()
     for f in tests/test_*.py; do
         f=$(basename "$f" .py)
-        case $f in test_kernels | test_guest_*) ;; *) names+=("$f") ;; esac
+        case $f in test_kernels | test_hvf | test_guest_*) ;; *) names+=("$f") ;; esac
     done
     built && python3 tests/run_python.py "${names[@]}"
 }
@@ -166,7 +173,7 @@ stage_fuzz()
     make -s "-j$jobs" BUILD=fuzz fuzz-bins >/dev/null && make -s BUILD=fuzz FUZZ_SECONDS=$fuzz_seconds fuzz
 }
 
-stages=(format layers shell build clang macos bare unit asan tsan python kernels guests isa fuzz lint)
+stages=(format layers shell build clang macos bare unit asan tsan python kernels hvf guests isa fuzz lint)
 
 # ---- running them ----------------------------------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 /* The generic timers of one vCPU: CNTP_* and CNTV_*, their two PPIs, and when they next change.
  *
  * Everything that can move a line (a register write, a poll) ends in update(), which also works out the one time at which a line
- * will move by itself, so that gtimer_deadline() is a load. A count never wraps for a physical counter of 62.5 MHz; a virtual
+ * will move by itself, so that gtimer_deadline() is a load. A count never wraps for a physical counter; a virtual
  * one does when CNTVOFF is ahead of it, and then a line may also fall.
  *
  * Threads: the vCPU's own. Specification: DDI 0487, "The Generic Timer in AArch64 state", "Timers". */
@@ -9,6 +9,7 @@
 
 #include "arch/sysreg.h"
 #include "base/bits.h"
+#include "base/err.h"
 
 #define CNTP_TVAL_EL0 SYSREG_ENC(3, 3, 14, 2, 0)
 #define CNTP_CTL_EL0 SYSREG_ENC(3, 3, 14, 2, 1)
@@ -17,22 +18,27 @@
 #define CNTV_CTL_EL0 SYSREG_ENC(3, 3, 14, 3, 1)
 #define CNTV_CVAL_EL0 SYSREG_ENC(3, 3, 14, 3, 2)
 
+#define NS_PER_S UINT64_C(1000000000)
+
 #define CTL_ENABLE 1u
 #define CTL_IMASK 2u
 #define CTL_ISTATUS 4u
 
-/* The physical count. Host time before base_ns is not supposed to be seen; it counts as 0. */
+/* The physical count. Host time before base_ns is not supposed to be seen; it counts as 0. Rounded such that a clock that has
+ * these counts for ticks, and tells the nanoseconds rounded down, gets its ticks back. */
 static uint64_t count_at(const struct gtimer *t, uint64_t now_ns)
 {
-    return now_ns > t->base_ns ? (now_ns - t->base_ns) / GTIMER_TICK_NS : 0;
+    return now_ns > t->base_ns ? ((now_ns - t->base_ns) * t->per_num + (t->per_num - 1)) / t->per_den
+                               : 0;
 }
 
 /* The first nanosecond of a physical count; UINT64_MAX: beyond what host time can express. */
 static uint64_t time_of(const struct gtimer *t, uint64_t count)
 {
-    if (count > (UINT64_MAX - t->base_ns) / GTIMER_TICK_NS)
+    const uint64_t from = t->base_ns + count % t->per_num * t->per_den / t->per_num;
+    if (count / t->per_num > (UINT64_MAX - from) / t->per_den)
         return UINT64_MAX;
-    return t->base_ns + count * GTIMER_TICK_NS;
+    return from + count / t->per_num * t->per_den;
 }
 
 /* TimerConditionMet, unsigned. */
@@ -72,14 +78,28 @@ static void update(struct gtimer *t, uint64_t now_ns)
     update_channel(t, &t->virt, t->cntvoff, GTIMER_INTID_VIRT, count);
     uint64_t phys = next_change(t, &t->phys, 0, count);
     uint64_t virt = next_change(t, &t->virt, t->cntvoff, count);
+    t->phys_deadline_ns = phys;
     t->deadline_ns = MIN(phys, virt);
 }
 
-void gtimer_init(struct gtimer *t, uint64_t base_ns,
+static uint64_t common_divisor(uint64_t a, uint64_t b)
+{
+    return b ? common_divisor(b, a % b) : a;
+}
+
+void gtimer_init(struct gtimer *t, uint64_t base_ns, uint32_t hz,
                  void (*set_ppi)(void *opaque, unsigned intid, bool level), void *opaque)
 {
-    *t = (struct gtimer){
-        .base_ns = base_ns, .deadline_ns = UINT64_MAX, .set_ppi = set_ppi, .opaque = opaque};
+    const uint64_t divisor = common_divisor(NS_PER_S, hz);
+
+    *t = (struct gtimer){.base_ns = base_ns,
+                         .per_num = hz / divisor,
+                         .per_den = NS_PER_S / divisor,
+                         .deadline_ns = UINT64_MAX,
+                         .phys_deadline_ns = UINT64_MAX,
+                         .set_ppi = set_ppi,
+                         .opaque = opaque};
+    BUG_ON(!t->per_num || t->per_num > 1000); /* count_at() is good for half a year then, and for centuries with what there is */
 }
 
 void gtimer_reset(struct gtimer *t)
@@ -135,6 +155,17 @@ bool gtimer_sysreg_write(struct gtimer *t, uint16_t encoding, uint64_t now_ns, u
         c->cval = val;
     update(t, now_ns);
     return true;
+}
+
+void gtimer_load_virt(struct gtimer *t, uint64_t ctl, uint64_t cval)
+{
+    t->virt.ctl = (uint32_t)ctl & (CTL_ENABLE | CTL_IMASK);
+    t->virt.cval = cval;
+}
+
+uint64_t gtimer_phys_deadline(const struct gtimer *t)
+{
+    return t->phys_deadline_ns;
 }
 
 uint64_t gtimer_deadline(const struct gtimer *t)

@@ -1,7 +1,7 @@
 /* The generic timers of one vCPU: EL1 physical and virtual (DDI 0487, "The Generic Timer in AArch64 state").
  *
  * No thread of its own: the vCPU asks gtimer_deadline() before it runs or sleeps and calls gtimer_poll() when that time has come.
- * Counter: (os_now_ns() - base_ns) / 16, that is 62.5 MHz. Owner thread only. */
+ * Count n begins at base_ns + n * 10^9 / hz, rounded down. Owner thread only. */
 #ifndef VIBE_DEV_GTIMER_H
 #define VIBE_DEV_GTIMER_H
 
@@ -9,8 +9,6 @@
 
 #include <stdbool.h>
 
-#define GTIMER_HZ 62500000u
-#define GTIMER_TICK_NS 16u
 #define GTIMER_INTID_HYP                                                                           \
     26u /* these two belong to exception levels that are not there, but have their place in the device tree */
 #define GTIMER_INTID_VIRT 27u
@@ -18,19 +16,22 @@
 #define GTIMER_INTID_PHYS 30u
 
 struct gtimer {
-    uint64_t base_ns; /* host time of counter 0 */
-    uint64_t cntvoff; /* virtual count = physical count - cntvoff */
+    uint64_t base_ns;          /* host time of counter 0 */
+    uint64_t per_num, per_den; /* hz / 10^9, reduced */
+    uint64_t cntvoff;          /* virtual count = physical count - cntvoff */
     struct gtimer_channel {
         uint64_t cval;
         uint32_t ctl; /* ENABLE, IMASK; ISTATUS is computed */
         bool level;   /* as last told to the interrupt controller */
     } phys, virt;
-    uint64_t deadline_ns; /* computed by every write and poll; after changing base_ns or cntvoff by hand, poll */
+    uint64_t deadline_ns,
+        phys_deadline_ns; /* computed by every write and poll; after changing base_ns or cntvoff by hand, poll */
     void (*set_ppi)(void *opaque, unsigned intid, bool level);
     void *opaque;
 };
 
-void gtimer_init(struct gtimer *t, uint64_t base_ns,
+/* hz: of CNTFRQ_EL0. */
+void gtimer_init(struct gtimer *t, uint64_t base_ns, uint32_t hz,
                  void (*set_ppi)(void *opaque, unsigned intid, bool level), void *opaque);
 void gtimer_reset(struct gtimer *t);
 
@@ -38,8 +39,12 @@ void gtimer_reset(struct gtimer *t);
 bool gtimer_sysreg_read(struct gtimer *t, uint16_t encoding, uint64_t now_ns, uint64_t *val);
 bool gtimer_sysreg_write(struct gtimer *t, uint16_t encoding, uint64_t now_ns, uint64_t val);
 
-/* Host time at which a line next changes by itself; UINT64_MAX: never. */
+/* Where the virtual timer is the CPU's own, this is told what its registers are before anything else is asked. */
+void gtimer_load_virt(struct gtimer *t, uint64_t ctl, uint64_t cval);
+
+/* Host time at which a line next changes by itself; UINT64_MAX: never. The second one: that of the physical timer. */
 uint64_t gtimer_deadline(const struct gtimer *t);
+uint64_t gtimer_phys_deadline(const struct gtimer *t);
 
 /* Brings the two lines up to date. */
 void gtimer_poll(struct gtimer *t, uint64_t now_ns);

@@ -4,7 +4,7 @@
  * sets registers. It says in hv_caps what it brings itself; what it does not bring the board supplies from dev/ and vm/.
  *
  * Threads: a vCPU belongs to the thread that created it, which alone may call hv_vcpu_* for it, except kick() and
- * set_irq(), which any thread may call. All vCPUs are destroyed, by their threads, before vm_destroy(). */
+ * set_irq(), which any thread may call. All vCPUs are destroyed before vm_destroy(). */
 #ifndef VIBE_HV_HV_H
 #define VIBE_HV_HV_H
 
@@ -90,6 +90,10 @@ struct hv_caps {
     bool irqchip;          /* brings the interrupt controller: set_irq() goes unused */
     unsigned gic_versions; /* of irqchip: 1 << 2 and 1 << 3 for those that it can be */
     bool timer;            /* brings the generic timers */
+    /* The virtual timer is the CPU's own: its registers never exit, its interrupt is the board's, and what set_deadline() was given is called when
+     * there is reason to look at it. */
+    bool vtimer;
+    uint32_t counter_hz; /* CNTFRQ_EL0; of those whose timers, or some, are the board's */
     bool psci; /* answers PSCI itself: vCPUs that are off are in run(), and all but the first are so after a reset */
     bool sleep;         /* a WFI sleeps inside run() */
     uint32_t uncounted; /* 1 << enum hv_exit_reason: the kinds whose number it cannot know */
@@ -141,7 +145,9 @@ struct hv_backend {
     /* The vCPU is in the architectural reset state: EL1h, DAIF masked, MMU off, PC 0. */
     int (*vcpu_create)(struct hv_vm *vm, struct hv_vcpu **vcpu, const struct hv_vcpu_config *cfg,
                        struct err *e);
-    void (*vcpu_destroy)(struct hv_vcpu *vcpu);
+    /* It never runs again; what it counted can still be asked. By its thread, before that ends; null where that is no matter. */
+    void (*vcpu_retire)(struct hv_vcpu *vcpu);
+    void (*vcpu_destroy)(struct hv_vcpu *vcpu); /* any thread */
     void (*vcpu_reset)(struct hv_vcpu *vcpu);
     /* The whole VM to the state after power-on, what the backend brings of the board included. No vCPU runs; any thread. Null: vcpu_reset() of each
      * does it. */

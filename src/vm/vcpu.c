@@ -15,6 +15,11 @@
 #define TIMED_FIRST 4096u
 #define TIMED_EXITS 1024u
 
+#define UNUSED_HZ 1000000u
+
+#define CNTV_CTL_EL0 SYSREG_ENC(3, 3, 14, 3, 1)
+#define CNTV_CVAL_EL0 SYSREG_ENC(3, 3, 14, 3, 2)
+
 /* A host that wakes a thread later than this is busy with something else, and waking earlier would not help. */
 #define LATE_MAX_NS 30000u
 
@@ -101,9 +106,22 @@ static void sleep_until(struct vcpu *v, uint64_t deadline_ns, uint64_t early_ns)
 
 static void timer_changed(struct vcpu *v);
 
+/* Where the virtual timer is the CPU's own, what it is now. */
+static void load_virtual_timer(struct vcpu *v)
+{
+    uint64_t ctl = 0, cval = 0;
+
+    if (!v->vm->caps.vtimer)
+        return;
+    v->vm->hv->get_reg(v->hv, HV_REG_SYS | CNTV_CTL_EL0, &ctl);
+    v->vm->hv->get_reg(v->hv, HV_REG_SYS | CNTV_CVAL_EL0, &cval);
+    gtimer_load_virt(&v->timer, ctl, cval);
+}
+
 static void timer_due(void *opaque)
 {
     struct vcpu *v = opaque;
+    load_virtual_timer(v);
     gtimer_poll(&v->timer, clock_now_ns(&v->vm->clock));
     timer_changed(v);
 }
@@ -112,7 +130,16 @@ static void timer_changed(struct vcpu *v)
 {
     if (v->vm->caps.timer)
         return;
-    v->vm->hv->set_deadline(v->hv, gtimer_deadline(&v->timer), timer_due);
+    v->vm->hv->set_deadline(
+        v->hv, v->vm->caps.vtimer ? gtimer_phys_deadline(&v->timer) : gtimer_deadline(&v->timer),
+        timer_due);
+}
+
+/* Before a sleep: when it has to end. */
+static void look_at_own_timer(struct vcpu *v)
+{
+    if (v->vm->caps.vtimer)
+        timer_due(v);
 }
 
 static void timer_set_ppi(void *opaque, unsigned intid, bool level)
@@ -131,6 +158,7 @@ static enum hv_action exit_wfi(struct vcpu *v, struct hv_exit *exit)
     (void)exit;
     if (gic && !gic_can_wake(gic, v->index))
         return HV_CONTINUE;
+    look_at_own_timer(v);
     while (!must_wake(v)) {
         sleep_until(v, gtimer_deadline(&v->timer), v->late_ns);
         timer_due(v);
@@ -140,6 +168,7 @@ static enum hv_action exit_wfi(struct vcpu *v, struct hv_exit *exit)
 
 static enum hv_action exit_wfe(struct vcpu *v, struct hv_exit *exit)
 {
+    look_at_own_timer(v);
     sleep_until(v, MIN(exit->u.wfe.until_ns, gtimer_deadline(&v->timer)), 0);
     return HV_CONTINUE;
 }
@@ -175,6 +204,8 @@ static enum hv_action exit_sysreg(struct vcpu *v, struct hv_exit *exit)
     struct gicv3 *gic = v->vm->board.gic;
     bool known;
 
+    if (bits(enc, 10, 7) == 14) /* a timer's */
+        load_virtual_timer(v);
     if (exit->u.sysreg.write) {
         known = gtimer_sysreg_write(&v->timer, enc, clock_now_ns(&v->vm->clock), exit->u.sysreg.value);
         if (known)
@@ -196,6 +227,13 @@ static enum hv_action exit_system_event(struct vcpu *v, struct hv_exit *exit)
     else
         vm_request_stop(v->vm, VM_STOP_POWEROFF);
     return HV_STOP;
+}
+
+static enum hv_action exit_timer(struct vcpu *v, struct hv_exit *exit)
+{
+    (void)exit;
+    timer_due(v);
+    return HV_CONTINUE;
 }
 
 static enum hv_action exit_none(struct vcpu *v, struct hv_exit *exit)
@@ -224,19 +262,13 @@ static enum hv_action exit_error(struct vcpu *v, struct hv_exit *exit)
 }
 
 static enum hv_action (*const exit_handler[HV_NR_EXITS])(struct vcpu *, struct hv_exit *) = {
-    [HV_EXIT_WFI] = exit_wfi,
-    [HV_EXIT_WFE] = exit_wfe,
-    [HV_EXIT_SEV] = exit_sev,
-    [HV_EXIT_MMIO_READ] = exit_mmio,
-    [HV_EXIT_MMIO_WRITE] = exit_mmio,
-    [HV_EXIT_HVC] = exit_call,
-    [HV_EXIT_SMC] = exit_call,
-    [HV_EXIT_SYSREG] = exit_sysreg,
-    [HV_EXIT_DEBUG] = exit_none,
-    [HV_EXIT_CANCEL] = exit_none,
-    [HV_EXIT_STUCK] = exit_stuck,
-    [HV_EXIT_ERROR] = exit_error,
-    [HV_EXIT_SYSTEM_EVENT] = exit_system_event,
+    [HV_EXIT_WFI] = exit_wfi,         [HV_EXIT_WFE] = exit_wfe,
+    [HV_EXIT_SEV] = exit_sev,         [HV_EXIT_MMIO_READ] = exit_mmio,
+    [HV_EXIT_MMIO_WRITE] = exit_mmio, [HV_EXIT_HVC] = exit_call,
+    [HV_EXIT_SMC] = exit_call,        [HV_EXIT_SYSREG] = exit_sysreg,
+    [HV_EXIT_TIMER] = exit_timer,     [HV_EXIT_DEBUG] = exit_none,
+    [HV_EXIT_CANCEL] = exit_none,     [HV_EXIT_STUCK] = exit_stuck,
+    [HV_EXIT_ERROR] = exit_error,     [HV_EXIT_SYSTEM_EVENT] = exit_system_event,
 };
 
 /* One exit that was timed, which stands for itself or for TIMED_EXITS. One during which the host let others run must not stand for so many: it
@@ -328,7 +360,7 @@ static void meet_for_reset_locked(struct vm *vm)
         log_error("reset: %s", e.text);
         atomic_store(&vm->stop, VM_STOP_RESET);
     }
-    vm->hv->code_changed(vm->hv_vm, 0, UINT64_MAX);
+    vm_code_loaded(vm);
     vcpus_power_on_locked(vm);
     vm->nr_parked = 0;
     turns_start(vm);
@@ -385,7 +417,9 @@ void *vcpu_thread(void *opaque)
     snprintf(name, sizeof(name), "vcpu%u", v->index);
     os_thread_name(name);
     os_thread_exact_timers();
-    gtimer_init(&v->timer, vm->base_ns, timer_set_ppi, v);
+    /* Where the backend brings the timers, this one stays off. */
+    gtimer_init(&v->timer, vm->base_ns, vm->caps.timer ? UNUSED_HZ : vm->caps.counter_hz,
+                timer_set_ppi, v);
 
     pthread_mutex_lock(&vm->lock);
     /* In order: the backend's CPUs are numbered as ours. */
@@ -410,6 +444,8 @@ void *vcpu_thread(void *opaque)
             pthread_cond_wait(&vm->changed, &vm->lock);
     }
     live_locked(v);
+    if (v->hv && vm->hv->vcpu_retire)
+        vm->hv->vcpu_retire(v->hv);
     v->last_ns = os_now_ns();
     if (vm->caps.sleep)
         v->asleep_ns = v->last_ns - v->first_ns - MIN(os_thread_cpu_ns(), v->last_ns - v->first_ns);

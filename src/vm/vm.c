@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/os.h"
+#include "dev/cfi_flash.h"
 #include "dev/chardev.h"
 #include "dev/pl061.h"
 #include "dev/virtio_console.h"
@@ -80,12 +81,22 @@ fail:
     return r;
 }
 
+void vm_code_loaded(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->map.nr; i++)
+        vm->hv->code_changed(vm->hv_vm, vm->map.range[i].base, vm->map.range[i].len);
+    if (vm->opt->firmware)
+        vm->hv->code_changed(vm->hv_vm, board_flash, FLASH_BANK_LEN);
+}
+
 int vm_start(struct vm *vm, struct err *e)
 {
+    /* A whole number of ticks of any host's counter. */
+    const uint64_t base = clock_now_ns(&vm->clock) / 1000 * 1000;
     const struct hv_vm_config cfg = {
         .ram = &vm->ram,
         .nr_vcpus = vm->nr_vcpus,
-        .counter_base_ns = clock_now_ns(&vm->clock),
+        .counter_base_ns = base,
         .clock = &vm->clock,
         .turn_insns = vm->opt->deterministic ? TURN_INSNS : 0,
         .jit = &vm->opt->jit,
@@ -98,6 +109,7 @@ int vm_start(struct vm *vm, struct err *e)
     turns_start(vm);
     if ((r = vm->hv->vm_create(&vm->hv_vm, &cfg, e)) || (r = io_thread_start(vm->io, e)))
         return r;
+    vm_code_loaded(vm);
     pthread_mutex_lock(&vm->lock);
     vcpus_power_on_locked(vm);
     for (unsigned i = 0; i < vm->nr_vcpus && !r; i++) {
@@ -303,6 +315,10 @@ void vm_destroy(struct vm *vm)
 {
     if (!vm)
         return;
+    /* Nobody calls a device any more when it is destroyed, nor does a device a vCPU. */
+    if (vm->io)
+        io_thread_stop(vm->io);
+    io_pool_destroy(vm->pool);
     for (unsigned i = 0; i < vm->nr_vcpus; i++) {
         struct vcpu *v = &vm->vcpu[i];
         if (v->hv)
@@ -312,10 +328,6 @@ void vm_destroy(struct vm *vm)
     }
     if (vm->hv_vm)
         vm->hv->vm_destroy(vm->hv_vm);
-    /* Nobody calls a device any more when it is destroyed. */
-    if (vm->io)
-        io_thread_stop(vm->io);
-    io_pool_destroy(vm->pool);
     board_destroy(vm);
     io_thread_destroy(vm->io);
     boot_destroy(vm);

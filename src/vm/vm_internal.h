@@ -160,6 +160,9 @@ hv_exit_fn vcpu_handle_exit;
 /* psci.c: an HVC or SMC. vCPU's thread. */
 enum hv_action psci_call(struct vcpu *v);
 
+/* Tells the backend what the loaders put into memory. While no vCPU runs. */
+void vm_code_loaded(struct vm *vm);
+
 /* Starts a reset of the whole machine; the caller's vCPU leaves its run loop. */
 void vm_request_reset(struct vm *vm);
 

@@ -20,5 +20,5 @@ for dir in /usr/include "/usr/include/$(uname -m)-linux-gnu"; do
     done
 done
 
-PKG_CONFIG_LIBDIR=/nonexistent MACOS_LIBRARIES=$libs make -C "$here/../.." -s "-j$jobs" BUILD=debug OS=Darwin CC="$here/cc" AR=llvm-ar \
-    O="$out" CODESIGN=: prog
+PKG_CONFIG_LIBDIR=/nonexistent MACOS_LIBRARIES=$libs make -C "$here/../.." -s "-j$jobs" BUILD=debug OS=Darwin MACHINE=arm64 CC="$here/cc" AR=llvm-ar \
+    O="$out" CODESIGN=: VTOOL=: prog

@@ -34,7 +34,7 @@ static void on_ppi(void *opaque, unsigned intid, bool level)
 static void setup(struct fixture *f)
 {
     memset(f, 0, sizeof(*f));
-    gtimer_init(&f->t, BASE, on_ppi, f);
+    gtimer_init(&f->t, BASE, 62500000, on_ppi, f);
 }
 
 static uint64_t rd(struct fixture *f, uint16_t reg, uint64_t now)
@@ -171,7 +171,7 @@ static void test_odd_times(void **state)
     (void)state;
     setup(&f);
     /* base_ns is no multiple of the tick: the count changes at base + 16n. */
-    gtimer_init(&f.t, 1000003, on_ppi, &f);
+    gtimer_init(&f.t, 1000003, 62500000, on_ppi, &f);
     wr(&f, CVAL(0), 1000003, 1);
     wr(&f, CTL(0), 1000003, 1);
     assert_int_equal(gtimer_deadline(&f.t), 1000019);

@@ -110,7 +110,7 @@ static int setup(void **state)
     for (unsigned i = 0; i < NR_CPUS; i++) {
         vm->vcpu[i].hv = &cpu[i];
         vm->vcpu[i].power = i ? VCPU_OFF : VCPU_ON;
-        gtimer_init(&vm->vcpu[i].timer, vm->base_ns, set_ppi, &vm->vcpu[i]);
+        gtimer_init(&vm->vcpu[i].timer, vm->base_ns, 62500000, set_ppi, &vm->vcpu[i]);
     }
     return 0;
 }

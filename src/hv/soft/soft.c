@@ -27,7 +27,9 @@ struct hv_vcpu {
 static int soft_probe(struct hv_caps *caps, struct err *e)
 {
     (void)e;
-    *caps = (struct hv_caps){.max_vcpus = CPU_MAX, .address_bits = 48};
+    *caps = (struct hv_caps){.counter_hz = (uint32_t)sysreg_of_id(SR_CNTFRQ_EL0)->reset,
+                             .max_vcpus = CPU_MAX,
+                             .address_bits = 48};
     return 0;
 }
 

@@ -1,4 +1,4 @@
-/* ../../README.md */
+/* ../../../macos/README.md */
 #ifndef MACOS_MACH_TIME_H
 #define MACOS_MACH_TIME_H
 #include <stdint.h>

@@ -1,4 +1,4 @@
-/* ../../README.md */
+/* ../../../macos/README.md */
 #ifndef MACOS_OSCACHECONTROL_H
 #define MACOS_OSCACHECONTROL_H
 #include <stddef.h>

@@ -1,0 +1,119 @@
+/* What the files of src/hv/hvf share. */
+#ifndef VIBE_HV_HVF_INTERNAL_H
+#define VIBE_HV_HVF_INTERNAL_H
+
+#include "hv/hvf/framework.h"
+
+#include "arch/exception.h"
+#include "arch/state.h"
+#include "hv/emulate.h"
+#include "hv/hv.h"
+#include "hv/hvf/hvf.h"
+#include "mem/ram.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define HVF_MAX_VCPUS 64
+
+/* mach_absolute_time(): ns = ticks * numer / denom. It is the guest's counter, but for the offset. */
+struct hvf_timebase {
+    uint32_t numer, denom;
+};
+
+/* Wakes vCPUs for their physical timers, which the framework knows nothing of. Its thread starts when there is a first time to wait for. */
+struct hvf_alarm {
+    pthread_mutex_t lock; /* before a vCPU's */
+    pthread_cond_t changed;
+    pthread_t thread;
+    bool started, stop;
+    struct {
+        struct hv_vcpu *vcpu;
+        uint64_t due_ns; /* UINT64_MAX: never */
+    } slot[HVF_MAX_VCPUS];
+};
+
+#define HVF_NR_ID_REGISTERS 9
+
+struct hv_vm {
+    struct hv_vm_config cfg;
+    unsigned ipa_bits;
+    uint64_t vtimer_offset; /* ticks */
+    struct hvf_timebase timebase;
+    bool mapped[RAM_MAX_REGIONS];
+    bool has_id; /* id[] is what the first vCPU has, trimmed: what all have */
+    uint64_t id[HVF_NR_ID_REGISTERS];
+    struct hvf_alarm alarm;
+};
+
+/* The thread's own, but for what is marked. */
+struct hv_vcpu {
+    struct hv_vm *vm;
+    struct hv_vcpu_config cfg;
+    hv_vcpu_t id;
+    const hv_vcpu_exit_t *exit; /* the framework's */
+    struct emulator *emulator;
+    struct pe_state shadow; /* what the framework has no place for; also where exceptions are worked out */
+    void (*on_timer)(void *opaque);
+    uint64_t due_ns; /* as last told to the alarm */
+    bool vtimer_masked;
+    bool pending; /* an interrupt was when it ran last */
+    bool stop;    /* the exit handler said HV_STOP */
+    int failure;  /* hv_return_t of a call that must not fail; the vCPU cannot go on */
+    uint64_t nr_trapped;
+
+    _Atomic uint32_t lines; /* any thread: 1 IRQ, 2 FIQ */
+    _Atomic bool kicked, alarmed, in_guest;
+    pthread_mutex_t lock; /* a leaf */
+    bool alive;           /* under it: id is a vCPU */
+};
+
+/* vm.c */
+const char *hvf_error_text(hv_return_t r);
+void hvf_vm_memory_changed(struct hv_vm *vm, gpa_t gpa, uint64_t len);
+void hvf_vm_code_changed(struct hv_vm *vm, gpa_t gpa, uint64_t len);
+/* CNTFRQ_EL0 as this process sees it, which is how its guests do. */
+uint64_t hvf_host_cntfrq(void);
+
+/* vcpu.c: the operations of hv/hv.h */
+int hvf_vcpu_create(struct hv_vm *vm, struct hv_vcpu **out, const struct hv_vcpu_config *cfg,
+                    struct err *e);
+void hvf_vcpu_retire(struct hv_vcpu *v);
+void hvf_vcpu_destroy(struct hv_vcpu *v);
+void hvf_vcpu_reset(struct hv_vcpu *v);
+int hvf_get_reg(struct hv_vcpu *v, unsigned reg, uint64_t *val);
+int hvf_set_reg(struct hv_vcpu *v, unsigned reg, uint64_t val);
+void hvf_counters(const struct hv_vcpu *v, struct hv_counters *n);
+
+/* vcpu.c: registers. A failure is remembered and ends the next run. */
+uint64_t hvf_get(struct hv_vcpu *v, unsigned framework_reg);
+void hvf_set(struct hv_vcpu *v, unsigned framework_reg, uint64_t val);
+uint64_t hvf_get_x(struct hv_vcpu *v, unsigned n); /* 31: XZR */
+void hvf_set_x(struct hv_vcpu *v, unsigned n, uint64_t val);
+/* By arch/sysreg.h's encoding, which is also the framework's. */
+uint64_t hvf_get_sys(struct hv_vcpu *v, uint16_t encoding);
+void hvf_set_sys(struct hv_vcpu *v, uint16_t encoding, uint64_t val);
+void hvf_check(struct hv_vcpu *v, hv_return_t r, const char *what);
+/* Enters an exception of EL1. */
+void hvf_inject(struct hv_vcpu *v, const struct exception *e);
+
+/* run.c */
+void hvf_run(struct hv_vcpu *v, struct hv_exit *exit);
+void hvf_kick(struct hv_vcpu *v);
+void hvf_set_irq(struct hv_vcpu *v, bool irq, bool fiq);
+void hvf_set_deadline(struct hv_vcpu *v, uint64_t deadline_ns, void (*on_timer)(void *opaque));
+/* Out of the guest, if it is there. Any thread. */
+void hvf_poke(struct hv_vcpu *v);
+
+/* exits.c: what made the vCPU leave the guest with an exception. True: *exit is for the caller of run(). */
+bool hvf_handle_exception(struct hv_vcpu *v, struct hv_exit *exit);
+void hvf_hand_over(struct hv_vcpu *v, struct hv_exit *exit);
+void hvf_vtimer_sync(struct hv_vcpu *v);
+
+/* alarm.c. set: vCPU's thread. */
+void hvf_alarm_init(struct hvf_alarm *a);
+void hvf_alarm_destroy(struct hvf_alarm *a);
+int hvf_alarm_set(struct hvf_alarm *a, struct hv_vcpu *v, uint64_t due_ns);
+void hvf_alarm_forget(struct hvf_alarm *a, struct hv_vcpu *v);
+
+#endif

@@ -1,0 +1,76 @@
+/* What the files of the double share: double.c. */
+#ifndef TESTS_HVF_DOUBLE_H
+#define TESTS_HVF_DOUBLE_H
+
+#include "cpu/cpu.h"
+#include "dev/gtimer.h"
+#include "mem/ram.h"
+
+#include <Hypervisor/Hypervisor.h>
+#include <pthread.h>
+
+#define MAX_VCPUS 64u
+#define TICK_NS 16u
+#define HZ 62500000u
+
+#define RULE(cond, ...)                                                                            \
+    do {                                                                                           \
+        if (!(cond))                                                                               \
+            double_broken(__VA_ARGS__);                                                            \
+    } while (0)
+_Noreturn void double_broken(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+enum {
+    ID_PFR0,
+    ID_PFR1,
+    ID_DFR0,
+    ID_DFR1,
+    ID_ISAR0,
+    ID_ISAR1,
+    ID_MMFR0,
+    ID_MMFR1,
+    ID_MMFR2,
+    NR_IDS
+};
+struct vcpu {
+    struct cpu *cpu;
+    pthread_t owner;
+    bool alive, ran, has_mpidr, has_offset, changed, masked, level, irq, fiq;
+    hv_vcpu_exit_t exit;
+    _Atomic bool cancel;
+    struct gtimer timer; /* its virtual half */
+    uint64_t id[NR_IDS];
+
+    /* Why the CPU was made to stop, and what the exception that did it will overwrite. */
+    enum { NOTHING, ACCESS, SYSREG, WFI, TIMER } want;
+    struct {
+        uint64_t spsr, elr, esr, far;
+    } saved;
+    gpa_t gpa;
+    bool write;
+    uint16_t encoding;
+
+    enum { PC_ANY, PC_MOVES, PC_STAYS } pc_rule; /* for what the program does about the last exit */
+    uint64_t pc, idle_insns;
+    unsigned idle_fires;
+};
+
+struct double_vm {
+    bool exists;
+    uint32_t ipa_bits;
+    struct cpu_cluster cluster;
+    struct ram ram;
+    unsigned nr_vcpus;
+    struct vcpu *vcpu[MAX_VCPUS];
+};
+extern struct double_vm vm;
+
+/* The vCPU, whose thread this has to be. */
+struct vcpu *vcpu_of(hv_vcpu_t id);
+/* double_registers.c: as little of a new vCPU is known as of the framework's. */
+void double_poison(struct vcpu *v);
+/* double_run.c */
+extern const struct cpu_ops double_ops;
+void double_timer_level(void *opaque, unsigned intid, bool level);
+
+#endif

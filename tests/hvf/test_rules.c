@@ -1,0 +1,345 @@
+/* The double keeps the framework's rules: each is broken once, in a process of its own, which must be aborted with the rule's name; and what is allowed
+ * does what the framework does. */
+#include "arch/sysreg.h"
+#include "base/bits.h"
+
+#include <Hypervisor/Hypervisor.h>
+#include <mach/mach_time.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define BASE UINT64_C(0x40000000)
+#define LEN (64u << 10)
+
+static hv_vcpu_t id;
+static hv_vcpu_exit_t *left;
+static uint32_t *code;
+
+static void set_sys(uint16_t reg, uint64_t val)
+{
+    assert_int_equal(hv_vcpu_set_sys_reg(id, reg, val), HV_SUCCESS);
+}
+
+static uint64_t get_reg(hv_reg_t reg)
+{
+    uint64_t val;
+    assert_int_equal(hv_vcpu_get_reg(id, reg, &val), HV_SUCCESS);
+    return val;
+}
+
+/* A machine with one vCPU that runs these instructions, as a backend makes it. */
+static void machine(const uint32_t *words, unsigned nr)
+{
+    code = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    memcpy(code, words, nr * sizeof(words[0]));
+    assert_int_equal(hv_vm_create(NULL), HV_SUCCESS);
+    assert_int_equal(hv_vm_map(code, BASE, LEN, HV_MEMORY_READ | HV_MEMORY_WRITE | HV_MEMORY_EXEC),
+                     HV_SUCCESS);
+    assert_int_equal(hv_vcpu_create(&id, &left, NULL), HV_SUCCESS);
+    set_sys(HV_SYS_REG_MPIDR_EL1, BIT64(31));
+    set_sys(SYSREG_ENC(3, 0, 1, 0, 0), 0x30d00800); /* SCTLR_EL1 */
+    for (unsigned i = 0; i < 3; i++) {              /* PFR1, DFR0, MMFR0 */
+        static const uint16_t reg[] = {SYSREG_ENC(3, 0, 0, 4, 1), SYSREG_ENC(3, 0, 0, 5, 0),
+                                       SYSREG_ENC(3, 0, 0, 7, 0)};
+        set_sys(reg[i], 0);
+    }
+    assert_int_equal(hv_vcpu_set_vtimer_offset(id, mach_absolute_time()), HV_SUCCESS);
+    hv_vcpu_set_reg(id, HV_REG_CPSR, 0x3c5);
+    hv_vcpu_set_reg(id, HV_REG_PC, BASE);
+}
+
+static uint32_t run(void)
+{
+    assert_int_equal(hv_vcpu_run(id), HV_SUCCESS);
+    return left->reason;
+}
+
+static unsigned run_to_class(void)
+{
+    assert_int_equal(run(), HV_EXIT_REASON_EXCEPTION);
+    return (unsigned)bits(left->exception.syndrome, 31, 26);
+}
+
+enum {
+    WFI = 0xd503207f,
+    HVC = 0xd4000022,        /* hvc #1 */
+    SMC = 0xd4000003,        /* smc #0 */
+    MRS_IAR = 0xd538cc05,    /* mrs x5, ICC_IAR1_EL1 */
+    LOAD = 0xf9400083,       /* ldr x3, [x4] */
+    LOAD_BYTE = 0x38c01083,  /* ldursb w3, [x4, #1] */
+    LOAD_PAIR = 0xa9400c82,  /* ldp x2, x3, [x4] */
+    STORE_NEXT = 0xb8004483, /* str w3, [x4], #4 */
+    SPIN = 0x14000000,
+};
+
+/* --- Broken rules --------------------------------------------------------------------------------------------------- */
+
+static const uint32_t wfi[] = {WFI, SPIN};
+static const uint32_t hvc[] = {HVC, SPIN, SPIN};
+static const uint32_t load[] = {LOAD, SPIN};
+
+static void *get_pc(void *opaque)
+{
+    uint64_t val;
+    (void)opaque;
+    hv_vcpu_get_reg(id, HV_REG_PC, &val);
+    return NULL;
+}
+
+static void other_thread(void)
+{
+    pthread_t t;
+    machine(wfi, 2);
+    pthread_create(&t, NULL, get_pc, NULL);
+    pthread_join(t, NULL);
+}
+
+static void two_on_a_thread(void)
+{
+    machine(wfi, 2);
+    hv_vcpu_create(&id, &left, NULL);
+}
+
+static void after_destroy(void)
+{
+    machine(wfi, 2);
+    hv_vcpu_destroy(id);
+    get_reg(HV_REG_PC);
+}
+
+static void vm_before_vcpus(void)
+{
+    machine(wfi, 2);
+    hv_vm_destroy();
+}
+
+static void small_pages(void)
+{
+    hv_vm_create(NULL);
+    hv_vm_map(NULL, BASE + 0x1000, LEN, HV_MEMORY_READ | HV_MEMORY_EXEC);
+}
+
+static void mapped_twice(void)
+{
+    machine(wfi, 2);
+    hv_vm_map(code, BASE, LEN, HV_MEMORY_READ | HV_MEMORY_EXEC);
+}
+
+static void beyond_the_space(void)
+{
+    hv_vm_create(NULL);
+    hv_vm_map(NULL, BIT64(36), LEN, HV_MEMORY_READ | HV_MEMORY_EXEC);
+}
+
+static void wfi_again(void)
+{
+    machine(wfi, 2);
+    run();
+    run();
+}
+
+static void load_again(void)
+{
+    machine(load, 2);
+    hv_vcpu_set_reg(id, 4, 0x9000000);
+    run();
+    run();
+}
+
+static void hvc_skipped(void)
+{
+    machine(hvc, 3);
+    run();
+    hv_vcpu_set_reg(id, HV_REG_PC, get_reg(HV_REG_PC) + 4);
+    run();
+}
+
+static void timer_never_masked(void)
+{
+    machine(wfi, 2);
+    set_sys(SYSREG_ENC(3, 3, 14, 3, 2), 0);
+    set_sys(SYSREG_ENC(3, 3, 14, 3, 1), 1);
+    for (;;) {
+        run();
+        hv_vcpu_set_vtimer_mask(id, false);
+    }
+}
+
+static void visible_sme(void)
+{
+    machine(wfi, 2);
+    set_sys(SYSREG_ENC(3, 0, 0, 4, 1), UINT64_C(1) << 24);
+    run();
+}
+
+static void wide_addresses(void)
+{
+    machine(wfi, 2);
+    set_sys(SYSREG_ENC(3, 0, 0, 7, 0), 5);
+    run();
+}
+
+static const struct {
+    const char *text; /* of the message */
+    void (*breaks)(void);
+} broken_rule[] = {
+    {"belongs to another thread", other_thread},
+    {"a thread has one vCPU", two_on_a_thread},
+    {"no vCPU 1", after_destroy},
+    {"hv_vm_destroy with vCPU 0 alive", vm_before_vcpus},
+    {"not whole pages", small_pages},
+    {"is mapped already", mapped_twice},
+    {"beyond 36 bits", beyond_the_space},
+    {"PC is still at the instruction", wfi_again},
+    {"PC is still at the instruction", load_again},
+    {"PC was moved on after an HVC", hvc_skipped},
+    {"unmasked while its output is high", timer_never_masked},
+    {"SME is visible", visible_sme},
+    {"PARange is beyond", wide_addresses},
+};
+
+static void test_broken_rules(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LEN(broken_rule); i++) {
+        char said[512] = "";
+        int out[2], status;
+
+        assert_int_equal(pipe(out), 0);
+        const pid_t pid = fork();
+        if (pid == 0) {
+            dup2(out[1], STDERR_FILENO);
+            signal(SIGABRT, SIG_DFL);
+            broken_rule[i].breaks();
+            _exit(0);
+        }
+        close(out[1]);
+        assert_int_equal(waitpid(pid, &status, 0), pid);
+        if (read(out[0], said, sizeof(said) - 1) < 0)
+            fail();
+        close(out[0]);
+        if (!strstr(said, broken_rule[i].text))
+            fail_msg("\"%s\" was not noticed: %s", broken_rule[i].text, said);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    }
+}
+
+/* --- What is allowed ------------------------------------------------------------------------------------------------ */
+
+static void finish(void)
+{
+    assert_int_equal(hv_vcpu_destroy(id), HV_SUCCESS);
+    assert_int_equal(hv_vm_destroy(), HV_SUCCESS);
+    munmap(code, LEN);
+}
+
+static void step_over(void)
+{
+    hv_vcpu_set_reg(id, HV_REG_PC, get_reg(HV_REG_PC) + 4);
+}
+
+static void test_exits(void **state)
+{
+    static const uint32_t words[] = {WFI,       HVC,       SMC,        MRS_IAR, LOAD,
+                                     LOAD_BYTE, LOAD_PAIR, STORE_NEXT, SPIN};
+
+    (void)state;
+    machine(words, ARRAY_LEN(words));
+    hv_vcpu_set_reg(id, 4, 0x9000000);
+    assert_int_equal(run_to_class(), 0x01);
+    assert_int_equal(get_reg(HV_REG_PC), BASE);
+    step_over();
+    assert_int_equal(run_to_class(), 0x16);
+    assert_int_equal(left->exception.syndrome, 0x5a000001);
+    assert_int_equal(get_reg(HV_REG_PC), BASE + 8);
+    assert_int_equal(run_to_class(), 0x17);
+    assert_int_equal(get_reg(HV_REG_PC), BASE + 8);
+    step_over();
+    assert_int_equal(run_to_class(), 0x18);
+    assert_int_equal(left->exception.syndrome, 0x623030b9);
+    step_over();
+    assert_int_equal(run_to_class(), 0x24);
+    assert_int_equal(left->exception.syndrome, 0x93c38007);
+    assert_int_equal(left->exception.physical_address, 0x9000000);
+    step_over();
+    assert_int_equal(run_to_class(), 0x24);
+    assert_int_equal(left->exception.syndrome, 0x93230007);
+    assert_int_equal(left->exception.virtual_address, 0x9000001);
+    step_over();
+    assert_int_equal(run_to_class(), 0x24);
+    assert_int_equal(left->exception.syndrome, 0x92000007); /* nothing of what it loads */
+    step_over();
+    assert_int_equal(run_to_class(), 0x24);
+    assert_int_equal(left->exception.syndrome, 0x92000047);
+    assert_int_equal(get_reg(4), 0x9000000); /* no writeback */
+    assert_int_equal(get_reg(HV_REG_PC), BASE + 28);
+    finish();
+}
+
+static void test_cancel_is_sticky(void **state)
+{
+    (void)state;
+    machine(wfi, 2);
+    assert_int_equal(hv_vcpus_exit(&id, 1), HV_SUCCESS);
+    assert_int_equal(run(), HV_EXIT_REASON_CANCELED);
+    assert_int_equal(get_reg(HV_REG_PC), BASE);
+    assert_int_equal(run_to_class(), 0x01);
+    finish();
+    assert_int_equal(hv_vcpus_exit(&id, 1), HV_BAD_ARGUMENT);
+}
+
+static void test_pending_is_forgotten(void **state)
+{
+    static const uint32_t words[] = {0xd50342ff /* msr DAIFClr, #2 */, WFI, SPIN};
+
+    (void)state;
+    machine(words, ARRAY_LEN(words));
+    set_sys(SYSREG_ENC(3, 0, 12, 0, 0), BASE); /* VBAR_EL1; 0x280 past it there is a WFI */
+    code[0x280 / 4] = WFI;
+    hv_vcpu_set_pending_interrupt(id, HV_INTERRUPT_TYPE_IRQ, true);
+    hv_vcpus_exit(&id, 1);
+    assert_int_equal(run(), HV_EXIT_REASON_CANCELED);
+    assert_int_equal(run_to_class(), 0x01);
+    assert_int_equal(get_reg(HV_REG_PC), BASE + 4);
+    step_over();
+    hv_vcpu_set_pending_interrupt(id, HV_INTERRUPT_TYPE_IRQ, true);
+    assert_int_equal(run_to_class(), 0x01);
+    assert_int_equal(get_reg(HV_REG_PC), BASE + 0x280);
+    finish();
+}
+
+static void test_timer_masks_itself(void **state)
+{
+    bool masked = false;
+
+    (void)state;
+    machine(wfi, 2);
+    set_sys(SYSREG_ENC(3, 3, 14, 3, 2), 0);
+    set_sys(SYSREG_ENC(3, 3, 14, 3, 1), 1);
+    assert_int_equal(run(), HV_EXIT_REASON_VTIMER_ACTIVATED);
+    assert_int_equal(hv_vcpu_get_vtimer_mask(id, &masked), HV_SUCCESS);
+    assert_true(masked);
+    assert_int_equal(run_to_class(), 0x01);
+    finish();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_broken_rules),       cmocka_unit_test(test_exits),
+        cmocka_unit_test(test_cancel_is_sticky),   cmocka_unit_test(test_pending_is_forgotten),
+        cmocka_unit_test(test_timer_masks_itself),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,113 @@
+"""Guests over Hypervisor.framework's backend, with the double of the framework (tests/hvf/double.c) that make hvf-double links in: like the
+software CPU, and to the framework's rules, whose breach would abort the program."""
+import json
+import os
+import subprocess
+import tempfile
+import unittest
+
+import guests
+import test_kernels
+import vibe
+
+DOUBLE = os.path.join(vibe.ROOT, "build", "release", "hvf-double", "vibevmm")
+
+# What each kernel's exits have in common with the software CPU's, by kind. Not in it: the virtual timer's registers do not exit, and its interrupt
+# does; WFE and SEV do not; how often a vCPU is cancelled, or sleeps, is a matter of time. So is everything of those with several CPUs or input.
+SAME = ("mmio_read", "mmio_write", "hvc", "smc")
+
+
+def run_kernel(accel, name, where, cpus, options, stdin):
+    """CompletedProcess, and the exits of all vCPUs by kind."""
+    with tempfile.TemporaryDirectory() as tmp:
+        stats = os.path.join(tmp, "stats")
+        p = subprocess.run(
+            [DOUBLE, "--accel", accel, "--binary", os.path.join(test_kernels.KERNELS, name + ".raw"), *where, "--cpus", cpus, "--timeout",
+             "20", "--stats=json:" + stats, *options],
+            input=stdin.encode("latin-1"), capture_output=True, timeout=vibe.LIMIT_S, check=False)
+        exits = {}
+        if p.returncode == 0:
+            with open(stats, encoding="utf-8") as f:
+                s = json.load(f)
+            assert s["accel"] == accel
+            for v in s["vcpus"]:
+                for kind, n in v["exits"].items():
+                    exits[kind] = exits.get(kind, 0) + (n or 0)
+        return p, exits
+
+
+class Kernels(unittest.TestCase):
+    def check_all(self, *where):
+        for name, cpus, options, stdin, expect in test_kernels.listed():
+            with self.subTest(name, cpus=cpus, options=options):
+                p, exits = run_kernel("hvf", name, where, cpus, options, stdin)
+                self.assertIn(b"PASS " + name.encode(), p.stdout, p.stdout + p.stderr)
+                self.assertEqual(p.returncode, 0, p.stderr)
+                soft, soft_exits = run_kernel("soft", name, where, cpus, options, stdin)
+                self.assertEqual(p.stdout, soft.stdout)
+                for line in expect:
+                    self.assertIn(line.encode(), p.stdout)
+                if cpus == "1" and not stdin:
+                    for kind in SAME:
+                        self.assertEqual(exits[kind], soft_exits[kind], kind)
+                self.assertEqual(exits["error"], 0)
+
+    def test_all(self):
+        self.check_all("--entry", "0x10000")
+
+    def test_with_ram_from_1_gib(self):
+        self.check_all("--entry", "0x40210000", "--machine", "virt")
+
+
+class Linux(unittest.TestCase):
+    def test_to_a_shell(self):
+        kernel, _ = guests.kernel()
+        with tempfile.TemporaryDirectory() as tmp:
+            initrd = guests.initrd(os.path.join(tmp, "initrd.gz"))
+            with guests.Guest("linux-hvf-double", "--accel", "hvf", "--kernel", kernel, "--initrd", initrd, "--cmdline", "console=ttyAMA0",
+                              "--cpus", "4", "--timeout", str(guests.LIMIT_S), "--stats=none", program=DOUBLE) as g:
+                g.expect(rb"init: Linux [^\n]* is up")
+                g.expect(rb"# ")
+                self.assertEqual(g.shell("nproc").strip(), "4")
+                g.shell("sleep 1")
+                g.shell("for c in 1 2 3; do echo 0 >/sys/devices/system/cpu/cpu$c/online; done")
+                g.shell("for c in 3 1 2; do echo 1 >/sys/devices/system/cpu/cpu$c/online; done")
+                self.assertEqual(g.shell("nproc").strip(), "4")
+                g.send("poweroff -f\n")
+                g.expect(rb"reboot: Power down")
+                self.assertEqual(g.end(), 0)
+                g.check_no_trouble()
+
+
+class Failures(unittest.TestCase):
+    """The framework says no: one line, with the cure where there is one; the software CPU if none was asked for."""
+
+    def run_failing(self, failure, accel):
+        return subprocess.run([DOUBLE, "--accel", accel, "--binary", os.path.join(test_kernels.KERNELS, "syscall.raw"), "--stats=none"],
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=vibe.LIMIT_S, check=False,
+                              env=dict(os.environ, HVF_DOUBLE=failure))
+
+    def test_not_usable(self):
+        for failure, says in (("denied", rb"not signed with entitlements.plist: .*codesign"), ("unsupported", rb"has no support"),
+                              ("fast-counter", rb"CNTFRQ_EL0 is 1000000000 Hz .* 62500000 Hz")):
+            with self.subTest(failure):
+                p = self.run_failing(failure, "hvf")
+                self.assertRegex(p.stderr, says)
+                self.assertEqual(p.stderr.count(b"\n"), 1, p.stderr)
+                self.assertEqual(p.returncode, 2)
+                p = self.run_failing(failure, "auto")
+                self.assertRegex(p.stderr, rb"software CPU: .*" + says)
+                self.assertIn(b"PASS syscall", p.stdout)
+                self.assertEqual(p.returncode, 0)
+
+    def test_later(self):
+        for failure, says in (("memory", rb"guest memory cannot be mapped"), ("vcpu", rb"vCPU 0: .*no more resources")):
+            with self.subTest(failure):
+                p = self.run_failing(failure, "hvf")
+                self.assertRegex(p.stderr, says)
+                self.assertEqual(p.stderr.count(b"\n"), 1, p.stderr)
+                self.assertEqual(p.returncode, 1)
+
+
+if __name__ == "__main__":
+    unittest.main()
