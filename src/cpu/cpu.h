@@ -107,15 +107,15 @@ struct itlb_entry {
 struct cpu_inval {
     enum {
         INVAL_TLB_ALL,
-        INVAL_TLB_ASID, /* entries of asid that are not global */
-        INVAL_TLB_VA,   /* [va, va + len), asid (or any: asid < 0); global ones too */
-        INVAL_ICACHE_ALL,
-        INVAL_ICACHE_PA, /* decoded instructions of [pa, pa + len) */
+        INVAL_TLB_ASID,   /* entries of asid that are not global */
+        INVAL_TLB_VA,     /* [va, va + len), asid (or any: asid < 0); global ones too */
+        INVAL_ICACHE_ALL, /* from here on: about code, not translations */
+        INVAL_ICACHE_PA,  /* decoded instructions of [pa, pa + len) */
     } what;
     int32_t asid;
     uint64_t addr, len;
 };
-#define INVAL_QUEUE 64u
+#define INVAL_QUEUE 256u
 
 /* --- What translated code reaches directly (cpu/jit) ------------------------------------------------------------------ */
 
@@ -230,8 +230,9 @@ struct cpu {
     struct code_cache *icache; /* cpu/icache.c */
 
     pthread_mutex_t inval_lock;
-    unsigned nr_inval; /* INVAL_QUEUE + 1: overflowed, everything goes */
+    unsigned nr_inval;
     struct cpu_inval inval[INVAL_QUEUE];
+    bool inval_tlb; /* and the whole TLB: there was no room for what concerns it */
     _Atomic uint64_t inval_sent, inval_done;
     _Atomic bool in_guest; /* running instructions: others wait for it in DSB */
     bool inval_pending;    /* this CPU sent some since its last DSB */

@@ -125,13 +125,55 @@ void cpu_set_deadline(struct cpu *c, uint64_t deadline_ns)
 
 /* --- Invalidation across the cluster -------------------------------------------------------------------------------- */
 
+static bool is_about_code(const struct cpu_inval *inv)
+{
+    return inv->what >= INVAL_ICACHE_ALL;
+}
+
+/* Whether inv goes on where an earlier message ends, or says the same again; that one then says both. Two senders may alternate. */
+static bool inval_merge(struct cpu *to, const struct cpu_inval *inv)
+{
+    for (unsigned i = to->nr_inval; i > 0 && i + 4 > to->nr_inval; i--) {
+        struct cpu_inval *old = &to->inval[i - 1];
+        if (old->what == inv->what && old->asid == inv->asid && old->addr + old->len == inv->addr) {
+            old->len += inv->len;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The order of messages does not matter. Where there is no room they become "the whole TLB", and what concerns code, which costs more to find
+ * again, stays as it is as long as it can. */
+static void inval_queue(struct cpu *to, const struct cpu_inval *inv)
+{
+    unsigned nr = 0;
+
+    if (inval_merge(to, inv) || (to->inval_tlb && !is_about_code(inv)))
+        return;
+    if (to->nr_inval == INVAL_QUEUE) {
+        for (unsigned i = 0; i < INVAL_QUEUE; i++)
+            if (is_about_code(&to->inval[i]))
+                to->inval[nr++] = to->inval[i];
+        to->inval_tlb = true;
+        if (!is_about_code(inv)) {
+            to->nr_inval = nr;
+            return;
+        }
+        if (nr == INVAL_QUEUE) {
+            to->inval[0] = (struct cpu_inval){.what = INVAL_ICACHE_ALL};
+            to->nr_inval = 1;
+            return;
+        }
+        to->nr_inval = nr;
+    }
+    to->inval[to->nr_inval++] = *inv;
+}
+
 static void inval_send(struct cpu *to, const struct cpu_inval *inv)
 {
     pthread_mutex_lock(&to->inval_lock);
-    if (to->nr_inval < INVAL_QUEUE)
-        to->inval[to->nr_inval] = *inv;
-    if (to->nr_inval <= INVAL_QUEUE)
-        to->nr_inval++;
+    inval_queue(to, inv);
     atomic_fetch_add(&to->inval_sent, 1);
     atomic_fetch_or(&to->events, EVENT_INVAL);
     pthread_mutex_unlock(&to->inval_lock);
@@ -155,15 +197,12 @@ static void inval_apply(struct cpu *c, const struct cpu_inval *inv)
 static void inval_drain(struct cpu *c)
 {
     pthread_mutex_lock(&c->inval_lock);
-    if (c->nr_inval > INVAL_QUEUE) {
-        tlb_flush_all(c);
-        cpu_context_changed(c);
-        icache_flush_all(c);
-    } else {
-        for (unsigned i = 0; i < c->nr_inval; i++)
-            inval_apply(c, &c->inval[i]);
-    }
+    for (unsigned i = 0; i < c->nr_inval; i++)
+        inval_apply(c, &c->inval[i]);
+    if (c->inval_tlb)
+        inval_apply(c, &(struct cpu_inval){.what = INVAL_TLB_ALL});
     c->nr_inval = 0;
+    c->inval_tlb = false;
     atomic_fetch_and(&c->events, ~(uint32_t)EVENT_INVAL);
     atomic_store(&c->inval_done, atomic_load(&c->inval_sent));
     pthread_mutex_unlock(&c->inval_lock);
