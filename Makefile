@@ -233,7 +233,7 @@ CMOCKA_CFLAGS = $(shell $(PKG_CONFIG) --cflags cmocka 2>/dev/null)
 $(OUT)/unit/%: tests/unit/%.c $(LIB)
 	@mkdir -p $(@D)
 	$(say) TEST $@
-	$(Q)$(CC) $(CPPFLAGS_ALL) $(CMOCKA_CFLAGS) $(CFLAGS_ALL) -MMD -MP -MF $@.d -o $@ $< $(LIB) $(CMOCKA_LIBS) $(LIBS)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CMOCKA_CFLAGS) $(CFLAGS_ALL) -MMD -MP -MF $@.d -o $@ $< $(LDFLAGS) $(LIB) $(CMOCKA_LIBS) $(LIBS)
 
 # Hypervisor.framework's backend where there is no such framework: the program with a double of it (tests/hvf/double.c), the double's own test.
 DOUBLE_SRC := $(filter-out %_macos.c,$(wildcard src/hv/hvf/*.c)) src/vm/backends.c $(wildcard tests/hvf/double*.c)
@@ -258,7 +258,7 @@ hvf-double: $(OUT)/hvf-double/vibevmm $(OUT)/hvf-double/test_rules
 $(OUT)/fuzz/%: tests/fuzz/%.c $(LIB)
 	@mkdir -p $(@D)
 	$(say) FUZZ $@
-	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -fsanitize=fuzzer -MMD -MP -MF $@.d -o $@ $< $(LIB) $(LIBS)
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -fsanitize=fuzzer -MMD -MP -MF $@.d -o $@ $< $(LDFLAGS) $(LIB) $(LIBS)
 
 prog: $(PROG)
 

@@ -133,6 +133,22 @@ stage_asan()
         VIBEVMM=$here/build/asan/vibevmm python3 tests/run_python.py test_bad_input
 }
 
+# The arm64 build, and its unit tests run by qemu-aarch64: the interpreter without a translator.
+stage_arm64()
+{
+    local status=0
+    { have aarch64-linux-gnu-gcc && have qemu-aarch64; } ||
+        { echo "SKIP arm64: gcc-aarch64-linux-gnu or qemu-user is not installed"; echo "0 passed, 0 failed, 1 skipped"; return; }
+    tests/arm64/build.sh prog unit-bins >"$log.arm64" 2>&1 || status=$?
+    [ $status = 0 ] || cat "$log.arm64"
+    rm -f "$log.arm64"
+    case $status in
+        0) tests/arm64/build.sh unit ;;
+        3) echo "SKIP arm64: Debian's packages for arm64 cannot be fetched"; echo "0 passed, 0 failed, 1 skipped" ;;
+        *) return 1 ;;
+    esac
+}
+
 stage_tsan()
 {
     have clang || { echo "SKIP tsan: clang is not installed"; echo "0 passed, 0 failed, 1 skipped"; return; }
@@ -173,7 +189,7 @@ stage_fuzz()
     make -s "-j$jobs" BUILD=fuzz fuzz-bins >/dev/null && make -s BUILD=fuzz FUZZ_SECONDS=$fuzz_seconds fuzz
 }
 
-stages=(format layers shell build clang macos bare unit asan tsan python kernels hvf guests isa fuzz lint)
+stages=(format layers shell build clang macos bare unit arm64 asan tsan python kernels hvf guests isa fuzz lint)
 
 # ---- running them ----------------------------------------------------------------------------------------------------------
 

@@ -152,14 +152,14 @@ class Guest:
         if not self.nr_commands:
             # Neither line editing nor echo from here on, so that what comes back is what the commands print.
             self.send("stty -echo; echo RE''ADY; while read -r line; do eval \"$line\"; done\n")
-            self.expect(rb"READY\r?\n")
+            self.expect(rb"READY\r*\n")  # a \r of each terminal on the way
         self.nr_commands += 1
         self.send("%s; echo END-%d-$?-\n" % (command, self.nr_commands))
 
     def end_command(self, command, limit=LIMIT_S):
         """What it printed; it has to have succeeded."""
         start = self.at
-        m = self.expect(rb"END-%d-(\d+)-\r?\n" % self.nr_commands, limit)
+        m = self.expect(rb"END-%d-(\d+)-\r*\n" % self.nr_commands, limit)
         if m.group(1) != b"0":
             self.fail("status %s of: %s" % (m.group(1).decode(), command))
         return self.out[start:m.start()].replace(b"\r", b"").decode(errors="replace")

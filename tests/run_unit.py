@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Runs cmocka programs, shows what failed, and counts.
 
-usage: run_unit.py PROGRAM...
+usage: run_unit.py [--run COMMAND] PROGRAM...
+
+--run  what runs them, as "qemu-aarch64 -L DIR"
 """
 import os
 import re
@@ -15,13 +17,13 @@ LIMIT_S = 120
 RESULT = re.compile(r"^\[\s*(OK|FAILED|SKIPPED|ERROR)\s*\] (\w+)")
 
 
-def run_one(program, total):
+def run_one(program, total, runner=()):
     name = os.path.basename(program)
     start = time.monotonic()
     env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="STDOUT")
     env.setdefault("UBSAN_OPTIONS", "print_stacktrace=1")
     try:
-        p = subprocess.run([program], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+        p = subprocess.run([*runner, program], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                            text=True, errors="replace", timeout=LIMIT_S, env=env)
         status, out = p.returncode, p.stdout
     except subprocess.TimeoutExpired as e:
@@ -57,11 +59,14 @@ def run_one(program, total):
 
 def main(argv):
     total = Summary()
-    if len(argv) < 2:
+    programs, runner = argv[1:], ()
+    if programs[:1] == ["--run"]:
+        runner, programs = programs[1].split(), programs[2:]
+    if not programs:
         print("FAIL no unit test programs were given")
         total.failed += 1
-    for program in argv[1:]:
-        run_one(program, total)
+    for program in programs:
+        run_one(program, total, runner)
     return total.print()
 
 

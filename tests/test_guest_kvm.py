@@ -1,0 +1,215 @@
+"""The KVM backend, in an emulated Arm machine with an EL2 of its own that runs Debian's kernel: the test kernels and Linux as on the software CPU.
+
+Twice: on a CPU with the Virtualization Host Extensions, and on one without, where KVM lives by other code.
+"""
+import glob
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+import guests
+import test_kernels
+import vibe
+
+BUILD = os.path.join(vibe.ROOT, "tests", "arm64", "build.sh")
+PROGRAM = os.path.join(vibe.ROOT, "build", "release-aarch64-linux-gnu-gcc", "vibevmm")
+LIBRARIES = "/usr/aarch64-linux-gnu/lib/"
+# QEMU 7.2 keeps stale translations of code that SVE stores have overwritten; pauth-impdef because its QARMA5 costs most of the time.
+VHE = "max,pauth-impdef=on,sve=off"
+NVHE = "cortex-a57"
+HERE = "--entry 0x40210000 --machine virt"
+# What differs, and how it shows. {CPU model, or None for both: {kernel: what it says}}
+DIFFERS = {
+    None: {
+        "sgi": "FAIL sgi: their order",  # of interrupts of one priority, which is the implementation's choice
+        "priority": "FAIL priority: four at once",
+        "gicv2": "kvm has no GICv2 for guests on this host",
+    },
+    VHE: {},
+    NVHE: {
+        "contend": "FAIL contend: unexpected exception",  # it has no LSE atomics, which this kernel does without asking
+        "sysreg": "FAIL sysreg: CNTPCT_EL0 allowed",  # which Linux 6.1 gives guests with VHE alone
+    },
+}
+# How often they look at a device depends on time.
+BY_TIME = {"virtio_console"}
+
+
+class Kvm(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        if not shutil.which("qemu-system-aarch64"):
+            raise unittest.SkipTest("no qemu-system-aarch64 (qemu-system-arm)")
+        if not shutil.which(guests.CROSS):
+            raise unittest.SkipTest("%s is not installed" % guests.CROSS)
+        p = subprocess.run([BUILD, "prog"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                           timeout=3600, check=False)
+        if p.returncode == 3:
+            raise unittest.SkipTest("the arm64 build: " + p.stdout.strip().rpartition("\n")[2])
+        if p.returncode:
+            raise AssertionError(p.stdout)
+        cls.kernel, _ = guests.kernel()
+        tmp = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(tmp.cleanup)
+        cls.tmp = tmp.name
+        cls.add = [PROGRAM + "=bin/vibevmm"]
+        cls.add += ["%s%s=lib/%s" % (LIBRARIES, n, n) for n in ("ld-linux-aarch64.so.1", "libc.so.6", "libm.so.6")]
+        inner = guests.initrd(os.path.join(cls.tmp, "inner.gz"))
+        cls.add += [cls.kernel + "=k/Image", inner + "=k/initrd.gz"]
+        cls.add += ["%s=k/%s" % (f, os.path.basename(f)) for f in glob.glob(test_kernels.KERNELS + "/*.raw")]
+
+    def start(self, cpu):
+        """The emulated machine, at its shell."""
+        initrd = guests.initrd(os.path.join(self.tmp, "initrd.gz"), add=self.add)
+        name = "kvm-%s-%s" % (self.id().rpartition(".")[2], cpu.split(",")[0])
+        g = guests.Guest(name, "-M", "virt,virtualization=on,gic-version=3", "-cpu", cpu, "-m", "1024", "-nographic", "-nodefaults", "-serial",
+                         "stdio", "-no-reboot", "-kernel", self.kernel, "-initrd", initrd, "-append", "console=ttyAMA0 panic=-1 quiet",
+                         program="qemu-system-aarch64")
+        self.addCleanup(g.__exit__)
+        g.expect(rb"init: Linux [^\n]* is up")
+        g.expect(rb"# ")
+        return g
+
+    def vibevmm(self, g, args, stdin=""):
+        """What vibevmm prints there, its exit status and its statistics."""
+        out = g.shell("printf '%s' | vibevmm %s --stats=json:/tmp/stats 2>&1; echo \"STATUS $?\"; cat /tmp/stats 2>/dev/null; rm -f /tmp/stats"
+                      % (stdin.replace("\n", "\\n"), args))
+        said, status, stats = re.fullmatch(r"(.*)STATUS (\d+)\n(.*)", out, re.S).groups()
+        return said, int(status), json.loads(stats) if stats.strip() else None
+
+    def on_soft(self, args, stdin=""):
+        stats = os.path.join(self.tmp, "stats")
+        p = subprocess.run([vibe.PROGRAM, *args.split(), "--accel", "soft", "--stats=json:" + stats], input=stdin.encode("latin-1"),
+                           capture_output=True, timeout=vibe.LIMIT_S, check=False)
+        with open(stats, encoding="utf-8") as f:
+            return (p.stdout + p.stderr).decode("latin-1").replace("\r", ""), p.returncode, json.load(f)
+
+    @staticmethod
+    def accesses(stats):
+        """By device; not the GIC's, which the kernel answers, and in one VM by system registers, in the other by memory."""
+        return {d["name"]: (d["reads"], d["writes"], d["bad"]) for d in stats["devices"]
+                if (d["reads"] or d["writes"]) and not d["name"].startswith("gic")}
+
+    @staticmethod
+    def exits(stats, kind):
+        return sum(v["exits"][kind] for v in stats["vcpus"])
+
+    def compare(self, g, cpu):
+        differs = {**DIFFERS[None], **DIFFERS[cpu]}
+        for name, cpus, options, stdin, _ in test_kernels.listed():
+            # Ten seconds, and the same code of KVM's.
+            if name == "tlb" and cpu == NVHE:
+                continue
+            with self.subTest(name, cpu=cpu, cpus=cpus, options=options):
+                args = "--cpus %s --timeout 60 %s %s" % (cpus, HERE, " ".join(options))
+                said, status, stats = self.vibevmm(g, "--accel kvm --binary /k/%s.raw %s" % (name, args), stdin)
+                if name in differs:
+                    # Not that it fails, but that it fails like this.
+                    if name != "contend":  # four CPUs speak at once
+                        self.assertIn(differs[name], said)
+                    self.assertNotIn("PASS", said)
+                    continue
+                soft, soft_status, soft_stats = self.on_soft("--binary %s/%s.raw %s" % (test_kernels.KERNELS, name, args), stdin)
+                self.assertIn("PASS " + name, said)
+                # An older CPU lacks some of what is tried.
+                without_skips = re.sub(r"^SKIP .*\n", "", said, flags=re.M) if cpu == NVHE else said
+                self.assertEqual((without_skips.rstrip(), status), (soft.rstrip(), soft_status))
+                self.assertEqual(stats["accel"], "kvm")
+                if name not in BY_TIME and without_skips == said:
+                    self.assertEqual(self.accesses(stats), self.accesses(soft_stats))
+                if int(cpus) == 1:
+                    self.assertEqual(self.exits(stats, "hvc"), self.exits(soft_stats, "hvc"))
+                if name == "vtimer":
+                    # One that finds its interrupt pending already is none that KVM sees.
+                    self.assertGreater(self.exits(stats, "hlt"), 0)
+                    self.assertLessEqual(self.exits(stats, "hlt"), self.exits(soft_stats, "hlt"))
+                self.assertEqual(self.exits(stats, "system_event"), 2 if name == "reset" else 1)
+
+    def seeds(self, g):
+        """Kernels without an end are kicked out of WFI, and out of computing; their memory is looked at."""
+        run = "--accel kvm --binary /k/%s --timeout 1 --dump-memory 0x20000:16=/tmp/dump"
+        dump = "od -An -v -tx1 /tmp/dump"
+        _, status, stats = self.vibevmm(g, run % "arm64_test.raw")
+        self.assertEqual((status, stats["result"], self.exits(stats, "hlt")), (3, "timeout", 1))
+        # It sleeps in its first WFI, which nothing ends.
+        self.assertEqual(bytes.fromhex(g.shell(dump)), (104).to_bytes(8, "little") + bytes(8))
+        self.assertGreater(stats["vcpus"][0]["asleep_ns"], 500000000)
+        g.shell("printf '\\000\\000\\000\\024' >/k/spin.raw")  # b .
+        _, status, stats = self.vibevmm(g, run % "spin.raw")
+        self.assertEqual((status, stats["result"], stats["vcpus"][0]["exits"]["total"]), (3, "timeout", 1))
+
+    def device_forms(self, g):
+        """Of the machine with RAM from 0, which has an abort in it too."""
+        said, status, stats = self.vibevmm(g, "--accel kvm --binary /k/device_forms.raw --timeout 60")
+        self.assertEqual((said.strip(), status), ("PASS device_forms", 0))
+        self.assertEqual(stats["unassigned_accesses"], 1)
+
+    def who_may(self, g):
+        """What is said without /dev/kvm, and without the right to open it."""
+        run = "--binary /k/syscall.raw --timeout 60"
+        g.shell("echo 'nobody:x:65534:65534::/:/bin/sh' >/etc/passwd; chmod 755 / /k /bin /lib; chmod 777 /tmp")
+        denied = g.shell("su nobody -c 'vibevmm --accel kvm %s 2>&1; echo STATUS $?'" % run)
+        self.assertRegex(denied, r"^vibevmm: --accel: kvm: no permission for /dev/kvm: join its group .*\nSTATUS 2\n$")
+        g.shell("mv /dev/kvm /dev/away")
+        said, status, _ = self.vibevmm(g, "--accel kvm " + run)
+        self.assertEqual(status, 2)
+        self.assertRegex(said, r"^vibevmm: --accel: kvm: there is no /dev/kvm: .*; use --accel soft\n$")
+        said, status, stats = self.vibevmm(g, run)
+        self.assertEqual((status, stats["accel"]), (0, "soft"))
+        self.assertRegex(said, r"^vibevmm: warning: running on the software CPU: kvm: there is no /dev/kvm: [^\n]*\n")
+        self.assertIn("PASS syscall", said)
+        g.shell("mv /dev/away /dev/kvm")
+        said, status, stats = self.vibevmm(g, run)
+        self.assertEqual((status, stats["accel"]), (0, "kvm"))
+        self.assertNotIn("warning", said)
+
+    def linux(self, g, reboots):
+        """Two CPUs to a shell, perhaps a reboot, and to the end. First of all: then there is one shell less to talk through."""
+        g.send("vibevmm --accel kvm --kernel /k/Image --initrd /k/initrd.gz --cpus 2 --cmdline 'console=ttyAMA0 quiet panic=-1' "
+               "--stats=json:/tmp/stats; echo \"STATUS $?\"\n")
+        up = rb"init: Linux [^\n]* with 2 CPUs is up"
+        g.expect(up)
+        g.expect(rb"# ")
+        ticks = g.shell("cat /proc/interrupts")
+        counts = re.search(r"^ *\d+: +(\d+) +(\d+) +GICv3 +27 Level +arch_timer", ticks, re.M)
+        self.assertTrue(all(int(n) > 10 for n in counts.groups()), ticks)
+        self.assertNotIn("Hypervisor", g.shell("cat /proc/cpuinfo"))
+        g.shell("sleep 1")
+        if reboots:
+            g.send("reboot -f\n")
+            g.expect(up)
+            g.expect(rb"# ")
+        g.send("poweroff -f\n")
+        g.expect(rb"STATUS 0\r*\n")
+        g.nr_commands = 0
+        g.at = len(g.out)
+        stats = json.loads(g.shell("cat /tmp/stats"))
+        self.assertEqual((stats["accel"], stats["result"]), ("kvm", "poweroff"))
+        self.assertEqual(self.exits(stats, "system_event"), 1 + reboots)
+        for v in stats["vcpus"]:
+            self.assertGreater(v["exits"]["hlt"], 10)
+            self.assertGreater(v["asleep_ns"], 500000000)
+        g.check_no_trouble()
+
+    def test_vhe(self):
+        g = self.start(VHE)
+        self.linux(g, True)
+        self.compare(g, VHE)
+        self.seeds(g)
+        self.device_forms(g)
+        self.who_may(g)
+
+    def test_nvhe(self):
+        g = self.start(NVHE)
+        self.linux(g, False)
+        self.compare(g, NVHE)
+        self.seeds(g)
+        self.device_forms(g)
+
+
+if __name__ == "__main__":
+    unittest.main()
