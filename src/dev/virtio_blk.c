@@ -110,6 +110,7 @@ struct virtio_blk {
     char serial[VIRTIO_BLK_ID_LEN];
     unsigned nr_looking; /* workers that are busy and will look at the queues soon */
     unsigned nr_suspect; /* the next so many requests may take their time */
+    struct blk_info info;
     struct worker worker[NR_WORKERS];
 };
 
@@ -273,11 +274,33 @@ static void request_begin(struct worker *w)
         call_worker(b);
 }
 
-static void request_end(struct worker *w)
+static void count(struct blk_info *n, const struct worker *w, uint8_t status)
+{
+    const bool good = status == VIRTIO_BLK_S_OK;
+
+    n->errors += !good;
+    switch (w->head.type) {
+    case VIRTIO_BLK_T_IN:
+        n->reads++;
+        n->read_bytes += good ? w->chain.in_len - 1 : 0;
+        break;
+    case VIRTIO_BLK_T_OUT:
+        n->writes++;
+        n->written_bytes += good ? w->chain.out_len - sizeof(w->head) : 0;
+        break;
+    case VIRTIO_BLK_T_FLUSH: n->flushes++; break;
+    case VIRTIO_BLK_T_DISCARD:
+    case VIRTIO_BLK_T_WRITE_ZEROES: n->discards++; break;
+    default: break;
+    }
+}
+
+static void request_end(struct worker *w, uint8_t status)
 {
     struct virtio_blk *b = w->b;
     const struct vq_chain *c = &w->chain;
 
+    count(&b->info, w, status);
     if (w->waits)
         b->nr_looking++;
     if (os_now_ns() - w->start_ns > QUICK_NS_OF(c->out_len + c->in_len))
@@ -299,7 +322,7 @@ static void work(struct io_job *j)
         const uint8_t status = serve(w->b, w);
         vq_chain_write(c, c->in_len - 1, &status, 1);
         const bool ours = virtio_retake(v, c);
-        request_end(w);
+        request_end(w, status);
         if (!ours)
             continue;
         virtio_push(v, w->queue, c->head, c->in_len);
@@ -346,6 +369,14 @@ static const struct virtio_device_ops blk_ops = {
     .config_read = config_read,
     .destroy = blk_destroy,
 };
+
+void virtio_blk_info(struct virtio_device *v, struct blk_info *info)
+{
+    virtio_lock(v);
+    *info = blk_of(v)->info;
+    virtio_unlock(v);
+    info->path = disk_path(blk_of(v)->disk);
+}
 
 static uint64_t features(const struct disk *disk, unsigned nr_queues)
 {

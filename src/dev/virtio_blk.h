@@ -15,4 +15,16 @@ struct io_pool;
 struct virtio_device *virtio_blk_create(struct disk *disk, const char *serial, unsigned nr_queues,
                                         struct io_pool *pool, struct err *e);
 
+/* What the guest asked for. */
+struct blk_info {
+    const char *path;                   /* the image's */
+    uint64_t reads, writes, flushes;    /* requests, those that failed too */
+    uint64_t discards;                  /* and write zeroes */
+    uint64_t read_bytes, written_bytes; /* by those that succeeded */
+    uint64_t errors; /* requests that failed: refused, or the host could not do them */
+};
+
+/* Any thread, without the device's lock. */
+void virtio_blk_info(struct virtio_device *v, struct blk_info *info);
+
 #endif

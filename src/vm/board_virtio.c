@@ -92,6 +92,7 @@ static int add_disks(struct vm *vm, struct err *e)
         r = v ? board_add_virtio(vm, SLOT_DISK + i, v, e) : -e->code;
         if (r)
             return r;
+        vm->board.disk[vm->board.nr_disks++] = v;
     }
     return 0;
 }

@@ -7,6 +7,7 @@
 
 #include "bus/bus.h"
 #include "dev/virtio_balloon.h"
+#include "dev/virtio_blk.h"
 #include "hv/hv.h"
 #include "vm/options.h"
 
@@ -49,6 +50,8 @@ struct vm_stats {
     uint64_t memory_hash; /* of all guest RAM at the end */
     bool has_balloon;
     struct balloon_info balloon;
+    unsigned nr_disks;
+    struct blk_info disk[VM_MAX_DISKS]; /* in the order of the options */
 };
 
 void stats_print_box(FILE *out, const struct vm_stats *s);

@@ -214,12 +214,37 @@ static void print_balloon_box(FILE *out, struct box *b, const struct balloon_inf
     box_end(b, out);
 }
 
+static void print_disk_box(FILE *out, struct box *b, unsigned index, const struct blk_info *i)
+{
+    const struct {
+        const char *label;
+        uint64_t nr;
+    } row[] = {{"Reads", i->reads},
+               {"Writes", i->writes},
+               {"Flushes", i->flushes},
+               {"Discards", i->discards},
+               {"Errors", i->errors}};
+
+    if (!i->reads && !i->writes && !i->flushes && !i->discards && !i->errors)
+        return;
+    box_begin(b);
+    box_row(b, "  Disk %u", index);
+    for (unsigned n = 0; n < ARRAY_LEN(row); n++)
+        if (row[n].nr)
+            box_value(b, row[n].label, "%" PRIu64, row[n].nr);
+    box_mib(b, "Read", i->read_bytes);
+    box_mib(b, "Written", i->written_bytes);
+    box_end(b, out);
+}
+
 void stats_print_box(FILE *out, const struct vm_stats *s)
 {
     struct box b;
     for (unsigned i = 0; i < s->nr_vcpus; i++)
         print_vcpu_box(out, &b, i, &s->vcpu[i], s->uncounted);
     print_device_box(out, &b, s);
+    for (unsigned i = 0; i < s->nr_disks; i++)
+        print_disk_box(out, &b, i, &s->disk[i]);
     if (s->has_balloon)
         print_balloon_box(out, &b, &s->balloon);
 }
@@ -289,6 +314,17 @@ static void json_balloon(FILE *out, const struct balloon_info *i)
     fputs("}}", out);
 }
 
+static void json_disk(FILE *out, const struct blk_info *i)
+{
+    fputs("{\"file\": ", out);
+    json_string(out, i->path);
+    fprintf(out,
+            ", \"reads\": %" PRIu64 ", \"writes\": %" PRIu64 ", \"flushes\": %" PRIu64
+            ", \"discards\": %" PRIu64 ",\n     \"read_bytes\": %" PRIu64
+            ", \"written_bytes\": %" PRIu64 ", \"errors\": %" PRIu64 "}",
+            i->reads, i->writes, i->flushes, i->discards, i->read_bytes, i->written_bytes, i->errors);
+}
+
 void stats_print_json(FILE *out, const struct vm_stats *s)
 {
     fprintf(out, "{\n  \"schema\": %d,\n  \"accel\": ", VM_STATS_SCHEMA);
@@ -318,7 +354,12 @@ void stats_print_json(FILE *out, const struct vm_stats *s)
                 ", \"broken\": %" PRIu64 "}",
                 d->reads, d->writes, d->bad, d->broken);
     }
-    fputs("\n  ],\n  \"memory_hash\": ", out);
+    fputs("\n  ],\n  \"disks\": [", out);
+    for (unsigned i = 0; i < s->nr_disks; i++) {
+        fputs(i ? ",\n    " : "\n    ", out);
+        json_disk(out, &s->disk[i]);
+    }
+    fputs(s->nr_disks ? "\n  ],\n  \"memory_hash\": " : "],\n  \"memory_hash\": ", out);
     if (s->has_memory_hash)
         fprintf(out, "\"%016" PRIx64 "\"", s->memory_hash);
     else

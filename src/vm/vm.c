@@ -294,6 +294,8 @@ void vm_get_stats(struct vm *vm, struct vm_stats *s)
     s->has_balloon = vm->board.balloon;
     if (s->has_balloon)
         virtio_balloon_info(vm->board.balloon, &s->balloon);
+    for (unsigned i = 0; i < vm->board.nr_disks; i++)
+        virtio_blk_info(vm->board.disk[i], &s->disk[s->nr_disks++]);
     for (unsigned i = 0; i < vm->bus.nr_devices; i++) {
         struct device *d = vm->bus.device[i];
         s->device[s->nr_devices++] = (struct vm_device_stats){

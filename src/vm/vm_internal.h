@@ -62,7 +62,9 @@ struct board {
     struct device *flash; /* virt alone */
     struct virtio_device *virtio_console;
     struct virtio_device *balloon; /* or null */
-    uint32_t virtio_slots;         /* a bit for each in use */
+    struct virtio_device *disk[VM_MAX_DISKS];
+    unsigned nr_disks;
+    uint32_t virtio_slots; /* a bit for each in use */
 };
 
 enum boot_kind {

@@ -168,8 +168,12 @@ static void test_json(void **state)
     memset(s->balloon.stat, 0xff, sizeof(s->balloon.stat));
     s->balloon.stat[BALLOON_FREE] = 8;
     s->balloon.stat[BALLOON_AVAILABLE] = 9;
+    s->nr_disks = 1;
+    s->disk[0] = (struct blk_info){"d\"k", 11, 12, 13, 14, 15, 16, 17};
     char *text = print(stats_print_json, s);
     static const char *const want[] = {
+        "\"disks\": [\n    {\"file\": \"d\\\"k\", \"reads\": 11, \"writes\": 12, \"flushes\": 13, "
+        "\"discards\": 14,\n     \"read_bytes\": 15, \"written_bytes\": 16, \"errors\": 17}\n  ],",
         "\"schema\": 1,",
         "\"accel\": \"soft\",",
         "\"result\": \"a \\\"quoted\\\\\\u000a\"",

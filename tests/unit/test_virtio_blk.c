@@ -23,6 +23,7 @@ enum { F_RO = 5, F_BLK_SIZE = 6, F_FLUSH = 9, F_MQ = 12, F_DISCARD = 13, F_ZEROE
 static char image[] = "/tmp/vibe-blk-XXXXXX";
 
 struct machine {
+    struct virtio_device *v; /* the fixture's */
     struct fixture f;
     struct io_thread *io;
     struct io_pool *pool;
@@ -82,6 +83,7 @@ static void setup(enum virtio_layout layout, const struct params *p)
     struct virtio_device *v =
         virtio_blk_create(disk, p->serial, p->nr_queues ? p->nr_queues : 1, m.pool, &e);
     assert_non_null(v);
+    m.v = v;
     fixture_init(&m.f, layout, v);
     start_device(&m.f, p->features, QSIZE);
 }
@@ -424,6 +426,31 @@ static void test_nonsense(void **state)
     }
 }
 
+static void test_counters(void **state)
+{
+    EACH_LAYOUT(.features = ALL_FEATURES)
+    {
+        struct blk_info i;
+        send(T_IN, 5, 3 * SECTOR);
+        send(T_IN, NR_SECTORS, SECTOR);
+        send(T_OUT, 1, 2 * SECTOR);
+        send(T_FLUSH, 0, 0);
+        put_range(0, 0, 8, 0);
+        send(T_DISCARD, 0, 16);
+        send(T_ZEROES, 0, 16);
+        send(77, 0, 0);
+        virtio_blk_info(m.v, &i);
+        assert_string_equal(i.path, image);
+        assert_int_equal(i.reads, 2);
+        assert_int_equal(i.read_bytes, 3 * SECTOR);
+        assert_int_equal(i.writes, 1);
+        assert_int_equal(i.written_bytes, 2 * SECTOR);
+        assert_int_equal(i.flushes, 1);
+        assert_int_equal(i.discards, 2);
+        assert_int_equal(i.errors, 2);
+    }
+}
+
 static void test_host_errors(void **state)
 {
     EACH_LAYOUT(.features = ALL_FEATURES)
@@ -711,6 +738,7 @@ int main(void)
         cmocka_unit_test(test_config),
         cmocka_unit_test(test_features),
         cmocka_unit_test(test_read_and_write),
+        cmocka_unit_test(test_counters),
         cmocka_unit_test(test_bad_requests),
         cmocka_unit_test(test_shapes),
         cmocka_unit_test(test_read_only),
