@@ -258,6 +258,8 @@ CASES = [
     (RAW + " --share % --share %", "--share", "tag \"share\" already", ",tag="),
     (RAW + 9 * " --share %", "--share", "already"),
     (RAW + "".join(" --share %%,tag=%d" % i for i in range(9)), "--share", "more than 8 times"),
+    (RAW + " --rng --no-rng", "--rng and --no-rng contradict"),
+    (RAW + " --deterministic --rng", "--deterministic and --rng contradict"),
     (RAW + " --balloon=12Q", "--balloon", "suffix"),
     (RAW + " --balloon=0", "--balloon", "must not be 0"),
     (RAW + " --mem 64M --balloon=64M", "--balloon", "nothing left of its 64M"),

@@ -20,6 +20,14 @@ int set_console(struct options *o, const char *text, struct err *e)
     return 0;
 }
 
+int set_rng(struct options *o, const char *text, struct err *e)
+{
+    (void)text;
+    (void)e;
+    o->vm.no_rng = false;
+    return 0;
+}
+
 int set_no_rng(struct options *o, const char *text, struct err *e)
 {
     (void)text;
