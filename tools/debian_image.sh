@@ -28,6 +28,7 @@ unpack()
         dpkg-deb --fsys-tarfile "$d" | tar -C "$root" -x --keep-directory-symlink --exclude='./usr/share/doc/*' --exclude='./usr/share/man/*' \
             --exclude='./usr/share/locale/*' --exclude='./usr/share/info/*' || return 1
     done
+    mkdir -p "$root/mnt" "$root/media" "$root/opt" "$root/srv" || return 1
     [ -e "$root/bin/sh" ] || ln -s dash "$root/bin/sh" || return 1
     ln -s mawk "$root/usr/bin/awk" && { [ ! -e "$root/usr/bin/gcc" ] || ln -sf gcc "$root/usr/bin/cc"; } || return 1
     for d in poweroff reboot halt; do
