@@ -58,15 +58,19 @@ class Kvm(unittest.TestCase):
         cls.tmp = tmp.name
         cls.add = [PROGRAM + "=bin/vibevmm"]
         cls.add += ["%s%s=lib/%s" % (LIBRARIES, n, n) for n in ("ld-linux-aarch64.so.1", "libc.so.6", "libm.so.6")]
+        shim = os.path.join(cls.tmp, "failing_ioctl.so")
+        subprocess.run([guests.CROSS, "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", os.path.join(os.path.dirname(BUILD), "failing_ioctl.c"),
+                        "-o", shim], check=True, timeout=vibe.LIMIT_S)
+        cls.add += [shim + "=lib/failing_ioctl.so"]
         inner = guests.initrd(os.path.join(cls.tmp, "inner.gz"))
         cls.add += [cls.kernel + "=k/Image", inner + "=k/initrd.gz"]
         cls.add += ["%s=k/%s" % (f, os.path.basename(f)) for f in glob.glob(test_kernels.KERNELS + "/*.raw")]
 
-    def start(self, cpu):
+    def start(self, cpu, gic):
         """The emulated machine, at its shell."""
         initrd = guests.initrd(os.path.join(self.tmp, "initrd.gz"), add=self.add)
         name = "kvm-%s-%s" % (self.id().rpartition(".")[2], cpu.split(",")[0])
-        g = guests.Guest(name, "-M", "virt,virtualization=on,gic-version=3", "-cpu", cpu, "-m", "1024", "-nographic", "-nodefaults", "-serial",
+        g = guests.Guest(name, "-M", "virt,virtualization=on,gic-version=%d" % gic, "-cpu", cpu, "-m", "1024", "-nographic", "-nodefaults", "-serial",
                          "stdio", "-no-reboot", "-kernel", self.kernel, "-initrd", initrd, "-append", "console=ttyAMA0 panic=-1 quiet",
                          program="qemu-system-aarch64")
         self.addCleanup(g.__exit__)
@@ -167,6 +171,27 @@ class Kvm(unittest.TestCase):
         self.assertEqual((status, stats["accel"]), (0, "kvm"))
         self.assertNotIn("warning", said)
 
+    def failures(self, g):
+        """Each ioctl in turn fails: a line that says so, status 1 or 2, and nothing worse; or KVM is passed over, or it did not matter."""
+        run = "%s LD_PRELOAD=/lib/failing_ioctl.so vibevmm --accel kvm --binary /k/syscall.raw --cpus 2 --timeout 60 --stats=none 2>&1"
+        self.assertIn("PASS syscall", g.shell(run % "FAIL_AT=all"))
+        g.shell(run % "FAIL_COUNT=/tmp/count")
+        nr = int(g.shell("cat /tmp/count"))
+        self.assertGreater(nr, 40)
+        loop = "n=0; while [ $((n += 1)) -le %d ]; do echo \"AT $n: $(%s; echo STATUS $?)\"; done"
+        # Behind the set-up, one of KVM_RUN's is like the other.
+        for code in (12, 9):  # ENOMEM, EBADF
+            out = g.shell(loop % (min(nr, 64), run % ("FAIL_AT=$n FAIL_ERRNO=%d" % code)))
+            said = re.findall(r"^AT (\d+): (.*?)STATUS (\d+)$", out, re.M | re.S)
+            self.assertEqual(len(said), min(nr, 64))
+            for at, text, status in said:
+                self.assertIn(int(status), (0, 1, 2), (at, text))
+                if status == "0":
+                    self.assertIn("PASS syscall", text)
+                else:
+                    self.assertRegex(text, r"vibevmm: .*kvm.*\n", at)
+            self.assertGreater(sum(s[2] != "0" for s in said), 20)
+
     def linux(self, g, reboots):
         """Two CPUs to a shell, perhaps a reboot, and to the end. First of all: then there is one shell less to talk through."""
         g.send("vibevmm --accel kvm --kernel /k/Image --initrd /k/initrd.gz --cpus 2 --cmdline 'console=ttyAMA0 quiet panic=-1' "
@@ -175,7 +200,7 @@ class Kvm(unittest.TestCase):
         g.expect(up)
         g.expect(rb"# ")
         ticks = g.shell("cat /proc/interrupts")
-        counts = re.search(r"^ *\d+: +(\d+) +(\d+) +GICv3 +27 Level +arch_timer", ticks, re.M)
+        counts = re.search(r"^ *\d+: +(\d+) +(\d+) +GIC(?:v3|-0) +27 Level +arch_timer", ticks, re.M)
         self.assertTrue(all(int(n) > 10 for n in counts.groups()), ticks)
         self.assertNotIn("Hypervisor", g.shell("cat /proc/cpuinfo"))
         g.shell("sleep 1")
@@ -196,19 +221,28 @@ class Kvm(unittest.TestCase):
         g.check_no_trouble()
 
     def test_vhe(self):
-        g = self.start(VHE)
+        g = self.start(VHE, 3)
         self.linux(g, True)
         self.compare(g, VHE)
         self.seeds(g)
         self.device_forms(g)
+        self.failures(g)
         self.who_may(g)
 
     def test_nvhe(self):
-        g = self.start(NVHE)
-        self.linux(g, False)
+        g = self.start(NVHE, 3)
         self.compare(g, NVHE)
         self.seeds(g)
         self.device_forms(g)
+
+    def test_gicv2(self):
+        """A host with a GICv2 alone: so have its guests."""
+        g = self.start(NVHE, 2)
+        self.linux(g, False)
+        said, status, _ = self.vibevmm(g, "--accel kvm --gic 3 --binary /k/syscall.raw")
+        self.assertEqual((said, status), ("vibevmm: --accel: kvm has no GICv3 for guests on this host; give --gic 2, or --accel soft\n", 2))
+        # It has no register that says which version it is.
+        self.assertIn("FAIL gicv2: ICPIDR2.ArchRev got 0", self.vibevmm(g, "--accel kvm --gic 2 --cpus 4 --timeout 60 --binary /k/gicv2.raw " + HERE)[0])
 
 
 if __name__ == "__main__":

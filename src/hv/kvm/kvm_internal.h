@@ -28,6 +28,7 @@ struct hv_vm {
     unsigned nr_vcpus;
     struct hv_vcpu *vcpu[KVM_MAX_VCPUS_OF_OURS];
     bool slot_mapped[8]; /* by region of RAM */
+    _Atomic int broken; /* errno of what failed where nobody could be told: no vCPU runs any more */
 
     pthread_mutex_t lock; /* over what follows, which vm_reset() replaces; a leaf */
     int fd;
@@ -51,6 +52,9 @@ struct hv_vcpu {
 
 /* ioctl() until no signal interrupts it; -errno. */
 int kvm_ioctl(int fd, unsigned long request, uintptr_t arg);
+
+/* Says so, and has every vCPU leave with HV_EXIT_ERROR. Any thread. */
+void kvm_break(struct hv_vm *vm, const char *what, int code);
 
 /* kvm_vcpu_linux.c: fd, run and statistics of a vCPU in hv_vm.fd, initialised; closes those that it had. */
 int kvm_vcpu_open(struct hv_vcpu *v, struct err *e);

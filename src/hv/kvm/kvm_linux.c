@@ -7,6 +7,7 @@
 
 #include "base/bits.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "mem/ram.h"
 
 #include <errno.h>
@@ -27,6 +28,13 @@ int kvm_ioctl(int fd, unsigned long request, uintptr_t arg)
         r = ioctl(fd, request, arg);
     while (r < 0 && errno == EINTR);
     return r < 0 ? -errno : r;
+}
+
+void kvm_break(struct hv_vm *vm, const char *what, int code)
+{
+    int none = 0;
+    if (atomic_compare_exchange_strong(&vm->broken, &none, code))
+        log_error("kvm: %s: %s", what, strerror(code));
 }
 
 /* --- Whether it can be used ----------------------------------------------------------------------------------------- */
@@ -173,9 +181,10 @@ static void kvm_memory_changed(struct hv_vm *vm, gpa_t gpa, uint64_t len)
     for (unsigned i = 0; i < vm->cfg.ram->nr_regions; i++) {
         const struct ram_region *g = &vm->cfg.ram->region[i];
         const bool visible = !atomic_load(&g->hidden);
-        if (gpa - g->base < g->len || g->base - gpa < len)
-            if (visible != vm->slot_mapped[i])
-                BUG_ON(set_slot(vm, i, visible)); /* it was mapped before */
+        const bool concerned = gpa - g->base < g->len || g->base - gpa < len;
+        const int r = concerned && visible != vm->slot_mapped[i] ? set_slot(vm, i, visible) : 0;
+        if (r)
+            kvm_break(vm, "changing what is mapped", -r);
     }
 }
 
@@ -218,7 +227,9 @@ static void irq_line_locked(struct hv_vm *vm, unsigned intid)
 {
     struct kvm_irq_level l = {.irq = KVM_ARM_IRQ_TYPE_SPI << KVM_ARM_IRQ_TYPE_SHIFT | intid,
                               .level = vm->level[intid]};
-    BUG_ON(kvm_ioctl(vm->fd, KVM_IRQ_LINE, (uintptr_t)&l));
+    const int r = kvm_ioctl(vm->fd, KVM_IRQ_LINE, (uintptr_t)&l);
+    if (r)
+        kvm_break(vm, "KVM_IRQ_LINE", -r);
 }
 
 int kvm_gic_finish(struct hv_vm *vm, struct err *e)

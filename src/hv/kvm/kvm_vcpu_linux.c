@@ -139,7 +139,9 @@ void kvm_vcpu_destroy(struct hv_vcpu *v)
 /* Before it runs: the vCPUs that are off wait in KVM_RUN, and this would forget that they were switched on. */
 void kvm_vcpu_reset(struct hv_vcpu *v)
 {
-    BUG_ON(kvm_ioctl(v->fd, KVM_ARM_VCPU_INIT, (uintptr_t)&v->init));
+    const int r = kvm_ioctl(v->fd, KVM_ARM_VCPU_INIT, (uintptr_t)&v->init);
+    if (r)
+        kvm_break(v->vm, "KVM_ARM_VCPU_INIT", -r);
 }
 
 void kvm_vcpu_kick(struct hv_vcpu *v)
@@ -256,6 +258,12 @@ void kvm_vcpu_run(struct hv_vcpu *v, struct hv_exit *exit)
         set_immediate_exit(v, false);
         if (atomic_exchange(&v->kicked, false)) {
             cancel(exit);
+            return;
+        }
+        const int broken = atomic_load(&v->vm->broken);
+        if (broken) {
+            exit->reason = HV_EXIT_ERROR;
+            exit->u.error.code = broken;
             return;
         }
         if (ioctl(v->fd, KVM_RUN, 0) < 0) {
