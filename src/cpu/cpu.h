@@ -137,7 +137,7 @@ struct jit_hot {
     uint32_t stamp[2]; /* of the upper and the lower half of the address space: what is known of its code holds while it is the same */
     uint32_t fp_loaded;                     /* the host's MXCSR is the guest's */
     uint32_t mxcsr, host_mxcsr, left_mxcsr; /* to be loaded; as it was found; as it was in the end */
-    uint64_t frame[16], vframe[16][2], spill[64][2];
+    uint64_t frame[16], vframe[32][2], spill[64][2];
     uint32_t code_changed; /* since it was entered: some translation is gone, or where code is mapped may have changed. ISB leaves */
     uint64_t pair[2];      /* what an operation on 16 bytes has no registers for */
     struct jit_target target[JIT_NR_TARGETS]; /* of indirect branches */

@@ -58,7 +58,8 @@ enum jit_host_feature {
     JIT_HOST_PCLMUL = 128,
     JIT_HOST_SHA = 256,
     JIT_HOST_F16C = 512,
-    JIT_HOST_FSGSBASE = 1024,
+    JIT_HOST_AVX512 = 1024, /* F, VL, BW and DQ: 32 vector registers */
+    JIT_HOST_VAES = 2048,   /* and VPCLMULQDQ, in all of them */
 };
 
 struct jit_stats {

@@ -131,6 +131,41 @@ void jit_dump_ir(const struct jit_unit *u, const char *pass)
     }
 }
 
+#if defined(HAVE_CAPSTONE)
+/* Bytes of an instruction that x64_evex_rrr() or x64_evex_rrm() made, which capstone knows only some of. */
+static uint32_t evex_len(const uint8_t *p)
+{
+    const unsigned map = p[1] & 3, op = p[4], mod = p[5] >> 6, rm = p[5] & 7;
+    const bool imm =
+        map == 3 || (map == 1 && ((op >= 0x70 && op <= 0x73) || (op >= 0xc4 && op <= 0xc6)));
+
+    return 6 + (mod != 3 && rm == 4) + (mod == 2 ? 4 : 0) + imm;
+}
+
+static void disassemble(csh h, const uint8_t *code, uint32_t len)
+{
+    for (uint32_t at = 0; at < len;) {
+        cs_insn *insn;
+        const size_t n = cs_disasm(h, code + at, len - at, at, 0, &insn);
+        for (size_t i = 0; i < n; i++)
+            fprintf(stderr, "    %5" PRIx64 "  %s %s\n", insn[i].address, insn[i].mnemonic,
+                    insn[i].op_str);
+        if (n) {
+            at = (uint32_t)insn[n - 1].address + insn[n - 1].size;
+            cs_free(insn, n);
+        }
+        if (at >= len)
+            break;
+        const uint32_t unknown =
+            code[at] == 0x62 && len - at > 6 ? MIN(evex_len(code + at), len - at) : 1;
+        fprintf(stderr, "    %5x  ", at);
+        for (uint32_t i = 0; i < unknown; i++)
+            fprintf(stderr, "%02x%s", code[at + i], i + 1 == unknown ? "\n" : " ");
+        at += unknown;
+    }
+}
+#endif
+
 void jit_dump_code(const struct jit *j, const struct jit_region *r)
 {
     const uint8_t *code = j->rx + r->code;
@@ -138,14 +173,8 @@ void jit_dump_code(const struct jit *j, const struct jit_region *r)
     fprintf(stderr, "--- host code: %u bytes\n", r->code_len);
 #if defined(HAVE_CAPSTONE)
     csh h;
-    cs_insn *insn;
     if (cs_open(CS_ARCH_X86, CS_MODE_64, &h) == CS_ERR_OK) {
-        const size_t n = cs_disasm(h, code, r->code_len, 0, 0, &insn);
-        for (size_t i = 0; i < n; i++)
-            fprintf(stderr, "    %5" PRIx64 "  %s %s\n", insn[i].address, insn[i].mnemonic,
-                    insn[i].op_str);
-        if (n)
-            cs_free(insn, n);
+        disassemble(h, code, r->code_len);
         cs_close(&h);
         return;
     }

@@ -107,7 +107,7 @@ void emit_defined(struct emit *e, var_t web, int reg);
 /* The same when the code for it has been emitted: only noted. */
 void emit_noted(struct emit *e, var_t web);
 
-/* emit_vector.c: all with AVX. The emitter's own vector registers are XMM0 to XMM2. */
+/* emit_vector.c: all with AVX. The emitter's own vector registers are XMM0 to XMM2, and those of emit_vex.c. */
 enum { VSCRATCH = 0, VSCRATCH2 = 1, VSCRATCH3 = 2 };
 /* As emit_use(), emit_def(), emit_defined(), for webs of vectors; VAR_ZERO is zero. */
 int emit_vuse(struct emit *e, var_t web, int scratch);
@@ -115,10 +115,18 @@ int emit_vdef(struct emit *e, var_t web, int scratch);
 void emit_vdefined(struct emit *e, var_t web, int reg);
 /* The same for r->d in d, of which an operation of 8 bytes clears the upper half first. */
 void emit_vfinish(struct emit *e, const struct ir *r, int d);
+/* emit_vex.c: OP reg, vvvv, rm, op as x64.h says; wide: VEX.W. Registers up to 31. */
+enum { EMIT_NO_IMM = -1 };
+void emit_vex(struct emit *e, uint32_t op, bool wide, int reg, int vvvv, int rm);
+/* With an immediate byte, or EMIT_NO_IMM. */
+void emit_vex_imm(struct emit *e, uint32_t op, bool wide, int reg, int vvvv, int rm, int imm);
+/* OP reg, [m], either way; not what needs VEX.W. */
+void emit_vex_mem(struct emit *e, uint32_t op, int reg, struct x64_mem m);
 void emit_vload(struct emit *e, int d, struct x64_mem m); /* 16 bytes, aligned or not */
 void emit_vstore(struct emit *e, struct x64_mem m, int s);
 /* d = a OP b, op as x64.h says; d = OP b. d may be an operand. */
 void emit_vop(struct emit *e, uint32_t op, int d, int a, int b);
+void emit_vop_imm(struct emit *e, uint32_t op, int d, int a, int b, unsigned imm);
 void emit_vop1(struct emit *e, uint32_t op, int d, int b);
 void emit_vmove(struct emit *e, int d, int s);
 void emit_vzero(struct emit *e, int d);

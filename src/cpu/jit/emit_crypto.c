@@ -22,15 +22,18 @@
 
 static void shuffle(struct emit *e, int d, int a, unsigned how)
 {
-    emit_vop1(e, PSHUFD, d, a);
-    x64_byte(e->b, how);
+    emit_vop_imm(e, PSHUFD, d, 0, a, how);
 }
 
-/* d = OP a, b without VEX. */
+/* d = OP a, b without VEX, which reaches sixteen registers. */
 static void legacy(struct emit *e, uint32_t op, int d, int a, int b)
 {
-    const int t = d == b ? VSCRATCH3 : d;
+    const int t = d == b || d > 15 ? VSCRATCH3 : d;
 
+    if (b > 15) {
+        emit_vmove(e, VSCRATCH2, b);
+        b = VSCRATCH2;
+    }
     emit_vmove(e, t, a);
     x64_rr(e->b, op, X_32, t, b);
     emit_vmove(e, d, t);
@@ -53,11 +56,10 @@ static void sha1_rounds(struct emit *e, const struct ir *r)
 
     shuffle(e, VSCRATCH2, emit_vuse(e, r->c, VSCRATCH2), REVERSE);
     x64_mov_ri(e->b, SCRATCH, constant[r->imm]);
-    x64_vex_rrr(e->b, MOVD_FROM, false, false, VSCRATCH, 0, SCRATCH);
+    emit_vex(e, MOVD_FROM, false, VSCRATCH, 0, SCRATCH);
     shuffle(e, VSCRATCH, VSCRATCH, 0);
     emit_vop(e, PSUBD, VSCRATCH2, VSCRATCH2, VSCRATCH);
-    x64_vex_rrr(e->b, PSLLDQ, false, false, 7, VSCRATCH3, emit_vuse(e, r->b, VSCRATCH3));
-    x64_byte(e->b, 12);
+    emit_vex_imm(e, PSLLDQ, false, 7, VSCRATCH3, emit_vuse(e, r->b, VSCRATCH3), 12);
     emit_vop(e, PADDD, VSCRATCH2, VSCRATCH2, VSCRATCH3);
     shuffle(e, VSCRATCH, emit_vuse(e, r->a, VSCRATCH), REVERSE);
     x64_rr(e->b, SHA1RNDS4, X_32, VSCRATCH, VSCRATCH2);
@@ -108,15 +110,12 @@ static void castagnoli(struct emit *e, const struct ir *r)
 /* EAX modulo the polynomial, 32 bits further on: Barrett's reduction. The polynomial and the quotient of x^64 by it are in VSCRATCH2. */
 static void reduce(struct emit *e)
 {
-    x64_vex_rrr(e->b, MOVD_FROM, false, false, VSCRATCH, 0, SCRATCH);
-    emit_vop(e, PCLMULQDQ, VSCRATCH, VSCRATCH, VSCRATCH2);
-    x64_byte(e->b, 0x00);
-    x64_vex_rrr(e->b, MOVD_TO, false, false, VSCRATCH, 0, SCRATCH);
-    x64_vex_rrr(e->b, MOVD_FROM, false, false, VSCRATCH, 0, SCRATCH);
-    emit_vop(e, PCLMULQDQ, VSCRATCH, VSCRATCH, VSCRATCH2);
-    x64_byte(e->b, 0x10);
-    x64_vex_rrr(e->b, PEXTRD, false, false, VSCRATCH, 0, SCRATCH);
-    x64_byte(e->b, 1);
+    emit_vex(e, MOVD_FROM, false, VSCRATCH, 0, SCRATCH);
+    emit_vop_imm(e, PCLMULQDQ, VSCRATCH, VSCRATCH, VSCRATCH2, 0x00);
+    emit_vex(e, MOVD_TO, false, VSCRATCH, 0, SCRATCH);
+    emit_vex(e, MOVD_FROM, false, VSCRATCH, 0, SCRATCH);
+    emit_vop_imm(e, PCLMULQDQ, VSCRATCH, VSCRATCH, VSCRATCH2, 0x10);
+    emit_vex_imm(e, PEXTRD, false, VSCRATCH, 0, SCRATCH, 1);
 }
 
 static void ieee(struct emit *e, const struct ir *r)
@@ -126,10 +125,9 @@ static void ieee(struct emit *e, const struct ir *r)
 
     /* Bit-reversed, as the data are: the quotient, and the polynomial. */
     x64_mov_ri(e->b, SCRATCH3, UINT64_C(0x1f7011641));
-    x64_vex_rrr(e->b, MOVD_FROM, true, false, VSCRATCH2, 0, SCRATCH3);
+    emit_vex(e, MOVD_FROM, true, VSCRATCH2, 0, SCRATCH3);
     x64_mov_ri(e->b, SCRATCH3, UINT64_C(0x1db710641));
-    x64_vex_rrr(e->b, PINSRQ, true, false, VSCRATCH2, VSCRATCH2, SCRATCH3);
-    x64_byte(e->b, 1);
+    emit_vex_imm(e, PINSRQ, true, VSCRATCH2, VSCRATCH2, SCRATCH3, 1);
 
     x64_mov_rr(e->b, X_32, SCRATCH, a);
     if (len == 64) {

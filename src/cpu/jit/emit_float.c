@@ -64,8 +64,7 @@ static void denormals_trap(struct emit *e, uint32_t compare, int a)
 {
     if (!(e->u->mode & MODE_FZ))
         return;
-    emit_vop(e, compare, VSCRATCH3, a, a);
-    x64_byte(e->b, UNORDERED);
+    emit_vop_imm(e, compare, VSCRATCH3, a, a, UNORDERED);
 }
 
 /* An instruction that traps writes nothing: d may be a register that was something else's before. */
@@ -76,20 +75,19 @@ static void one(struct emit *e, const struct ir *r)
     BUG_ON(!op);
     begin(e);
     const int a = operand(e, r, r->a, VSCRATCH), d = emit_vdef(e, r->d, VSCRATCH2);
-    if (r->aux == VEC_FRINT || r->aux == VEC_FTOS || r->aux == VEC_FRINT_SCALAR)
+    const bool rounds = r->aux == VEC_FRINT || r->aux == VEC_FRINT_SCALAR;
+    const int imm = rounds ? (int)r->imm : EMIT_NO_IMM;
+    if (rounds || r->aux == VEC_FTOS)
         denormals_trap(
             e, vector_host_op[r->aux == VEC_FRINT_SCALAR ? VEC_FCMP_SCALAR : VEC_FCMP][r->sz], a);
     if (vector_is_scalar(r->aux)) { /* d = zero, but for the lowest element OP a */
         emit_vzero(e, VSCRATCH2);
-        emit_vop(e, op, d, VSCRATCH2, a);
+        emit_vex_imm(e, op, false, d, VSCRATCH2, a, imm);
     } else if (op == CVTPS2PH) {
-        emit_vop1(e, op, a, d);
-        x64_byte(e->b, 4); /* as MXCSR rounds */
+        emit_vop_imm(e, op, a, 0, d, 4); /* as MXCSR rounds */
     } else {
-        emit_vop1(e, op, d, a);
+        emit_vex_imm(e, op, false, d, 0, a, imm);
     }
-    if (r->aux == VEC_FRINT || r->aux == VEC_FRINT_SCALAR)
-        x64_byte(e->b, (unsigned)r->imm);
     defined(e, r, d);
 }
 
@@ -122,9 +120,8 @@ static void two(struct emit *e, const struct ir *r)
         vector_is_scalar(r->aux) ? narrow(e, r, r->a, VSCRATCH) : operand(e, r, r->a, VSCRATCH);
     const int b = operand(e, r, r->b, VSCRATCH2);
     const int d = emit_vdef(e, r->d, VSCRATCH);
-    emit_vop(e, op, d, a, b);
-    if (r->aux == VEC_FCMP || r->aux == VEC_FCMP_SCALAR)
-        x64_byte(e->b, (unsigned)r->imm);
+    const bool compares = r->aux == VEC_FCMP || r->aux == VEC_FCMP_SCALAR;
+    emit_vex_imm(e, op, false, d, a, b, compares ? (int)r->imm : EMIT_NO_IMM);
     defined(e, r, d);
 }
 
@@ -143,13 +140,12 @@ static void multiply_add(struct emit *e, const struct ir *r)
         emit_vmove(e, VSCRATCH, operand(e, r, r->a, VSCRATCH));
     }
     const int b = operand(e, r, r->b, VSCRATCH2), c = operand(e, r, r->c, VSCRATCH3);
-    x64_vex_rrr(e->b, op, r->sz == 3, false, VSCRATCH, b, c);
+    emit_vex(e, op, r->sz == 3, VSCRATCH, b, c);
     if (vector_is_scalar(r->aux)) {
         emit_vop1(e, UCOMIS | (r->sz == 3 ? 0x66000000u : 0), VSCRATCH, VSCRATCH);
         emit_site_stub(e, site, x64_jcc(e->b, CC_P), X64_NONE);
     } else { /* CMPUNORDPS, VTESTPS: the sign bits */
-        emit_vop(e, r->sz == 3 ? 0x66000fc2 : 0x00000fc2, VSCRATCH2, VSCRATCH, VSCRATCH);
-        x64_byte(e->b, UNORDERED);
+        emit_vop_imm(e, r->sz == 3 ? 0x66000fc2 : 0x00000fc2, VSCRATCH2, VSCRATCH, VSCRATCH, UNORDERED);
         emit_vop1(e, 0x66380f0e, VSCRATCH2, VSCRATCH2);
         emit_site_stub(e, site, x64_jcc(e->b, CC_NE), X64_NONE);
     }
@@ -202,13 +198,13 @@ static uint32_t scalar_op(const struct ir *r, enum vector_op op)
 static void number(struct emit *e, int d, uint64_t bits)
 {
     x64_mov_ri(e->b, SCRATCH2, bits);
-    x64_vex_rrr(e->b, 0x66000f6e, true, false, d, 0, SCRATCH2);
+    emit_vex(e, 0x66000f6e, true, d, 0, SCRATCH2);
 }
 
 /* CVTTSD2SI, CVTTSS2SI: d = a toward zero. */
 static void truncate(struct emit *e, const struct ir *r, bool wide, int d, int a)
 {
-    x64_vex_rrr(e->b, (r->scale == 3 ? 0xf2000000u : 0xf3000000u) | 0x0f2c, wide, false, d, 0, a);
+    emit_vex(e, (r->scale == 3 ? 0xf2000000u : 0xf3000000u) | 0x0f2c, wide, d, 0, a);
 }
 
 /* The host's conversions are to signed integers, and trap if that does not do. What more there is to ask is asked of the bits of the number,
@@ -227,7 +223,7 @@ static void to_integer(struct emit *e, const struct ir *r)
             (r->sz == 3 ? 63 : (r->ext ? 32u : 31u) - (r->aux != ROUND_TO_ZERO)) - (unsigned)r->imm;
         const uint64_t limit =
             source_double ? (uint64_t)(1023 + exponent) << 52 : (uint64_t)(127 + exponent) << 23;
-        x64_vex_rrr(e->b, 0x66000f7e, source_double, false, a, 0, SCRATCH2);
+        emit_vex(e, 0x66000f7e, source_double, a, 0, SCRATCH2);
         if (!r->ext)
             x64_alu_rr(e->b, ALU_ADD, source_double ? X_64 : X_32, SCRATCH2, SCRATCH2);
         x64_mov_ri(e->b, SCRATCH3, r->ext ? limit : limit << 1);
@@ -242,8 +238,7 @@ static void to_integer(struct emit *e, const struct ir *r)
         a = VSCRATCH;
     }
     if (r->aux == ROUND_TO_AWAY) { /* what is after the point, twice, is 1 if it was half or more; all of it is exact but the last */
-        emit_vop(e, scalar_op(r, VEC_FRINT_SCALAR), VSCRATCH2, a, a);
-        x64_byte(e->b, ROUND_TO_ZERO | NO_INEXACT);
+        emit_vop_imm(e, scalar_op(r, VEC_FRINT_SCALAR), VSCRATCH2, a, a, ROUND_TO_ZERO | NO_INEXACT);
         emit_vop(e, scalar_op(r, VEC_FSUB_SCALAR), VSCRATCH3, a, VSCRATCH2);
         emit_vop(e, scalar_op(r, VEC_FADD_SCALAR), VSCRATCH3, VSCRATCH3, VSCRATCH3);
         truncate(e, r, wide, SCRATCH2, VSCRATCH3);
@@ -251,8 +246,7 @@ static void to_integer(struct emit *e, const struct ir *r)
         x64_alu_rr(e->b, ALU_ADD, wide ? X_64 : X_32, d, SCRATCH2);
     } else {
         if (r->aux != ROUND_TO_ZERO) { /* ROUNDSD, which raises Inexact */
-            emit_vop(e, scalar_op(r, VEC_FRINT_SCALAR), VSCRATCH2, a, a);
-            x64_byte(e->b, r->aux);
+            emit_vop_imm(e, scalar_op(r, VEC_FRINT_SCALAR), VSCRATCH2, a, a, r->aux);
             a = VSCRATCH2;
         }
         truncate(e, r, wide, d, a);
@@ -280,7 +274,7 @@ static void from_integer(struct emit *e, const struct ir *r)
     }
     const int d = emit_vdef(e, r->d, VSCRATCH);
     emit_vzero(e, d);
-    x64_vex_rrr(e->b, prefix | 0x0f2a, wide, false, d, d, a);
+    emit_vex(e, prefix | 0x0f2a, wide, d, d, a);
     if (large) { /* from 2^63 on: half of it, of which the last bit tells if more were set, and that twice */
         uint8_t *over = x64_jmp8(e->b);
         x64_patch8_here(e->b, large);
@@ -290,8 +284,8 @@ static void from_integer(struct emit *e, const struct ir *r)
         x64_alu_ri(e->b, ALU_AND, X_32, SCRATCH3, 1);
         x64_alu_rr(e->b, ALU_OR, X_64, SCRATCH2, SCRATCH3);
         emit_vzero(e, d);
-        x64_vex_rrr(e->b, prefix | 0x0f2a, true, false, d, d, SCRATCH2);
-        x64_vex_rrr(e->b, prefix | 0x0f58, false, false, d, d, d);
+        emit_vex(e, prefix | 0x0f2a, true, d, d, SCRATCH2);
+        emit_vex(e, prefix | 0x0f58, false, d, d, d);
         x64_patch8_here(e->b, over);
     }
     emit_vdefined(e, r->d, d);

@@ -180,10 +180,10 @@ static void vector_from(struct emit *e, unsigned sz, int d, struct x64_mem m)
     case 0:
     case 1:
         x64_load(e->b, sz ? X_16 : X_8, SCRATCH, m);
-        x64_vex_rrr(e->b, movd, false, false, d, 0, SCRATCH);
+        emit_vex(e, movd, false, d, 0, SCRATCH);
         break;
     case 2:
-    case 3: x64_vex_rrm(e->b, sz == 2 ? movd : movq, false, false, d, 0, m); break;
+    case 3: emit_vex_mem(e, sz == 2 ? movd : movq, d, m); break;
     default: emit_vload(e, d, m); break;
     }
 }
@@ -196,11 +196,11 @@ static void vector_to(struct emit *e, unsigned sz, struct x64_mem m, int s, int 
     switch (sz) {
     case 0:
     case 1:
-        x64_vex_rrr(e->b, movd, false, false, s, 0, scratch);
+        emit_vex(e, movd, false, s, 0, scratch);
         x64_store(e->b, sz ? X_16 : X_8, m, scratch);
         break;
     case 2:
-    case 3: x64_vex_rrm(e->b, sz == 2 ? movd : movq, false, false, s, 0, m); break;
+    case 3: emit_vex_mem(e, sz == 2 ? movd : movq, s, m); break;
     default: emit_vstore(e, m, s); break;
     }
 }

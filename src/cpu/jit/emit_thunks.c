@@ -15,10 +15,14 @@ static struct x64_mem frame(int reg)
 }
 
 /* MOVUPS, which every x86-64 has. */
-static void vector_registers(struct x64_buf *b, bool store)
+static void vector_registers(const struct jit *j, struct x64_buf *b, bool store)
 {
+    const uint32_t op = store ? 0x0f11 : 0x0f10;
+
     for (int i = 3; i < 16; i++)
-        x64_rm(b, store ? 0x0f11 : 0x0f10, X_32, i, x64_at(CPU, CPU_AT(jit_hot.vframe) + i * 16));
+        x64_rm(b, op, X_32, i, x64_at(CPU, CPU_AT(jit_hot.vframe) + i * 16));
+    for (int i = 16; i < 32 && (j->host & JIT_HOST_AVX512); i++)
+        x64_evex_rrm(b, op, false, i, 0, x64_at(CPU, CPU_AT(jit_hot.vframe) + i * 16));
 }
 
 static void frame_registers(struct x64_buf *b, bool store)
@@ -52,23 +56,22 @@ static void go_on(struct jit *j, struct x64_buf *b, bool registers, bool vectors
     if (registers)
         frame_registers(b, false);
     if (vectors)
-        vector_registers(b, false);
+        vector_registers(j, b, false);
     x64_rr(b, 0xff, X_32, 4, RAX);
 }
 
-/* A function that leaves everything as it is but what C destroys of the scratch registers. */
 /* fn(cpu, RCX, RDX, RAX) for translated code that calls it and loses no register but these. */
-static void called(struct x64_buf *b, uintptr_t fn, bool vectors)
+static void called(const struct jit *j, struct x64_buf *b, uintptr_t fn, bool vectors)
 {
     frame_registers(b, true);
     if (vectors)
-        vector_registers(b, true);
+        vector_registers(j, b, true);
     x64_mov_rr(b, X_64, RSI, RCX);
     x64_mov_rr(b, X_32, RCX, RAX);
     call_c(b, fn);
     frame_registers(b, false);
     if (vectors)
-        vector_registers(b, false);
+        vector_registers(j, b, false);
     x64_byte(b, 0xc3);
 }
 
@@ -144,7 +147,7 @@ void jit_emit_thunks(struct jit *j, struct x64_buf *b)
         *(vectors ? &j->slow_vector : &j->slow) = here(b);
         frame_registers(b, true);
         if (vectors)
-            vector_registers(b, true);
+            vector_registers(j, b, true);
         x64_mov_rr(b, X_64, RSI, RAX);
         x64_mov_rr(b, X_64, RDX, RCX);
         call_c(b, (uintptr_t)jit_at_site);
@@ -160,10 +163,10 @@ void jit_emit_thunks(struct jit *j, struct x64_buf *b)
     /* Called: the dynamic flags to static slot 0; WFI; IR_HELP. */
     for (unsigned vectors = 0; vectors < 2; vectors++) {
         *(vectors ? &j->flags_vector : &j->flags) = here(b);
-        called(b, (uintptr_t)jit_at_flags, vectors);
+        called(j, b, (uintptr_t)jit_at_flags, vectors);
         *(vectors ? &j->wfi_vector : &j->wfi) = here(b);
-        called(b, (uintptr_t)jit_at_wfi, vectors);
+        called(j, b, (uintptr_t)jit_at_wfi, vectors);
         *(vectors ? &j->help_vector : &j->help) = here(b);
-        called(b, (uintptr_t)jit_at_help, vectors);
+        called(j, b, (uintptr_t)jit_at_help, vectors);
     }
 }

@@ -3,12 +3,8 @@
 
 #include "gen/sysreg_fields.h"
 
-#define MOVUPS_LOAD 0x00000f10u
-#define MOVUPS_STORE 0x00000f11u
-#define MOVAPS 0x00000f28u
 #define PXOR 0x66000fefu
 #define PAND 0x66000fdbu
-#define PCMPEQD 0x66000f76u
 #define MOVQ 0xf3000f7eu /* xmm, xmm or mem: zeroes the upper half */
 #define MOVD_FROM 0x66000f6eu
 #define MOVD_TO 0x66000f7eu
@@ -27,42 +23,6 @@ const uint32_t vector_host_op[NR_VECTOR_OPS][4] = {
 };
 
 /* --- Operands ------------------------------------------------------------------------------------------------------- */
-
-void emit_vload(struct emit *e, int d, struct x64_mem m)
-{
-    x64_vex_rrm(e->b, MOVUPS_LOAD, false, false, d, 0, m);
-}
-
-void emit_vstore(struct emit *e, struct x64_mem m, int s)
-{
-    x64_vex_rrm(e->b, MOVUPS_STORE, false, false, s, 0, m);
-}
-
-void emit_vop(struct emit *e, uint32_t op, int d, int a, int b)
-{
-    x64_vex_rrr(e->b, op, false, false, d, a, b);
-}
-
-void emit_vop1(struct emit *e, uint32_t op, int d, int b)
-{
-    emit_vop(e, op, d, 0, b);
-}
-
-void emit_vmove(struct emit *e, int d, int s)
-{
-    if (d != s)
-        emit_vop1(e, MOVAPS, d, s);
-}
-
-void emit_vzero(struct emit *e, int d)
-{
-    emit_vop(e, PXOR, d, d, d);
-}
-
-void emit_vones(struct emit *e, int d)
-{
-    emit_vop(e, PCMPEQD, d, d, d);
-}
 
 int emit_vuse(struct emit *e, var_t web, int scratch)
 {
@@ -104,8 +64,7 @@ static void shift_imm(struct emit *e, unsigned sz, unsigned number, int d, int a
 {
     static const uint32_t op[5] = {0, 0x66000f71, 0x66000f72, 0x66000f73, 0x66000f73};
 
-    x64_vex_rrr(e->b, op[sz], false, false, (int)number, d, a);
-    x64_byte(e->b, n);
+    emit_vex_imm(e, op[sz], false, (int)number, d, a, (int)n);
 }
 
 enum { PS_RIGHT = 2, PS_RIGHT_BYTES = 3, PS_RIGHT_SIGNED = 4, PS_LEFT = 6, PS_LEFT_BYTES = 7 };
@@ -123,8 +82,7 @@ void emit_vslide(struct emit *e, int d, int a, unsigned bytes)
 
 static void shuffle(struct emit *e, uint32_t op, int d, int a, unsigned how)
 {
-    emit_vop1(e, op, d, a);
-    x64_byte(e->b, how);
+    emit_vop_imm(e, op, d, 0, a, how);
 }
 
 /* --- Constants and moves -------------------------------------------------------------------------------------------- */
@@ -165,13 +123,12 @@ static void constant(struct emit *e, const struct ir *r)
         emit_vones(e, d);
     } else if (low != high || !shifted_ones(e, d, low)) {
         x64_mov_ri(e->b, SCRATCH, low);
-        x64_vex_rrr(e->b, MOVD_FROM, true, false, d, 0, SCRATCH);
+        emit_vex(e, MOVD_FROM, true, d, 0, SCRATCH);
         if (high == low) {
             emit_vop(e, PUNPCKLQDQ, d, d, d);
         } else if (high) {
             x64_mov_ri(e->b, SCRATCH, high);
-            x64_vex_rrr(e->b, PINSR_D, true, false, d, d, SCRATCH);
-            x64_byte(e->b, 1);
+            emit_vex_imm(e, PINSR_D, true, d, d, SCRATCH, 1);
         }
     }
     emit_vdefined(e, r->d, d);
@@ -190,8 +147,7 @@ void emit_vlowest(struct emit *e, unsigned bytes, int d, int a, unsigned zero_ab
         emit_vop1(e, MOVQ, d, a);
     } else { /* INSERTPS of element 0, all others zero */
         BUG_ON(bytes != 4);
-        emit_vop(e, 0x663a0f21, d, a, a);
-        x64_byte(e->b, 0x0e);
+        emit_vop_imm(e, 0x663a0f21, d, a, a, 0x0e);
     }
 }
 
@@ -213,13 +169,12 @@ static void put(struct emit *e, const struct ir *r)
 
     if (r->a == VAR_ZERO && !r->imm && r->sz >= 2) {
         const int d = emit_vdef(e, r->d, VSCRATCH);
-        x64_vex_rrr(e->b, MOVD_FROM, r->sz == 3, false, d, 0, b);
+        emit_vex(e, MOVD_FROM, r->sz == 3, d, 0, b);
         emit_vdefined(e, r->d, d);
         return;
     }
     const int a = emit_vuse(e, r->a, VSCRATCH), d = emit_vdef(e, r->d, VSCRATCH);
-    x64_vex_rrr(e->b, insert[r->sz], r->sz == 3, false, d, a, b);
-    x64_byte(e->b, (unsigned)r->imm);
+    emit_vex_imm(e, insert[r->sz], r->sz == 3, d, a, b, (int)r->imm);
     emit_vdefined(e, r->d, d);
 }
 
@@ -228,13 +183,11 @@ static void get(struct emit *e, const struct ir *r)
     const int a = emit_vuse(e, r->a, VSCRATCH), d = emit_def(e, r->d, SCRATCH);
 
     if (!r->imm && r->sz >= 2) {
-        x64_vex_rrr(e->b, MOVD_TO, r->sz == 3, false, a, 0, d);
+        emit_vex(e, MOVD_TO, r->sz == 3, a, 0, d);
     } else if (r->sz == 1) { /* PEXTRW r, xmm, imm */
-        x64_vex_rrr(e->b, 0x66000fc5, false, false, d, 0, a);
-        x64_byte(e->b, (unsigned)r->imm);
+        emit_vex_imm(e, 0x66000fc5, false, d, 0, a, (int)r->imm);
     } else {
-        x64_vex_rrr(e->b, r->sz ? 0x663a0f16 : 0x663a0f14, r->sz == 3, false, a, 0, d);
-        x64_byte(e->b, (unsigned)r->imm);
+        emit_vex_imm(e, r->sz ? 0x663a0f16 : 0x663a0f14, r->sz == 3, a, 0, d, (int)r->imm);
     }
     if (r->ext != EXT_ZERO) {
         static const uint32_t extend[3] = {0x0fbe, 0x0fbf, 0x63};
@@ -270,7 +223,7 @@ static void duplicate_general(struct emit *e, const struct ir *r)
 {
     const int a = emit_use(e, r->a, SCRATCH), d = emit_vdef(e, r->d, VSCRATCH);
 
-    x64_vex_rrr(e->b, MOVD_FROM, r->sz == 3, false, d, 0, a);
+    emit_vex(e, MOVD_FROM, r->sz == 3, d, 0, a);
     if (r->q || r->sz < 3)
         broadcast(e, r->sz, d, d);
     emit_vfinish(e, r, d);
@@ -322,12 +275,12 @@ static void shift(struct emit *e, const struct ir *r, int d, int a)
 
         shift_imm(e, 1, sign ? PS_RIGHT : number, VSCRATCH2, a, by);
         x64_mov_ri(e->b, SCRATCH, mask * 0x01010101u);
-        x64_vex_rrr(e->b, MOVD_FROM, false, false, VSCRATCH3, 0, SCRATCH);
+        emit_vex(e, MOVD_FROM, false, VSCRATCH3, 0, SCRATCH);
         shuffle(e, PSHUFD, VSCRATCH3, VSCRATCH3, 0);
         emit_vop(e, PAND, sign ? VSCRATCH2 : d, VSCRATCH2, VSCRATCH3);
         if (sign) {
             x64_mov_ri(e->b, SCRATCH, (0x80u >> by) * 0x01010101u);
-            x64_vex_rrr(e->b, MOVD_FROM, false, false, VSCRATCH3, 0, SCRATCH);
+            emit_vex(e, MOVD_FROM, false, VSCRATCH3, 0, SCRATCH);
             shuffle(e, PSHUFD, VSCRATCH3, VSCRATCH3, 0);
             emit_vop(e, PXOR, VSCRATCH2, VSCRATCH2, VSCRATCH3);
             emit_vop(e, vector_host_op[VEC_SUB][0], d, VSCRATCH2, VSCRATCH3);
@@ -346,7 +299,7 @@ static void sign_of_scalar(struct emit *e, const struct ir *r)
     const uint64_t top = r->sz == 3 ? BIT64(63) : BIT64(31);
 
     x64_mov_ri(e->b, SCRATCH, r->aux == VEC_FNEG_SCALAR ? top : top - 1);
-    x64_vex_rrr(e->b, MOVD_FROM, true, false, VSCRATCH2, 0, SCRATCH);
+    emit_vex(e, MOVD_FROM, true, VSCRATCH2, 0, SCRATCH);
     if (r->aux == VEC_FNEG_SCALAR) {
         emit_vop(e, PXOR, d, a, VSCRATCH2);
         emit_vlowest(e, 1u << r->sz, d, d, emit_zero_above(e, r->a));
@@ -405,18 +358,12 @@ static void two(struct emit *e, const struct ir *r)
     const uint32_t op = vector_host_op[r->aux][r->sz];
 
     switch (r->aux) {
-    case VEC_EXT:
-        emit_vop(e, PALIGNR, d, b, a);
-        x64_byte(e->b, (unsigned)r->imm);
-        break;
+    case VEC_EXT: emit_vop_imm(e, PALIGNR, d, b, a, (unsigned)r->imm); break;
     case VEC_SHUFFLE:
     case VEC_BLEND:
-    case VEC_CLMUL:
-        emit_vop(e, op, d, a, b);
-        x64_byte(e->b, (unsigned)r->imm);
-        break;
+    case VEC_CLMUL: emit_vop_imm(e, op, d, a, b, (unsigned)r->imm); break;
     case VEC_SHLV:
-    case VEC_SHRV: x64_vex_rrr(e->b, op, r->sz == 3, false, d, a, b); break;
+    case VEC_SHRV: emit_vex(e, op, r->sz == 3, d, a, b); break;
     default:
         BUG_ON(!op);
         emit_vop(e, op, d, a, b);
@@ -445,10 +392,10 @@ static void select(struct emit *e, const struct ir *r)
     const int a = emit_vuse(e, r->a, VSCRATCH), b = emit_vuse(e, r->b, VSCRATCH2);
     const int d = emit_vdef(e, r->d, VSCRATCH);
 
-    x64_vex_rrr(e->b, MOVD_TO, r->sz == 3, false, b, 0, SCRATCH);
-    x64_vex_rrr(e->b, MOVD_TO, r->sz == 3, false, a, 0, SCRATCH2);
+    emit_vex(e, MOVD_TO, r->sz == 3, b, 0, SCRATCH);
+    emit_vex(e, MOVD_TO, r->sz == 3, a, 0, SCRATCH2);
     x64_rr(e->b, 0x0f40 | cc, X_64, SCRATCH, SCRATCH2);
-    x64_vex_rrr(e->b, MOVD_FROM, r->sz == 3, false, d, 0, SCRATCH);
+    emit_vex(e, MOVD_FROM, r->sz == 3, d, 0, SCRATCH);
     emit_vdefined(e, r->d, d);
 }
 

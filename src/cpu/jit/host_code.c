@@ -22,7 +22,7 @@ uint32_t host_code_features(void)
 {
     unsigned a, b, c, d;
     uint32_t f = 0;
-    bool ymm = false;
+    bool ymm = false, zmm = false;
 
     if (!__get_cpuid(1, &a, &b, &c, &d))
         return 0;
@@ -33,6 +33,7 @@ uint32_t host_code_features(void)
         uint32_t lo, hi;
         __asm__("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
         ymm = (lo & 6) == 6;
+        zmm = (lo & 0xe6) == 0xe6;
     }
     if (ymm && (c & bit_AVX)) {
         f |= JIT_HOST_AVX;
@@ -43,6 +44,9 @@ uint32_t host_code_features(void)
         f |= (b & bit_BMI) && (b & bit_BMI2) ? JIT_HOST_BMI2 : 0;
         f |= (f & JIT_HOST_AVX) && (b & bit_AVX2) ? JIT_HOST_AVX2 : 0;
         f |= b & bit_SHA ? JIT_HOST_SHA : 0;
+        const unsigned avx512 = bit_AVX512F | bit_AVX512VL | bit_AVX512BW | bit_AVX512DQ;
+        f |= zmm && (f & JIT_HOST_AVX2) && (b & avx512) == avx512 ? JIT_HOST_AVX512 : 0;
+        f |= (c & bit_VAES) && (c & bit_VPCLMULQDQ) ? JIT_HOST_VAES : 0;
     }
     if (__get_cpuid(0x80000001, &a, &b, &c, &d))
         f |= c & bit_LZCNT ? JIT_HOST_LZCNT : 0;

@@ -78,8 +78,8 @@ bool jit_available(void)
     return host_code_available();
 }
 
-const char *const jit_host_feature_name[] = {"bmi2",   "lzcnt", "avx",    "avx2", "fma",
-                                             "sse4.2", "aes",   "pclmul", "sha",  "f16c"};
+const char *const jit_host_feature_name[] = {"bmi2", "lzcnt",  "avx", "avx2", "fma",    "sse4.2",
+                                             "aes",  "pclmul", "sha", "f16c", "avx512", "vaes"};
 const unsigned jit_nr_host_features = ARRAY_LEN(jit_host_feature_name);
 
 static struct jit *create(struct cpu *c, const struct jit_options *opt)

@@ -54,7 +54,7 @@ struct jit_space {
 /* A guest register at a site: where it is, what has to be done. */
 struct jit_loc {
     uint8_t var;    /* VAR_X0.., VAR_SP, VAR_V0.. */
-    uint8_t hreg;   /* x64_reg, or 16 + xmm */
+    uint8_t hreg;   /* x64_reg, or 16 + XMM */
     uint8_t dirty;  /* its home is older */
     uint8_t reload; /* wanted in the register afterwards */
 };

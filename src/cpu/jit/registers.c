@@ -10,12 +10,14 @@
 
 /* RAX, RCX and RDX are the emitter's, RBP points to the CPU, RSP to the calls that are open, R15 counts instructions. */
 static const uint8_t general[] = {RBX, RSI, RDI, R8, R9, R10, R11, R12, R13, R14};
-/* XMM0 to XMM2 are the emitter's. */
+/* XMM0 to XMM2 are the emitter's, and XMM13 to XMM15 where there are upper ones; the lower ones have shorter instructions, and all of them. */
 static const uint8_t vector[] = {3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+static const uint8_t vector_avx512[] = {3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 16, 17, 18,
+                                        19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31};
 
 struct allocation {
     struct jit_unit *u;
-    uint64_t *busy[2][X64_NR_REGS]; /* by class: where a register is taken */
+    uint64_t *busy[2][X64_NR_VECTOR_REGS]; /* by class: where a register is taken */
 };
 
 static bool fits(const struct allocation *a, unsigned class, unsigned reg, const uint64_t *places,
@@ -51,8 +53,11 @@ static void give_register(struct allocation *a, unsigned web)
     struct jit_unit *u = a->u;
     struct jit_web *w = &u->web[web];
     const unsigned class = w->vec;
-    const uint8_t *regs = class ? vector : general;
-    const unsigned nr = class ? ARRAY_LEN(vector) : ARRAY_LEN(general);
+    const bool upper = u->j->host & JIT_HOST_AVX512;
+    const uint8_t *regs = !class ? general : upper ? vector_avx512 : vector;
+    const unsigned nr = !class  ? ARRAY_LEN(general)
+                        : upper ? ARRAY_LEN(vector_avx512)
+                                : ARRAY_LEN(vector);
     const uint64_t *live = places(u, u->live, web), *held = places(u, u->held, web);
     const int hint = w->hint < JIT_MAX_WEBS ? u->web[w->hint].hreg : X64_NONE;
     int best = X64_NONE;
@@ -118,13 +123,14 @@ static void spill_temps(struct jit_unit *u)
 void jit_allocate(struct jit_unit *u)
 {
     struct allocation a = {.u = u};
-    uint64_t *space = calloc((size_t)2 * X64_NR_REGS * u->nr_words + u->nr_webs, sizeof(uint64_t));
+    enum { NR = X64_NR_VECTOR_REGS };
+    uint64_t *space = calloc((size_t)2 * NR * u->nr_words + u->nr_webs, sizeof(uint64_t));
 
     if (!space)
         BUG("out of memory for a translation");
-    for (unsigned i = 0; i < 2 * X64_NR_REGS; i++)
-        a.busy[i / X64_NR_REGS][i % X64_NR_REGS] = space + (size_t)i * u->nr_words;
-    uint64_t *order = space + (size_t)2 * X64_NR_REGS * u->nr_words;
+    for (unsigned i = 0; i < 2 * NR; i++)
+        a.busy[i / NR][i % NR] = space + (size_t)i * u->nr_words;
+    uint64_t *order = space + (size_t)2 * NR * u->nr_words;
 
     if (!(u->j->opt.passes_off & 1u << JIT_PASS_REGISTERS)) {
         sort_webs(u, order, false);

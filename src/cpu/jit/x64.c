@@ -60,12 +60,15 @@ static void prefixes(struct x64_buf *b, uint32_t op, enum x64_width w, int reg, 
         x64_byte(b, 0x40 | rex);
 }
 
-static void modrm_mem(struct x64_buf *b, int reg, struct x64_mem m)
+/* EVEX multiplies a displacement of 8 bits: it has none here. */
+static void modrm_mem_as(struct x64_buf *b, int reg, struct x64_mem m, bool disp8)
 {
     const unsigned r = (unsigned)(reg & 7) << 3;
     const unsigned base = (unsigned)(m.base & 7);
     const bool sib = m.index != X64_NONE || base == RSP;
-    unsigned mod = m.disp == 0 && base != RBP ? 0 : m.disp >= -128 && m.disp <= 127 ? 1 : 2;
+    const unsigned mod = m.disp == 0 && base != RBP                 ? 0
+                         : disp8 && m.disp >= -128 && m.disp <= 127 ? 1
+                                                                    : 2;
 
     if (m.base == X64_NONE) { /* [index*scale + disp32] or [disp32] */
         x64_byte(b, r | 4);
@@ -82,6 +85,11 @@ static void modrm_mem(struct x64_buf *b, int reg, struct x64_mem m)
         x64_byte(b, (uint8_t)m.disp);
     else if (mod == 2)
         x64_u32(b, (uint32_t)m.disp);
+}
+
+static void modrm_mem(struct x64_buf *b, int reg, struct x64_mem m)
+{
+    modrm_mem_as(b, reg, m, true);
 }
 
 void x64_rr(struct x64_buf *b, uint32_t op, enum x64_width w, int reg, int rm)
@@ -326,13 +334,22 @@ void x64_pop(struct x64_buf *b, int r)
 
 /* --- VEX ------------------------------------------------------------------------------------------------------------ */
 
+static unsigned opcode_map(uint32_t op)
+{
+    return (op >> 16 & 0xff) == 0x38 ? 2 : (op >> 16 & 0xff) == 0x3a ? 3 : 1;
+}
+
+static unsigned mandatory_prefix(uint32_t op)
+{
+    const unsigned prefix = op >> 24;
+    return prefix == 0x66 ? 1 : prefix == 0xf3 ? 2 : prefix == 0xf2 ? 3 : 0;
+}
+
 static void vex(struct x64_buf *b, uint32_t op, bool wide, bool l256, int reg, int index, int base,
                 int vvvv)
 {
-    const unsigned map = (op >> 16 & 0xff) == 0x38 ? 2 : (op >> 16 & 0xff) == 0x3a ? 3 : 1;
-    const unsigned prefix = op >> 24;
-    const unsigned pp = prefix == 0x66 ? 1 : prefix == 0xf3 ? 2 : prefix == 0xf2 ? 3 : 0;
-    const unsigned last = (~(unsigned)vvvv & 15) << 3 | (l256 ? 4u : 0) | pp;
+    const unsigned map = opcode_map(op);
+    const unsigned last = (~(unsigned)vvvv & 15) << 3 | (l256 ? 4u : 0) | mandatory_prefix(op);
 
     if (map == 1 && !wide && !(index & 8) && !(base & 8)) {
         x64_byte(b, 0xc5);
@@ -357,4 +374,36 @@ void x64_vex_rrm(struct x64_buf *b, uint32_t op, bool wide, bool l256, int reg, 
         x64_byte(b, 0x65);
     vex(b, op, wide, l256, reg, m.index == X64_NONE ? 0 : m.index, m.base == X64_NONE ? 0 : m.base, vvvv);
     modrm_mem(b, reg, m);
+}
+
+/* --- EVEX ----------------------------------------------------------------------------------------------------------- */
+
+static unsigned inverted(unsigned bit_set, unsigned value)
+{
+    return bit_set ? 0 : value;
+}
+
+/* extend: bit 4 of rm, or bit 3 of the index. */
+static void evex(struct x64_buf *b, uint32_t op, bool wide, int reg, unsigned extend, int base, int vvvv)
+{
+    x64_byte(b, 0x62);
+    x64_byte(b, inverted(reg & 8, 0x80) | inverted(extend, 0x40) | inverted(base & 8, 0x20) |
+                    inverted(reg & 16, 0x10) | opcode_map(op));
+    x64_byte(b, (wide ? 0x80u : 0) | (~(unsigned)vvvv & 15) << 3 | 4 | mandatory_prefix(op));
+    x64_byte(b, inverted(vvvv & 16, 8)); /* 128 bits, no mask */
+    x64_byte(b, op & 0xff);
+}
+
+void x64_evex_rrr(struct x64_buf *b, uint32_t op, bool wide, int reg, int vvvv, int rm)
+{
+    evex(b, op, wide, reg, rm & 16, rm, vvvv);
+    x64_byte(b, 0xc0 | (unsigned)(reg & 7) << 3 | (unsigned)(rm & 7));
+}
+
+void x64_evex_rrm(struct x64_buf *b, uint32_t op, bool wide, int reg, int vvvv, struct x64_mem m)
+{
+    if (m.gs)
+        x64_byte(b, 0x65);
+    evex(b, op, wide, reg, m.index == X64_NONE ? 0 : m.index & 8, m.base == X64_NONE ? 0 : m.base, vvvv);
+    modrm_mem_as(b, reg, m, false);
 }

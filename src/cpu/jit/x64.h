@@ -27,7 +27,7 @@ enum x64_reg {
     R13,
     R14,
     R15,
-    X64_NR_REGS,
+    X64_NR_VECTOR_REGS = 32, /* the upper sixteen with AVX-512 */
     X64_NONE = -1
 };
 
@@ -140,5 +140,8 @@ void x64_pop(struct x64_buf *b, int r);
 void x64_vex_rrr(struct x64_buf *b, uint32_t op, bool wide, bool l256, int reg, int vvvv, int rm);
 void x64_vex_rrm(struct x64_buf *b, uint32_t op, bool wide, bool l256, int reg, int vvvv,
                  struct x64_mem m);
+/* EVEX-encoded, 128 bits, no mask: registers up to 31. What W has to be is the caller's to know. */
+void x64_evex_rrr(struct x64_buf *b, uint32_t op, bool wide, int reg, int vvvv, int rm);
+void x64_evex_rrm(struct x64_buf *b, uint32_t op, bool wide, int reg, int vvvv, struct x64_mem m);
 
 #endif
