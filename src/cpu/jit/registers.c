@@ -1,6 +1,6 @@
 /* Host registers for webs.
  *
- * First every web, the most used first, gets a register for where it is live, if one is free there. Then, those that are computed most often
+ * First every web, the most useful first, gets a register for where it is live, if one is free there. Then, those that are computed most often
  * first, a web is made lazy if its register is free wherever the value is held as well: it need not be stored when it is computed,
  * only when somebody asks. A web without a register lives at its home. */
 #include "cpu/jit/jit_internal.h"
@@ -92,11 +92,24 @@ static int by_weight(const void *x, const void *y)
     return a < b ? 1 : a > b ? -1 : 0;
 }
 
-/* Weight in the upper half, so that sorting is by it; the web below. */
+/* What counts is how often a web is used for as long as it takes a register: what lives for a few operations, and would be stored to be loaded
+ * again at once, comes before what lives for long. The constant keeps the shortest lives from counting for everything. */
+static uint64_t usefulness(const struct jit_unit *u, unsigned web)
+{
+    enum { ONE = 256, BASE = 8 };
+    const uint64_t *live = places(u, u->live, web);
+    unsigned len = 0;
+
+    for (unsigned i = 0; i < u->nr_words; i++)
+        len += (unsigned)__builtin_popcountll(live[i]);
+    return (uint64_t)u->web[web].weight * ONE / (len + BASE);
+}
+
+/* The measure in the upper half, so that sorting is by it; the web below. */
 static void sort_webs(struct jit_unit *u, uint64_t *order, bool by_definitions)
 {
     for (unsigned i = 0; i < u->nr_webs; i++)
-        order[i] = (uint64_t)(by_definitions ? u->web[i].def_weight : u->web[i].weight) << 32 |
+        order[i] = (by_definitions ? u->web[i].def_weight : MIN(usefulness(u, i), UINT32_MAX)) << 32 |
                    (UINT32_MAX - i);
     qsort(order, u->nr_webs, sizeof(order[0]), by_weight);
 }
