@@ -564,7 +564,7 @@ static void count_leading(struct emit *e, const struct ir *r)
     emit_defined(e, r->d, d);
 }
 
-/* --- Selection: no flags change ------------------------------------------------------------------------------------- */
+/* --- Selection: no flags change, unless nobody wants them ------------------------------------------------------------------------------------- */
 
 static void cmov(struct emit *e, enum x64_cc cc, enum x64_width w, int d, var_t web, int scratch)
 {
@@ -589,6 +589,19 @@ static void select(struct emit *e, const struct ir *r)
     if (r->op == IR_SELINC && r->a == VAR_ZERO && r->b == VAR_ZERO) { /* CSET */
         x64_setcc(e->b, (enum x64_cc)(cc ^ 1), RAX);
         x64_rr(e->b, 0x0fb6, X_32, own, RAX);
+        emit_defined(e, r->d, own);
+        return;
+    }
+    if (r->op == IR_SELINC && r->a == r->b && !(r->fl & IRF_KEEP) && (cc == CC_B || cc == CC_AE)) {
+        /* CINC of the carry; nobody wants the flags any more. */
+        const int from = emit_use(e, r->a, own);
+        if (from != own)
+            x64_mov_rr(e->b, w, own, from);
+        if (cc == CC_AE)
+            x64_alu_ri(e->b, ALU_ADC, w, own, 0);
+        else
+            x64_alu_ri(e->b, ALU_SBB, w, own, -1);
+        e->host = HF_NONE;
         emit_defined(e, r->d, own);
         return;
     }

@@ -301,7 +301,7 @@ static bool block_access(struct emit *e, const struct ir *r)
     s->at = (uint16_t)e->at;
     s->mem = va;
     if (r->op == IR_PROBE)
-        x64_mov_ri(e->b, emit_def(e, r->d, SCRATCH3), b->addend);
+        x64_lea(e->b, X_64, emit_def(e, r->d, SCRATCH3), host);
     else
         access(e, r, host, SCRATCH3);
     s->back = e->b->p;
@@ -317,9 +317,7 @@ void emit_memory_stub(struct emit *e, const struct emit_stub *s)
     const struct misses m = check(e, r, SCRATCH, length(r), alignment(e, r), is_store(r));
     addend_to(e, SCRATCH3);
     if (r->op == IR_PROBE) {
-        const int d = emit_def(e, r->d, SCRATCH3);
-        if (d != SCRATCH3)
-            x64_mov_rr(e->b, X_64, d, SCRATCH3);
+        x64_lea(e->b, X_64, emit_def(e, r->d, SCRATCH3), x64_at_index(SCRATCH, SCRATCH3, 0, 0));
     } else if (is_store(r)) {
         x64_lea(e->b, X_64, SCRATCH, x64_at_index(SCRATCH, SCRATCH3, 0, 0));
         access(e, r, x64_at(SCRATCH, 0), SCRATCH3);
@@ -344,8 +342,9 @@ static void probe_by_tlb(struct emit *e, const struct ir *r)
                                 : check(e, r, va, length(r), alignment(e, r), is_store(r));
 
     to_slow(e, new_site(e, r, retry), &m, va);
+    addend_to(e, SCRATCH3);
     const int d = emit_def(e, r->d, SCRATCH2);
-    addend_to(e, d);
+    x64_lea(e->b, X_64, d, x64_at_index(va, SCRATCH3, 0, 0));
     emit_defined(e, r->d, d);
 }
 
@@ -373,23 +372,9 @@ static void checked_access(struct emit *e, const struct ir *r)
         access_by_tlb(e, r);
 }
 
-/* [address + addend h] */
-static struct x64_mem probed(struct emit *e, const struct ir *r)
-{
-    struct where w = address(e, r);
-
-    if (w.mem.index != X64_NONE) {
-        x64_lea(e->b, X_64, SCRATCH, w.mem);
-        w.mem = x64_at(SCRATCH, 0);
-    }
-    w.mem.index = (int8_t)emit_use(e, r->h, SCRATCH2);
-    w.mem.shift = 0;
-    return w.mem;
-}
-
 static void known_access(struct emit *e, const struct ir *r)
 {
-    access(e, r, probed(e, r), SCRATCH3);
+    access(e, r, x64_at(emit_use(e, r->h, SCRATCH2), (int32_t)r->imm), SCRATCH3);
     accessed(e, r, SCRATCH3);
 }
 

@@ -35,6 +35,10 @@ static bool keeps_host_flags(const struct ir *r)
     case IR_VMOV:
     case IR_LDC:
     case IR_STC:
+    case IR_LDK:
+    case IR_STK:
+    case IR_VLDK:
+    case IR_VSTK:
     case IR_NOP: return true;
     case IR_ADD: return r->b != VAR_IMM || r->imm == (int32_t)r->imm;
     case IR_SUB: return r->b == VAR_IMM && -r->imm == (int32_t)-r->imm;
@@ -161,22 +165,18 @@ static bool same_state(const struct flag_state *x, const struct flag_state *y)
     return x->form == y->form && (x->form == FS_DEAD || x->form == FS_DYNAMIC || jit_same_flags(x, y));
 }
 
-/* prefer: y comes around a loop. Then the others, which come once, are made dynamic rather than both. */
-static struct flag_state merge(const struct flag_state *x, const struct flag_state *y, bool prefer)
+/* Two that are known and differ are made dynamic, but at the head of a loop the one that comes more often decides, and only the other is. */
+static struct flag_state merge(const struct flag_state *x, const struct flag_state *y, bool header,
+                               bool y_decides)
 {
     const bool x_dynamic = x->form == FS_DYNAMIC, y_dynamic = y->form == FS_DYNAMIC;
-    struct flag_state r = x_dynamic ? *y : *x;
+    struct flag_state r = x_dynamic || (!y_dynamic && y_decides) ? *y : *x;
 
     if (x_dynamic && y_dynamic)
         return dynamic;
-    if (!x_dynamic && !y_dynamic && !jit_same_flags(x, y)) {
-        if (!prefer)
-            return dynamic;
-        r = *y;
-        r.form = FS_SELECT;
-        return r;
-    }
-    if (x_dynamic || y_dynamic || x->form != y->form)
+    if (!x_dynamic && !y_dynamic && !header && !jit_same_flags(x, y))
+        return dynamic;
+    if (!same_state(x, y))
         r.form = FS_SELECT;
     return r;
 }
@@ -187,6 +187,7 @@ static struct flag_state state_in(const struct jit_unit *u, const struct flow *f
     const struct jit_block *b = &u->block[k];
     struct flag_state s = dynamic;
     bool first = !b->entry;
+    unsigned depth = 0; /* of the one that decides */
 
     if (!f->asked[k])
         return dead;
@@ -196,12 +197,16 @@ static struct flag_state state_in(const struct jit_unit *u, const struct flow *f
         const uint16_t p = b->pred[i];
         if (!f->known[p])
             continue;
+        /* Of two as deep, one that comes around a loop. */
+        const unsigned this_depth = 2u * u->block[p].depth + (u->block[p].order >= b->order);
         if (first)
             s = f->out[p];
         else if (f->read[k] && !same_state(&s, &f->out[p]))
             return host;
         else
-            s = merge(&s, &f->out[p], u->block[p].order >= b->order);
+            s = merge(&s, &f->out[p], b->header, this_depth >= depth);
+        if (f->out[p].form != FS_DYNAMIC)
+            depth = MAX(depth, this_depth);
         first = false;
     }
     /* A reader needs to know the kind. */

@@ -65,7 +65,7 @@ void lift_check_sp(struct lift *l, var_t base);
 
 /* lift_memory.c: a check of len bytes from base + offset on, of elements of 1 << sz; LDK, STK, VLDK, VSTK behind it. */
 var_t lift_probe(struct lift *l, bool is_store, unsigned sz, var_t base, int64_t offset, unsigned len);
-struct ir *lift_known(struct lift *l, enum ir_op op, unsigned sz, var_t base, int64_t offset, var_t h);
+struct ir *lift_known(struct lift *l, enum ir_op op, unsigned sz, var_t h, unsigned at);
 /* Post-index of n by m, or by the number of bytes if that is register 31. */
 void lift_write_back_by(struct lift *l, var_t n, var_t m, int64_t bytes);
 

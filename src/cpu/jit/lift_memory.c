@@ -39,11 +39,13 @@ var_t lift_probe(struct lift *l, bool is_store, unsigned sz, var_t base, int64_t
     return r->d;
 }
 
-struct ir *lift_known(struct lift *l, enum ir_op op, unsigned sz, var_t base, int64_t offset, var_t h)
+struct ir *lift_known(struct lift *l, enum ir_op op, unsigned sz, var_t h, unsigned at)
 {
-    struct ir *r = access(l, op, sz, &(struct address){.base = base, .index = VAR_NONE, .imm = offset});
+    struct ir *r = lift_ir(l, op);
 
+    r->sz = (uint8_t)sz;
     r->h = h;
+    r->imm = at;
     return r;
 }
 
@@ -116,7 +118,7 @@ static void vector_several(struct lift *l, bool is_store, unsigned sz, unsigned 
 
     for (unsigned k = 0; k < nr; k++) {
         const var_t v = (var_t)(VAR_V0 + (k ? (t2 + k - 1) % 32 : t));
-        struct ir *r = lift_known(l, is_store ? IR_VSTK : IR_VLDK, sz, n, offset + (k << sz), h);
+        struct ir *r = lift_known(l, is_store ? IR_VSTK : IR_VLDK, sz, h, k << sz);
         if (is_store)
             r->c = v;
         else
@@ -140,34 +142,17 @@ void lift_write_back_by(struct lift *l, var_t n, var_t m, int64_t bytes)
 static void pair(struct lift *l, bool is_store, unsigned sz, enum ir_ext ext, var_t t, var_t t2,
                  var_t n, int64_t offset)
 {
-    const struct address first = {.base = n, .index = VAR_NONE, .imm = offset};
-    const struct address second = {.base = n, .index = VAR_NONE, .imm = offset + (1 << sz)};
-    const var_t h = lift_temp(l);
+    const var_t h = lift_probe(l, is_store, sz, n, offset, 2u << sz);
 
-    lift_check_sp(l, n);
-    struct ir *r = access(l, IR_PROBE, sz, &first);
-    r->d = h;
-    r->aux = 2u << sz;
-    r->ext = is_store;
-    if (is_store) {
-        r = access(l, IR_STK, sz, &first);
-        r->c = t;
-        r->h = h;
-        r = access(l, IR_STK, sz, &second);
-        r->c = t2;
-        r->h = h;
-        return;
-    }
-    /* The base may be one of the two: it is loaded last. */
     for (unsigned k = 0; k < 2; k++) {
-        const bool second_one = (t == n) != (k == 1);
-        const var_t d = second_one ? t2 : t;
-        if (d == VAR_NONE)
-            continue;
-        r = access(l, IR_LDK, sz, second_one ? &second : &first);
-        r->ext = (uint8_t)ext;
-        r->d = d;
-        r->h = h;
+        const var_t v = k ? t2 : t;
+        if (is_store) {
+            lift_known(l, IR_STK, sz, h, k << sz)->c = v;
+        } else if (v != VAR_NONE) {
+            struct ir *r = lift_known(l, IR_LDK, sz, h, k << sz);
+            r->ext = (uint8_t)ext;
+            r->d = v;
+        }
     }
 }
 

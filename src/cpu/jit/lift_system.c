@@ -245,12 +245,8 @@ static bool zero_line(struct lift *l, var_t x)
     struct ir *r = lift_op(l, IR_PROBE, 3, h, line, VAR_NONE);
     r->aux = SYSOP_LINE;
     r->ext = true;
-    for (unsigned at = 0; at < SYSOP_LINE; at += 1u << sz) {
-        r = lift_op(l, sz == 4 ? IR_VSTK : IR_STK, sz, VAR_NONE, line, VAR_NONE);
-        r->imm = at;
-        r->c = VAR_ZERO;
-        r->h = h;
-    }
+    for (unsigned at = 0; at < SYSOP_LINE; at += 1u << sz)
+        lift_known(l, sz == 4 ? IR_VSTK : IR_STK, sz, h, at)->c = VAR_ZERO;
     return true;
 }
 

@@ -26,12 +26,12 @@ static var_t reg(const struct structure *s, unsigned k)
 
 static void load_to(const struct structure *s, enum ir_op op, unsigned sz, unsigned at, var_t t)
 {
-    lift_known(s->l, op, sz, s->base, at, s->probe)->d = t;
+    lift_known(s->l, op, sz, s->probe, at)->d = t;
 }
 
 static void store_from(const struct structure *s, enum ir_op op, unsigned sz, unsigned at, var_t v)
 {
-    lift_known(s->l, op, sz, s->base, at, s->probe)->c = v;
+    lift_known(s->l, op, sz, s->probe, at)->c = v;
 }
 
 /* --- Structures of all elements ------------------------------------------------------------------------------------- */

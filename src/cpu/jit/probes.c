@@ -1,7 +1,7 @@
 /* The probes pass: one check of the TLB for several accesses off the same base.
  *
  * Within a block, accesses whose addresses differ by constants form groups; the first one's place gets a probe of everything from the lowest
- * to the highest byte, for a store if there is one, and the accesses do without. Where the probe fails (the group lies across two pages, or
+ * to the highest byte, for a store if there is one, and the accesses need no more than the host address that it found. Where the probe fails (the group lies across two pages, or
  * on a device) the interpreter takes over there. */
 #include "cpu/jit/jit_internal.h"
 
@@ -17,7 +17,8 @@ struct value {
 };
 
 struct group {
-    uint32_t root;
+    uint32_t root, index; /* of the base, and of the index, shifted by scale; 0: none */
+    uint8_t scale;
     int64_t lo, hi, first_lo; /* bytes, from the root; the first access */
     uint16_t first;           /* operation */
     uint16_t last_gi, nr_insns;
@@ -33,6 +34,7 @@ struct state {
     unsigned nr_groups;
     struct group group[MAX_GROUPS];
     uint8_t group_of[JIT_MAX_IR]; /* number + 1 */
+    int64_t offset[JIT_MAX_IR];   /* of those in groups, from their roots */
 };
 
 static void follow(struct state *s, const struct ir *r)
@@ -48,37 +50,49 @@ static void follow(struct state *s, const struct ir *r)
     s->value[r->d] = v;
 }
 
-static bool joins(const struct group *g, uint32_t root, int64_t lo, int64_t hi, unsigned sz, bool ordered)
+static bool joins(const struct group *g, const struct group *with, int64_t lo, int64_t hi,
+                  unsigned sz, bool ordered)
 {
-    if (!g->open || g->root != root || MAX(g->hi, hi) - MIN(g->lo, lo) > MAX_SPAN)
+    if (!g->open || g->root != with->root || g->index != with->index || g->scale != with->scale ||
+        MAX(g->hi, hi) - MIN(g->lo, lo) > MAX_SPAN)
         return false;
     /* Where alignment is asked for, the lowest byte's must tell that of all. */
     return !ordered || (g->sz == sz && !((lo - g->lo) & ((1 << sz) - 1)));
 }
 
+/* Bytes from the roots of the operation's base and index on. */
+static int64_t offset_of(const struct state *s, const struct ir *r)
+{
+    const uint64_t index = r->b == VAR_NONE ? 0 : (uint64_t)s->value[r->b].offset << r->scale;
+
+    return (int64_t)((uint64_t)s->value[r->a].offset + index + (uint64_t)r->imm);
+}
+
 static void add(struct state *s, unsigned i, const struct ir *r, unsigned len, bool write)
 {
-    const struct value *base = &s->value[r->a];
-    const int64_t lo = base->offset + r->imm, hi = lo + len;
+    const int64_t lo = offset_of(s, r), hi = lo + len;
     const bool ordered = s->u->mode & MODE_ALIGN;
+    const struct group alone = {.root = s->value[r->a].root,
+                                .index = r->b == VAR_NONE ? 0 : s->value[r->b].root,
+                                .scale = r->b == VAR_NONE ? 0 : r->scale,
+                                .lo = lo,
+                                .hi = hi,
+                                .first_lo = lo,
+                                .first = (uint16_t)i,
+                                .last_gi = r->gi,
+                                .nr_insns = 1,
+                                .sz = r->sz,
+                                .open = true};
     struct group *g = NULL;
 
     for (unsigned n = s->nr_groups; n-- > 0 && !g;)
-        if (joins(&s->group[n], base->root, lo, hi, r->sz, ordered))
+        if (joins(&s->group[n], &alone, lo, hi, r->sz, ordered))
             g = &s->group[n];
     if (!g) {
         if (s->nr_groups == MAX_GROUPS)
             return;
         g = &s->group[s->nr_groups++];
-        *g = (struct group){.root = base->root,
-                            .lo = lo,
-                            .hi = hi,
-                            .first_lo = lo,
-                            .first = (uint16_t)i,
-                            .last_gi = r->gi,
-                            .nr_insns = 1,
-                            .sz = r->sz,
-                            .open = true};
+        *g = alone;
     } else if (g->last_gi != r->gi) {
         g->nr_insns++;
         g->last_gi = r->gi;
@@ -88,6 +102,7 @@ static void add(struct state *s, unsigned i, const struct ir *r, unsigned len, b
     g->sz = MAX(g->sz, r->sz);
     g->write |= write;
     s->group_of[i] = (uint8_t)(g - s->group + 1);
+    s->offset[i] = lo;
 }
 
 static void find_groups(struct state *s, const struct jit_block *b)
@@ -98,7 +113,8 @@ static void find_groups(struct state *s, const struct jit_block *b)
         const struct ir *r = &s->u->ir[i];
         if (r->op == IR_NOP)
             continue;
-        const bool plain = (ir_traits[r->op] & IRT_M) && r->a < JIT_MAX_VARS && r->b == VAR_NONE &&
+        const bool plain = (ir_traits[r->op] & IRT_M) && r->a < JIT_MAX_VARS &&
+                           (r->b == VAR_NONE || r->b < JIT_MAX_VARS) &&
                            !(r->fl & (IRF_ALIGNED | IRF_USER));
         if (plain && r->op == IR_PROBE)
             add(s, i, r, r->aux, r->ext);
@@ -127,7 +143,9 @@ void jit_pass_probes(struct jit_unit *u)
 
     for (unsigned n = 0; n < u->nr_blocks; n++) {
         struct jit_block *b = &u->block[u->order[n]];
-        var_t renamed[2] = {VAR_NONE, VAR_NONE}; /* a pair's own probe, and the group's that stands for it */
+        /* A pair's own probe, the group's that stands for it, and how far the pair is into the group. */
+        var_t renamed[2] = {VAR_NONE, VAR_NONE};
+        int64_t moved = 0;
         const unsigned first = nr;
         for (unsigned i = b->ir_first; i < b->ir_end; i++) {
             struct ir r = u->ir[i];
@@ -155,6 +173,7 @@ void jit_pass_probes(struct jit_unit *u)
             if (g && r.op == IR_PROBE) {
                 renamed[0] = r.d;
                 renamed[1] = g->h;
+                moved = s->offset[i] - g->lo;
                 continue;
             }
             if (g) {
@@ -163,8 +182,11 @@ void jit_pass_probes(struct jit_unit *u)
                        : r.op == IR_VLD ? IR_VLDK
                                         : IR_VSTK;
                 r.h = g->h;
+                r.imm = s->offset[i] - g->lo;
+                r.a = r.b = VAR_NONE;
             } else if ((ir_traits[r.op] & IRT_H) && r.h == renamed[0] && renamed[0] != VAR_NONE) {
                 r.h = renamed[1];
+                r.imm += moved;
             }
             if (r.op != IR_NOP)
                 u->spare[nr++] = r;
