@@ -89,9 +89,10 @@ static void find_dirty(struct emit *e)
         for (unsigned n = 0; n < u->nr_blocks; n++) {
             const struct jit_block *b = &u->block[u->order[n]];
             const uint64_t out = dirty_through(u, b, e->dirty_in[u->order[n]]);
-            const uint16_t succ[2] = {b->taken, b->next};
-            for (unsigned s = 0; s < 2; s++)
-                if (succ[s] != JIT_MAX_BLOCKS && (out & ~e->dirty_in[succ[s]])) {
+            uint16_t succ[JIT_MAX_BLOCKS];
+            const unsigned nr = jit_successors(u, u->order[n], succ);
+            for (unsigned s = 0; s < nr; s++)
+                if (out & ~e->dirty_in[succ[s]]) {
                     e->dirty_in[succ[s]] |= out;
                     changed = true;
                 }

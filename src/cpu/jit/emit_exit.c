@@ -67,18 +67,30 @@ static void store_home(struct emit *e, unsigned var, int hreg)
         x64_store(e->b, X_64, x64_at(CPU, emit_home((var_t)var)), hreg);
 }
 
-/* Everything home; the flags dynamic. From here on no guest register is where e->now says. */
-static void all_home(struct emit *e, const struct emit_stub *s)
+/* The flags from the host's, which are near. */
+static void host_flags_dynamic(struct emit *e, const struct emit_stub *s)
 {
-    if (s->host != HF_NONE) {
-        e->host = s->host;
-        emit_flags_save(e, CPU_AT(jit_hot.flag_a));
-        x64_store_imm(e->b, X_32, x64_at(CPU, CPU_AT(jit_hot.flag_kind)), FLAG_HOST);
-    }
+    if (s->host == HF_NONE)
+        return;
+    e->host = s->host;
+    emit_flags_save(e, CPU_AT(jit_hot.flag_a));
+    x64_store_imm(e->b, X_32, x64_at(CPU, CPU_AT(jit_hot.flag_kind)), FLAG_HOST);
+}
+
+/* From here on no guest register is where e->now says. */
+static void registers_home(struct emit *e, const struct emit_stub *s)
+{
     for (uint64_t m = s->dirty; m; m &= m - 1)
         store_home(e, (unsigned)__builtin_ctzll(m), s->hreg[__builtin_ctzll(m)]);
     memset(e->now, 0xff, sizeof(e->now));
     e->dirty = 0;
+}
+
+/* Everything home; the flags dynamic. */
+static void all_home(struct emit *e, const struct emit_stub *s)
+{
+    host_flags_dynamic(e, s);
+    registers_home(e, s);
     if (s->host == HF_NONE)
         emit_flags_dynamic(e, &e->u->flag_state[s->flags]);
 }
@@ -364,6 +376,86 @@ static void push_return(struct emit *e, gva_t va)
     x64_push(e->b, RCX);
 }
 
+/* --- Calls ----------------------------------------------------------------------------------------------------------
+ *
+ * A call from region to region has everything at home on its way there and back, and pushes the return's guest address and host address. A
+ * call within the region leaves registers where they are, and pushes the region's tag before. Where a frame of two words lies, the word behind it is a host address: so the
+ * return knows who called. Who is called back looks whether it was such a return, by the tag in RDX: another region's takes frames by their guest
+ * address alone. */
+
+static void return_with(struct emit *e, uint32_t tag)
+{
+    x64_mov_ri(e->b, RDX, tag);
+    x64_byte(e->b, 0xc3);
+}
+
+static void call_within(struct emit *e, const struct ir *r)
+{
+    struct jit_unit *u = e->u;
+    const uint16_t callee = (uint16_t)r->aux2, back = (uint16_t)r->aux;
+
+    emit_flags_convert(e, &u->flags_out[e->block], &u->flags_in[callee]);
+    x64_byte(e->b, 0x68); /* PUSH imm32 */
+    x64_u32(e->b, u->call_tag);
+    push_return(e, r->target);
+    x64_call_to(e->b, e->b->p);
+    if (!e->label[callee])
+        to_label(e, e->b->p - 4, callee);
+    else if (!e->b->full)
+        x64_patch_rel32(e->b->p - 4, e->label[callee]);
+    x64_lea(e->b, X_64, RSP, x64_at(RSP, 16));
+    x64_alu_ri(e->b, ALU_CMP, X_32, RDX, (int32_t)u->call_tag);
+    struct emit_stub *s = emit_stub(e, STUB_ENTER);
+    s->from = x64_jcc(e->b, CC_NE);
+    s->block = back;
+    emit_flags_convert(e, &(struct flag_state){.form = FS_DYNAMIC}, &u->flags_in[back]);
+    if (back != block_behind(e))
+        jump_to(e, back);
+}
+
+/* RAX: the guest address; all registers are where they are. */
+static void return_within(struct emit *e)
+{
+    x64_alu_mi(e->b, ALU_CMP, X_64, x64_at(RSP, 16), (int32_t)e->u->call_tag);
+    uint8_t *outside = x64_jcc8(e->b, CC_NE);
+    x64_alu_rm(e->b, ALU_CMP, X_64, RAX, x64_at(RSP, 8));
+    uint8_t *elsewhere = x64_jcc8(e->b, CC_NE);
+    return_with(e, e->u->call_tag);
+    x64_patch8_here(e->b, outside);
+    x64_patch8_here(e->b, elsewhere);
+}
+
+/* To the guest address in a register. */
+static void to_register(struct emit *e, const struct ir *r)
+{
+    const int a = emit_use(e, r->a, RAX);
+    const struct emit_stub s = exit_state(e, r);
+    const struct flag_state *flags = &e->u->flag_state[s.flags];
+    const bool work = flags->form == FS_STATIC || flags->form == FS_SELECT; /* with RAX and RCX */
+
+    if (a != (work ? RDX : RAX))
+        x64_mov_rr(e->b, X_64, work ? RDX : RAX, a);
+    emit_flags_dynamic(e, flags);
+    if (work)
+        x64_mov_rr(e->b, X_64, RAX, RDX);
+    if (r->op == IR_RET && e->u->nr_returned)
+        return_within(e);
+    registers_home(e, &s);
+    if (r->op == IR_CALLR) {
+        push_return(e, r->target);
+        indirect(e, r->cc, true);
+        come_back(e, r);
+        return;
+    }
+    if (r->op == IR_RET) {
+        x64_alu_rm(e->b, ALU_CMP, X_64, RAX, x64_at(RSP, 8));
+        uint8_t *other = x64_jcc8(e->b, CC_NE);
+        return_with(e, 0);
+        x64_patch8_here(e->b, other);
+    }
+    indirect(e, r->cc, false);
+}
+
 void emit_end(struct emit *e, const struct ir *r)
 {
     struct emit_stub s;
@@ -377,31 +469,11 @@ void emit_end(struct emit *e, const struct ir *r)
         return;
     }
     if (r->op == IR_BRANCH || r->op == IR_CALLR || r->op == IR_RET) {
-        const int a = emit_use(e, r->a, RAX);
-        s = exit_state(e, r);
-        if (a != RAX)
-            x64_mov_rr(e->b, X_64, RAX, a);
-        /* The flags' code has RAX and RCX for itself. */
-        if (e->u->flag_state[s.flags].form == FS_STATIC || e->u->flag_state[s.flags].form == FS_SELECT) {
-            x64_mov_rr(e->b, X_64, RDX, RAX);
-            all_home(e, &s);
-            x64_mov_rr(e->b, X_64, RAX, RDX);
-        } else {
-            all_home(e, &s);
-        }
-        if (r->op == IR_CALLR) {
-            push_return(e, r->target);
-            indirect(e, r->cc, true);
-            come_back(e, r);
-        } else {
-            if (r->op == IR_RET) {
-                x64_alu_rm(e->b, ALU_CMP, X_64, RAX, x64_at(RSP, 8));
-                uint8_t *other = x64_jcc8(e->b, CC_NE);
-                x64_byte(e->b, 0xc3);
-                x64_patch8_here(e->b, other);
-            }
-            indirect(e, r->cc, false);
-        }
+        to_register(e, r);
+        return;
+    }
+    if (r->op == IR_CALL && r->aux2 != IR_NO_BLOCK) {
+        call_within(e, r);
         return;
     }
     s = exit_state(e, r);
@@ -457,6 +529,7 @@ static void one_stub(struct emit *e, const struct emit_stub *s)
         emit_flags_convert(e, &e->u->flags_out[s->flags_from], &e->u->flags_in[s->block]);
         jump_to(e, s->block);
         break;
+    case STUB_ENTER: enter_block(e, s->block); break;
     }
 }
 

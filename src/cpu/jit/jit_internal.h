@@ -162,7 +162,7 @@ struct jit {
     struct jit_entry *bucket[JIT_ENTRY_BUCKETS];
     uint64_t code_pages[2][JIT_FILTER_BITS / 64]; /* which virtual pages, hashed, have regions: lower and upper half */
     gva_t trapping[JIT_NR_TRAPPING]; /* by hash: instructions whose floating point the host would trap all the time */
-    uint32_t next_stamp;
+    uint32_t next_stamp, next_call_tag;
     struct jit_stats stats;
     struct jit_unit *unit; /* work space of the translator */
 };
@@ -175,12 +175,13 @@ struct jit {
 
 struct jit_block {
     gva_t va;
-    uint16_t first, nr;   /* guest instructions: index into unit.insn; nr may be 0 (only an exit) */
-    uint16_t taken, next; /* blocks; JIT_MAX_BLOCKS: outside */
+    uint16_t first, nr; /* guest instructions: index into unit.insn; nr may be 0 (only an exit) */
+    uint16_t taken, next; /* blocks; JIT_MAX_BLOCKS: outside. Of a call within the region: taken is what it calls */
     uint16_t ir_first, ir_end;
     uint8_t depth; /* of loops */
     bool entry;    /* may be entered from outside */
     bool header;   /* a branch from behind or from itself comes here */
+    bool returns;  /* ends with RET, perhaps to one of unit.returned */
     uint16_t order;
     uint16_t pred[8];
     uint8_t nr_preds; /* more than ARRAY_LEN(pred): all that is known is that there are many */
@@ -223,6 +224,9 @@ struct jit_unit {
     struct jit_insn insn[JIT_MAX_INSNS];
     struct jit_block block[JIT_MAX_BLOCKS + 1];
     uint16_t order[JIT_MAX_BLOCKS]; /* blocks as they are laid out */
+    unsigned nr_returned;
+    uint16_t returned[JIT_MAX_BLOCKS]; /* blocks behind calls within the region */
+    uint32_t call_tag;     /* of its calls' frames; no other translation's that is on the stack */
     struct ir *ir, *spare; /* into ir_space; a pass that adds operations writes them to the other one */
     struct ir ir_space[2][JIT_MAX_IR];
     bool asked_behind[JIT_MAX_IR];
@@ -273,6 +277,8 @@ extern const uint32_t vector_host_op[NR_VECTOR_OPS][4];
 
 /* region.c: finds the blocks from va on. False: nothing worth translating. */
 bool jit_find_region(struct jit_unit *u, gva_t va);
+/* The blocks of the region that may come next; succ has room for JIT_MAX_BLOCKS. */
+unsigned jit_successors(const struct jit_unit *u, uint16_t k, uint16_t *succ);
 
 /* lift*.c: the guest's instructions as IR. */
 void jit_lift(struct jit_unit *u);

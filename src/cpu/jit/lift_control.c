@@ -54,6 +54,7 @@ static void call(struct lift *l, struct ir *r)
 
     r->target = l->pc + 4;
     r->aux = IR_NO_BLOCK;
+    r->aux2 = l->b->taken == JIT_MAX_BLOCKS ? IR_NO_BLOCK : l->b->taken;
     if (l->gi + 1 < u->nr_insns && u->insn[l->gi + 1].va == l->pc + 4)
         r->aux = u->insn[l->gi + 1].block;
 }

@@ -1,7 +1,8 @@
 /* Finds the region of a hot address: the blocks that direct branches reach from it, as far as they have been run before, with their order and
  * their loops.
  *
- * Code that never ran is left out: the branch there becomes an exit. Threads: the CPU's own. */
+ * Code that never ran is left out: the branch there becomes an exit. What BL calls belongs to the region if it is there already, as where a function
+ * calls itself, or if it is small and calls nothing: then registers stay where they are on the way there and back. Threads: the CPU's own. */
 #include "cpu/cpu_internal.h"
 #include "cpu/jit/jit_internal.h"
 
@@ -121,6 +122,51 @@ static void take_back(struct search *s, unsigned nr)
     }
 }
 
+/* Whether a function is small, and calls nothing. Of what never ran nothing is known, nor wanted. */
+static bool is_leaf(struct jit_unit *u, gva_t va)
+{
+    enum { MAX = 32 };
+    gva_t seen[MAX], todo[MAX];
+    unsigned nr_seen = 0, nr_todo = 0;
+    bool returns = false;
+
+    todo[nr_todo++] = va;
+    while (nr_todo) {
+        va = todo[--nr_todo];
+        for (bool on = true; on; va += 4) {
+            const uint32_t *host;
+            gpa_t pa;
+            struct a64_insn i;
+            const unsigned at = (unsigned)(va >> 2) & (PAGE_INSNS - 1);
+            for (unsigned n = 0; n < nr_seen && on; n++)
+                on = seen[n] != va;
+            if (!on || (va & 3) || !jit_peek_fetch(u->c, va & ~(gva_t)(TLB_PAGE_SIZE - 1), &pa, &host) ||
+                !icache_was_run(u->c, pa, at))
+                break;
+            if (nr_seen == MAX || nr_todo + 2 > MAX)
+                return false;
+            seen[nr_seen++] = va;
+            a64_decode(__atomic_load_n(&host[at], __ATOMIC_RELAXED), &i);
+            switch (ending_of(&i)) {
+            case END_NONE: break;
+            case END_COND: todo[nr_todo++] = va + 4; /* fallthrough */
+            case END_BRANCH:
+                todo[nr_todo++] = branch_target(&i, va);
+                on = false;
+                break;
+            case END_LEAVE:
+                if (i.row != A64_ROW_RET_64R_branch_reg)
+                    return false;
+                returns = true;
+                on = false;
+                break;
+            default: return false;
+            }
+        }
+    }
+    return returns;
+}
+
 /* Adds the instructions from va on until one is known or the block ends. A block that does not fit is left out, but for the first: cut somewhere it would
  * have another region begin there, which is cut somewhere else. */
 static void find_from(struct search *s, gva_t va, bool first)
@@ -160,6 +206,13 @@ static void find_from(struct search *s, gva_t va, bool first)
             later(s, va + 4);
             return;
         case END_CALL:
+            later(s, va + 4);
+            if (n->i.row == A64_ROW_BL_only_branch_imm) {
+                const gva_t callee = branch_target(&n->i, va);
+                if (*slot_of(s, callee) || is_leaf(u, callee))
+                    later(s, callee);
+            }
+            return;
         case END_RESUME: later(s, va + 4); return;
         case END_LEAVE:
         case END_STOP: return;
@@ -237,15 +290,36 @@ static bool make_blocks(struct search *s)
         case END_CALL:
         case END_RESUME: {
             const uint16_t back = block_at(u, last->va + 4);
-            if (back != JIT_MAX_BLOCKS)
-                u->block[back].entry = may_begin(&u->insn[u->block[back].first].i);
+            if (back == JIT_MAX_BLOCKS)
+                break;
+            u->block[back].entry = may_begin(&u->insn[u->block[back].first].i);
+            if (u->block[back].entry && last->i.row == A64_ROW_BL_only_branch_imm)
+                b->taken = block_at(u, branch_target(&last->i, last->va));
+            if (b->taken != JIT_MAX_BLOCKS)
+                u->returned[u->nr_returned++] = back;
             break;
         }
-        case END_LEAVE:
+        case END_LEAVE: b->returns = last->i.row == A64_ROW_RET_64R_branch_reg; break;
         case END_STOP: break;
         }
     }
     return true;
+}
+
+unsigned jit_successors(const struct jit_unit *u, uint16_t k, uint16_t *succ)
+{
+    const struct jit_block *b = &u->block[k];
+    unsigned nr = 0;
+
+    if (b->returns) {
+        memcpy(succ, u->returned, u->nr_returned * sizeof(*succ));
+        return u->nr_returned;
+    }
+    if (b->taken != JIT_MAX_BLOCKS)
+        succ[nr++] = b->taken;
+    if (b->next != JIT_MAX_BLOCKS)
+        succ[nr++] = b->next;
+    return nr;
 }
 
 static void add_pred(struct jit_unit *u, uint16_t to, uint16_t from)
@@ -360,7 +434,8 @@ bool jit_find_region(struct jit_unit *u, gva_t va)
 
     memset(&s, 0, sizeof(s));
     s.u = u;
-    u->nr_insns = u->nr_blocks = u->nr_pages = 0;
+    u->nr_insns = u->nr_blocks = u->nr_pages = u->nr_returned = 0;
+    u->call_tag = u->j->next_call_tag = u->j->next_call_tag % INT32_MAX + 1;
     later(&s, va);
     for (unsigned i = 0; i < s.nr_pending; i++)
         find_from(&s, s.pending[i], i == 0);

@@ -75,14 +75,14 @@ static bool asks(const struct jit_unit *u, const struct ir *r)
 
 static void out_masks(const struct jit_unit *u, uint16_t k, uint64_t *live, uint64_t *held)
 {
-    const uint16_t succ[2] = {u->block[k].taken, u->block[k].next};
+    uint16_t succ[JIT_MAX_BLOCKS];
+    const unsigned nr = jit_successors(u, k, succ);
 
     *live = *held = 0;
-    for (unsigned s = 0; s < 2; s++)
-        if (succ[s] != JIT_MAX_BLOCKS) {
-            *live |= u->live_in[succ[s]];
-            *held |= u->held_in[succ[s]];
-        }
+    for (unsigned s = 0; s < nr; s++) {
+        *live |= u->live_in[succ[s]];
+        *held |= u->held_in[succ[s]];
+    }
 }
 
 static void back_over(const struct jit_unit *u, uint16_t k, const struct ir *r, uint64_t *live,
@@ -183,10 +183,9 @@ static void find_lives(struct lives *l)
     }
     for (unsigned n = 0; n < u->nr_blocks; n++) {
         const uint16_t k = u->order[n];
-        const uint16_t succ[2] = {u->block[k].taken, u->block[k].next};
-        for (unsigned s = 0; s < 2; s++) {
-            if (succ[s] == JIT_MAX_BLOCKS)
-                continue;
+        uint16_t succ[JIT_MAX_BLOCKS];
+        const unsigned nr = jit_successors(u, k, succ);
+        for (unsigned s = 0; s < nr; s++) {
             for (uint64_t m = u->held_in[succ[s]] & u->vars; m; m &= m - 1) {
                 const unsigned v = (unsigned)__builtin_ctzll(m);
                 const uint16_t x = root(l, l->end[k][v]), y = root(l, l->start[succ[s]][v]);
