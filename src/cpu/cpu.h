@@ -52,7 +52,7 @@ enum cpu_leave {
 
 #define TLB_PAGE_SHIFT 12 /* entries are 4 KiB pieces whatever the granule */
 #define TLB_PAGE_SIZE (1u << TLB_PAGE_SHIFT)
-#define TLB_ENTRIES 512u
+#define TLB_ENTRIES 2048u
 
 /* A tag is the page of the virtual address (top byte as the guest gave it), or-ed with the context in bits 11:3. Bits 2:0 are
  * zero, so that a misaligned address never matches: one compare checks page, context, permission and alignment.

@@ -84,6 +84,8 @@ void jit_flush_all(struct cpu *c);
 
 /* Translations of code addresses may have changed, in the lower or the upper half of the address space or both: regions are looked up anew. */
 void jit_mapping_changed(struct cpu *c, bool lower, bool upper);
+/* TLBI by ASID, which global pages have none of. */
+void jit_asid_flushed(struct cpu *c);
 /* The address space or the exception level changed; what was known of the new one still holds. */
 void jit_context_changed(struct cpu *c);
 /* TLBI by address: only if there may be code. */

@@ -25,10 +25,11 @@ struct cpu_mmu {
     struct {
         uint64_t ttbr0, ttbr1;
     } space[NR_SPACES];
-    /* Where pieces of blocks larger than TLB_PAGE_SIZE were filled in, by bit 55 of the address: TTBR0's and TTBR1's half. */
+    /* Where pieces of blocks larger than TLB_PAGE_SIZE were filled in, by bit 55 of the address (TTBR0's and TTBR1's half), and whether they are
+     * global. */
     struct {
         gva_t lo, hi;
-    } large[2];
+    } large[2][2];
     gva_t block[2]; /* in the last block of at least BLOCK_MIN that a load or store went to; 0: none */
 };
 
@@ -99,30 +100,54 @@ static void flush_entries(struct cpu *c)
         c->itlb[i].tag = TLB_TAG_NONE;
 }
 
-static void forget_large(struct cpu *c, unsigned half)
+static void forget_large(struct cpu *c, unsigned half, bool global)
 {
-    c->mmu->large[half].hi = 0;
-    c->mmu->large[half].lo = ~UINT64_C(0);
+    c->mmu->large[half][global].hi = 0;
+    c->mmu->large[half][global].lo = ~UINT64_C(0);
+}
+
+static void forget_all_large(struct cpu *c)
+{
+    for (unsigned i = 0; i < 4; i++)
+        forget_large(c, i & 1, i >> 1);
 }
 
 void tlb_flush_all(struct cpu *c)
 {
     flush_entries(c);
-    forget_large(c, 0);
-    forget_large(c, 1);
+    forget_all_large(c);
     c->mmu->nr_spaces = 0;
     c->mmu->current = 0;
     jit_mapping_changed(c, true, true);
 }
 
-/* Entries do not know their ASID, their context does: dropping the contexts' entries means dropping all. */
+/* Whether the context in a tag is of this ASID: entries do not know theirs. */
+static bool has_asid(const struct cpu *c, uint64_t tag, unsigned asid)
+{
+    const uint64_t tcr = SYS(&c->st, TCR_EL1);
+    const unsigned space = (unsigned)(tag & (TLB_PAGE_SIZE - 1)) >> TLB_CTX_SHIFT;
+
+    if (space / NR_VARIANTS >= c->mmu->nr_spaces)
+        return true;
+    const uint64_t ttbr = tcr & TCR_EL1_A1 ? c->mmu->space[space / NR_VARIANTS].ttbr1
+                                           : c->mmu->space[space / NR_VARIANTS].ttbr0;
+    return !((ttbr >> TTBR0_EL1_ASID_LO ^ asid) & (tcr & TCR_EL1_AS ? 0xffff : 0xff));
+}
+
 void tlb_flush_asid(struct cpu *c, unsigned asid)
 {
-    (void)asid;
-    flush_entries(c);
-    forget_large(c, 0);
-    forget_large(c, 1);
-    jit_mapping_changed(c, true, true);
+    for (unsigned i = 0; i < TLB_ENTRIES; i++) {
+        struct tlb_entry *e = &c->tlb[i];
+        const uint64_t tag = e->tag_r != TLB_TAG_NONE  ? e->tag_r
+                             : e->page & TLB_INFO_MMIO ? e->addend
+                                                       : e->tag_w;
+        if (!(e->page & TLB_INFO_GLOBAL) && has_asid(c, tag, asid))
+            entry_drop(e);
+    }
+    for (unsigned i = 0; i < ITLB_ENTRIES; i++)
+        if (!c->itlb[i].global && has_asid(c, c->itlb[i].tag, asid))
+            c->itlb[i].tag = TLB_TAG_NONE;
+    jit_asid_flushed(c);
 }
 
 void tlb_flush_va(struct cpu *c, gva_t va, uint64_t len)
@@ -132,10 +157,14 @@ void tlb_flush_va(struct cpu *c, gva_t va, uint64_t len)
     jit_page_unmapped(c, va, len);
     gva_t first = va & mask & ~(gva_t)(TLB_PAGE_SIZE - 1), last = (va & mask) + len - 1;
 
-    if (len > (uint64_t)TLB_ENTRIES * TLB_PAGE_SIZE ||
-        (first <= c->mmu->large[half].hi && last >= c->mmu->large[half].lo)) {
+    bool large = len > (uint64_t)TLB_ENTRIES * TLB_PAGE_SIZE;
+    for (unsigned i = 0; i < 2; i++)
+        large |= first <= c->mmu->large[half][i].hi && last >= c->mmu->large[half][i].lo;
+    if (large) {
         flush_entries(c);
-        forget_large(c, half); /* what translated code holds of the other half it goes on holding */
+        /* What translated code holds of the other half it goes on holding. */
+        forget_large(c, half, false);
+        forget_large(c, half, true);
         jit_mapping_changed(c, !half, half);
         return;
     }
@@ -177,14 +206,14 @@ void tlb_walk(struct cpu *c, const struct walk_request *rq, struct walk_result *
     walk_el10(&c->st, &m, rq, res);
 }
 
-static void note_large(struct cpu *c, gva_t va, uint64_t page_len)
+static void note_large(struct cpu *c, gva_t va, const struct walk_result *w)
 {
-    if (page_len <= TLB_PAGE_SIZE)
+    if (w->page_len <= TLB_PAGE_SIZE)
         return;
     const unsigned half = bit(va, 55);
-    gva_t lo = va & mask64(56) & ~(page_len - 1);
-    c->mmu->large[half].lo = MIN(c->mmu->large[half].lo, lo);
-    c->mmu->large[half].hi = MAX(c->mmu->large[half].hi, lo + (page_len - 1));
+    const gva_t lo = va & mask64(56) & ~(w->page_len - 1);
+    c->mmu->large[half][w->global].lo = MIN(c->mmu->large[half][w->global].lo, lo);
+    c->mmu->large[half][w->global].hi = MAX(c->mmu->large[half][w->global].hi, lo + (w->page_len - 1));
 }
 
 void mem_set_abort(struct cpu *c, gva_t va, bool write, uint8_t fsc)
@@ -237,11 +266,12 @@ static bool find_translation(struct cpu *c, gva_t va, enum walk_access access, u
     const gpa_t page = w.pa & ~(gpa_t)(TLB_PAGE_SIZE - 1);
     const struct ram_region *r = find_memory(c, page);
 
-    note_large(c, va, w.page_len);
+    note_large(c, va, &w);
     if (w.page_len >= BLOCK_MIN)
         c->mmu->block[bit(va, 55)] = va;
     entry_drop(e);
-    e->page = page | (w.device ? TLB_INFO_DEVICE : 0) | (w.can_read ? TLB_INFO_READ : 0) |
+    e->page = page | (w.device ? TLB_INFO_DEVICE : 0) | (w.global ? TLB_INFO_GLOBAL : 0) |
+              (w.can_read ? TLB_INFO_READ : 0) |
               (w.can_write && w.writable_dirty ? TLB_INFO_WRITE : 0);
     *view = (struct tlb_view){.pa = w.pa, .device = w.device};
     if (r) {
@@ -291,10 +321,12 @@ bool tlb_find_block(struct cpu *c, bool upper, struct tlb_block *b)
     tlb_walk(c, &(struct walk_request){.va = va, .access = WALK_WRITE, .el0 = el0, .pan = !el0}, &w);
     if (!w.ok || w.device || !w.can_read || !w.can_write || !w.writable_dirty || w.page_len < BLOCK_MIN)
         return false;
+    if (upper && !w.global) /* TLBI by ASID would have to look at it: jit_asid_flushed() */
+        return false;
     const struct ram_region *r = find_memory(c, w.pa);
     if (!r || r->kind != RAM_KIND_RAM)
         return false;
-    note_large(c, va, w.page_len);
+    note_large(c, va, &w);
     const gva_t first = walk_strip_tag(&c->st, va, false) & ~(w.page_len - 1);
     const gpa_t pa = w.pa & ~(w.page_len - 1), lo = MAX(pa, r->base),
                 hi = MIN(pa + w.page_len, r->base + r->len);
@@ -338,13 +370,14 @@ bool tlb_translate_fetch(struct cpu *c, gva_t va)
         c->leave = CPU_LEAVE_EXCEPTION;
         return false;
     }
-    note_large(c, va, w.page_len);
+    note_large(c, va, &w);
     struct itlb_entry *e = &c->itlb[(va >> TLB_PAGE_SHIFT) & (ITLB_ENTRIES - 1)];
     struct code_page *cp = icache_page(c, page, r->host + (page - r->base));
     *e = (struct itlb_entry){
         .tag = (va & ~(gva_t)(TLB_PAGE_SIZE - 1)) | c->tlb_ctx,
         .page = cp,
         .guarded = w.guarded,
+        .global = w.global,
     };
     return true;
 }

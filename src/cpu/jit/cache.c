@@ -49,15 +49,25 @@ static uint32_t new_stamp(struct jit *j)
     return j->next_stamp;
 }
 
-static uint32_t stamp_for(struct jit *j, bool lower, uint64_t ttbr, uint32_t mode)
+/* The tables say what code is where, and not the ASID, which Linux keeps in TTBR1_EL1 and changes for each process. */
+static uint32_t stamp_for(struct jit *j, bool lower, uint64_t ttbr_el1, uint32_t mode)
 {
-    const unsigned h = (unsigned)(ttbr >> 12 ^ ttbr >> 48 ^ mode * 5 ^ lower) & (JIT_NR_SPACES - 1);
-    struct jit_space *s = &j->space[h];
+    enum { WAYS = 8 };
+    const uint64_t ttbr = ttbr_el1 & mask64(48) & ~UINT64_C(1);
+    const unsigned h = (unsigned)(ttbr >> 12 ^ ttbr >> 20 ^ mode * 5 ^ lower);
+    struct jit_space *victim = NULL;
 
-    if (s->stamp && s->ttbr == ttbr && s->mode == mode && s->lower == lower)
-        return s->stamp;
-    *s = (struct jit_space){.ttbr = ttbr, .mode = mode, .lower = lower, .stamp = new_stamp(j)};
-    return s->stamp;
+    for (unsigned i = 0; i < WAYS; i++) {
+        struct jit_space *s = &j->space[(h + i) & (JIT_NR_SPACES - 1)];
+        if (s->stamp && s->ttbr == ttbr && s->mode == mode && s->lower == lower)
+            return s->stamp;
+        if (!victim && !s->stamp)
+            victim = s;
+    }
+    if (!victim)
+        victim = &j->space[(h + j->next_stamp % WAYS) & (JIT_NR_SPACES - 1)];
+    *victim = (struct jit_space){.ttbr = ttbr, .mode = mode, .lower = lower, .stamp = new_stamp(j)};
+    return victim->stamp;
 }
 
 void jit_context_changed(struct cpu *c)
@@ -83,6 +93,12 @@ void jit_mapping_changed(struct cpu *c, bool lower, bool upper)
         if (j->space[i].lower ? lower : upper)
             j->space[i].stamp = 0;
     jit_context_changed(c);
+}
+
+void jit_asid_flushed(struct cpu *c)
+{
+    if (c->jit)
+        jit_mapping_changed(c, true, c->jit->upper_has_asid);
 }
 
 static uint64_t *filter_word(struct jit *j, gva_t va, uint64_t *bit_)
@@ -125,6 +141,13 @@ bool jit_peek_fetch(struct cpu *c, gva_t va, gpa_t *pa, const uint32_t **host)
     return true;
 }
 
+/* A page that jit_peek_fetch() knows. */
+static void note_global(struct cpu *c, gva_t va)
+{
+    if ((int64_t)va < 0)
+        c->jit->upper_has_asid |= !c->itlb[(va >> TLB_PAGE_SHIFT) & (ITLB_ENTRIES - 1)].global;
+}
+
 static bool page_is(struct cpu *c, gva_t va, gpa_t pa)
 {
     const uint32_t *host;
@@ -133,6 +156,7 @@ static bool page_is(struct cpu *c, gva_t va, gpa_t pa)
     if (!jit_peek_fetch(c, va, &now, &host) &&
         (!tlb_translate_fetch(c, va) || !jit_peek_fetch(c, va, &now, &host)))
         return false;
+    note_global(c, va);
     return now == pa;
 }
 
@@ -277,6 +301,7 @@ struct jit_region *jit_publish(struct jit_unit *u)
     for (unsigned p = 0; p < r->nr_pages; p++) {
         uint64_t bit_, *w = filter_word(j, r->page[p].va, &bit_);
         *w |= bit_;
+        note_global(u->c, r->page[p].va);
         r->page[p].region = r;
         struct jit_page **b = &j->page_bucket[r->page[p].pa >> TLB_PAGE_SHIFT & (JIT_PAGE_BUCKETS - 1)];
         r->page[p].next = *b;

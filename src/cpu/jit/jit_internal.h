@@ -124,7 +124,7 @@ struct jit_region {
 
 /* --- What a CPU's translator has ------------------------------------------------------------------------------------ */
 
-#define JIT_ENTRY_BUCKETS 4096u
+#define JIT_ENTRY_BUCKETS 16384u
 #define JIT_PAGE_BUCKETS 1024u
 #define JIT_NR_SPACES 32u
 #define JIT_CODE_LEN_DEFAULT (64u << 20)
@@ -163,6 +163,7 @@ struct jit {
     uint64_t code_pages[2][JIT_FILTER_BITS / 64]; /* which virtual pages, hashed, have regions: lower and upper half */
     gva_t trapping[JIT_NR_TRAPPING]; /* by hash: instructions whose floating point the host would trap all the time */
     uint32_t next_stamp, next_call_tag;
+    bool upper_has_asid; /* some code in the upper half is not global */
     struct jit_stats stats;
     struct jit_unit *unit; /* work space of the translator */
 };
