@@ -8,24 +8,18 @@
 
 #include "gen/sysreg_fields.h"
 
+const uint64_t pac_multiplier[2] = {UINT64_C(0xd6e8feb86659fd93), UINT64_C(0x9e3779b97f4a7c15)};
+
 struct key128 {
     uint64_t lo, hi;
 };
 
-static uint64_t mix(uint64_t x)
-{
-    x = (x ^ (x >> 32)) * UINT64_C(0xd6e8feb86659fd93);
-    x = (x ^ (x >> 32)) * UINT64_C(0xd6e8feb86659fd93);
-    return x ^ (x >> 32);
-}
-
-/* ComputePAC, the implementation defined algorithm: a keyed mixing of three words. It keeps guests honest, it is no cryptography:
- * a guest's secrets are open to its host anyway. Part of the guest-visible state: a snapshot relies on it never changing. */
+/* ComputePAC, the implementation defined algorithm: as little as spreads all of data, modifier and key over the upper half, which is all that anybody
+ * looks at, because each call of a function in a guest's kernel waits for it. It keeps guests honest, it is no cryptography: a guest's secrets are
+ * open to its host anyway. Translated code does the same in line (cpu/jit/emit_pac.c). */
 static uint64_t compute_pac(uint64_t data, uint64_t modifier, struct key128 key)
 {
-    uint64_t h = mix(data ^ key.lo);
-    h = mix(h + ror64(modifier, 29) + key.hi);
-    return mix(h ^ modifier ^ ror64(key.lo, 17));
+    return ((((data ^ key.lo) * pac_multiplier[0]) + key.hi) ^ modifier) * pac_multiplier[1];
 }
 
 static struct key128 key_value(const struct pe_state *s, enum pac_key key)
@@ -78,6 +72,13 @@ static uint64_t extend(uint64_t ptr, bool sel, unsigned top, unsigned bottom)
 {
     uint64_t field = mask64(top - bottom + 1) << bottom;
     return sel ? ptr | field : ptr & ~field;
+}
+
+uint64_t pac_field(uint64_t tcr, bool upper, bool data)
+{
+    const unsigned top = tag_ignored(tcr, upper, data) ? 55 : 63, bottom = bottom_bit(tcr, upper);
+
+    return mask64(top - bottom + 1) << bottom;
 }
 
 /* Strip. */

@@ -22,6 +22,13 @@ uint64_t pac_auth(const struct pe_state *s, uint64_t ptr, uint64_t modifier, enu
 /* XPACI, XPACD: the plain pointer without a check. */
 uint64_t pac_strip(const struct pe_state *s, uint64_t ptr, bool data);
 
+/* The bits of a pointer of this half, and to data or to code, that tell nothing of the address: the code takes all of them but bit 55.
+ * tcr: TCR_EL1. */
+uint64_t pac_field(uint64_t tcr, bool upper, bool data);
+
+/* ComputePAC is (((data ^ key lo) * [0] + key hi) ^ modifier) * [1]. */
+extern const uint64_t pac_multiplier[2];
+
 /* PACGA: a 32-bit code over x and modifier in bits 63:32, under APGAKey. Never disabled. */
 uint64_t pac_generic(const struct pe_state *s, uint64_t x, uint64_t modifier);
 

@@ -139,7 +139,9 @@ struct jit_hot {
     uint32_t mxcsr, host_mxcsr, left_mxcsr; /* to be loaded; as it was found; as it was in the end */
     uint64_t frame[16], vframe[32][2], spill[64][2];
     uint32_t code_changed; /* since it was entered: some translation is gone, or where code is mapped may have changed. ISB leaves */
-    uint64_t pair[2];      /* what an operation on 16 bytes has no registers for */
+    uint64_t pac_multiplier[2], pac_field[2][2]; /* arch/pac.h; [data], upper half first */
+    uint64_t pac_tcr;                            /* for which that is */
+    uint64_t pair[2]; /* what an operation on 16 bytes has no registers for */
     struct jit_target target[JIT_NR_TARGETS]; /* of indirect branches */
 };
 

@@ -611,6 +611,108 @@ static void isb_shows_new_code(void **state)
     teardown(&none);
 }
 
+/* A region that is dropped while it runs, again and again, leaves by a link to another one. */
+static void dropped_region_leaves(void **state)
+{
+    enum { PAGES = JIT_MAX_PAGES + 1, TURNS = 20000 }; /* more than one region has */
+    void *none = NULL;
+
+    (void)state;
+    how = (struct jit_options){.threshold = 1};
+    setup(&none);
+    jit_attach(c, &how);
+    keep_trap_handler();
+    for (unsigned i = 0; i < PAGES; i++) {
+        /* ic ivau, x5 only in the first; b to the next page; in the last: subs x2, x2, #1; b.ne to the first; hvc */
+        const uint32_t page[] = {i ? 0xd503201f : 0xd50b7525, with(0x14000000, 0, 26, PAGE_INSNS - 1)};
+        const uint32_t last[] = {0xf1000442,
+                                 with(0x54000001, 5, 19, 0 - ((PAGES - 1) * PAGE_INSNS + 1)), HVC};
+        if (i < PAGES - 1)
+            memcpy(host(PROGRAM + i * TLB_PAGE_SIZE), page, sizeof(page));
+        else
+            memcpy(host(PROGRAM + i * TLB_PAGE_SIZE), last, sizeof(last));
+    }
+    flavour = INTEGER;
+    random_state(4);
+    c->st.el = c->st.sp_sel = 1;
+    c->st.x[2] = TURNS;
+    c->st.x[5] = PROGRAM;
+    cpu_state_changed(c);
+    assert_int_equal(cpu_run(c), CPU_LEAVE_HVC);
+    assert_int_equal(c->st.x[2], 0);
+    assert_true(jit_statistics(c->jit)->nr_invalidated > 2);
+    teardown(&none);
+}
+
+/* A function that is called within the region, and that returns from another one now and then. */
+static void calls(void **state)
+{
+    enum { FAR = JIT_MAX_PAGES * TLB_PAGE_SIZE, TURNS = 3000 };
+    static const uint32_t words[] = {
+        0x94000006,                         /* bl f */
+        0x8b020021,                         /* add x1, x1, x2 */
+        0xf1000400,                         /* subs x0, x0, #1 */
+        0x54ffffa1,                         /* b.ne to the start */
+        HVC,        0xd503201f, 0x91000c42, /* f: add x2, x2, #3 */
+        0x37100040,                         /* tbnz w0, #2, to the branch */
+        0xd65f03c0,                         /* ret */
+        0xd61f0220,                         /* br x17 */
+    };
+    static const uint32_t far[] = {
+        0x8b020063, /* add x3, x3, x2 */
+        0xb4000044, /* cbz x4, over the next */
+        0xaa0403fe, /* mov x30, x4 */
+        0xd65f03c0, /* ret */
+    };
+    uint64_t x1 = 0, x2 = 0, x3 = 0;
+
+    (void)state;
+    for (uint64_t i = TURNS; i; i--) {
+        x2 += 3;
+        x3 += i & 4 ? x2 : 0;
+        x1 += x2;
+    }
+    /* With x4 = 0 it returns to the caller. Otherwise to there, which is no instruction's address: not even if it looks like the tag of a frame. */
+    for (uint64_t x4 = 0; x4 < 8; x4 += x4 == 3 ? 2 : 1) {
+        void *none = NULL;
+        how = (struct jit_options){.check = x4 == 0, .threshold = 1};
+        setup(&none);
+        jit_attach(c, &how);
+        keep_trap_handler();
+        memcpy(host(PROGRAM), words, sizeof(words));
+        memcpy(host(PROGRAM + FAR), far, sizeof(far));
+        memcpy(host(VECTORS + 0x200), &(uint32_t){HVC}, 4);
+        flavour = INTEGER;
+        random_state(4);
+        memset(c->st.x, 0, sizeof(c->st.x[0]) * 5);
+        c->st.el = c->st.sp_sel = 1;
+        c->st.x[0] = x4 ? TURNS & ~7u : TURNS;
+        c->st.x[17] = PROGRAM + FAR;
+        c->st.x[REG_SP] = DATA + 0x800;
+        cpu_state_changed(c);
+        /* First without, so that all of it is translated. */
+        if (x4) {
+            assert_int_equal(cpu_run(c), CPU_LEAVE_HVC);
+            c->st.pc = PROGRAM;
+            c->st.x[0] = 4;
+            c->st.x[4] = x4;
+            cpu_state_changed(c);
+        }
+        assert_int_equal(cpu_run(c), CPU_LEAVE_HVC);
+        if (x4) {
+            assert_int_equal(c->st.elr_el[1], x4);
+            assert_int_equal(c->st.x[0], 4);
+        } else {
+            assert_int_equal(c->st.x[1], x1);
+            assert_int_equal(c->st.x[2], x2);
+            assert_int_equal(c->st.x[3], x3);
+            assert_true(jit_statistics(c->jit)->insns > TURNS);
+        }
+        nr_checked += c->nr_checked;
+        teardown(&none);
+    }
+}
+
 /* That something was compared at all. */
 static int enough_checked(void **state)
 {
@@ -722,6 +824,8 @@ int main(void)
         cmocka_unit_test(denormal_by_zero),
         cmocka_unit_test(many_operations),
         cmocka_unit_test(isb_shows_new_code),
+        cmocka_unit_test(dropped_region_leaves),
+        cmocka_unit_test(calls),
     };
 
     if (!jit_available()) {

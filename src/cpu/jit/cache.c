@@ -6,6 +6,7 @@
  * an address space comes back. Links and the table of indirect targets compare stamps.
  *
  * Threads: the CPU's own. */
+#include "arch/pac.h"
 #include "base/os.h"
 #include "cpu/cpu_internal.h"
 #include "cpu/jit/jit_internal.h"
@@ -33,8 +34,8 @@ uint32_t jit_current_mode(const struct cpu *c)
         mode |= MODE_SP;
     if (el1 || (sctlr & SCTLR_EL1_DZE))
         mode |= MODE_DZE;
-    if (sctlr & (SCTLR_EL1_EnIA | SCTLR_EL1_EnIB | SCTLR_EL1_EnDA | SCTLR_EL1_EnDB))
-        mode |= MODE_PAC;
+    for (unsigned k = PAC_KEY_IA; k <= PAC_KEY_DB; k++)
+        mode |= pac_enabled(&c->st, (enum pac_key)k) ? MODE_PAC_IA << k : 0;
     if (!c->fp_trap)
         mode |= MODE_FP;
     if (!c->fp_trap && jit_fpcr_is_plain(c->st.fpcr))
@@ -70,12 +71,26 @@ static uint32_t stamp_for(struct jit *j, bool lower, uint64_t ttbr_el1, uint32_t
     return victim->stamp;
 }
 
+static void find_pac_fields(struct cpu *c)
+{
+    const uint64_t tcr = SYS(&c->st, TCR_EL1);
+
+    if (tcr == c->jit_hot.pac_tcr && c->jit_hot.pac_multiplier[0])
+        return;
+    memcpy(c->jit_hot.pac_multiplier, pac_multiplier, sizeof(pac_multiplier));
+    for (unsigned data = 0; data < 2; data++)
+        for (unsigned lower = 0; lower < 2; lower++)
+            c->jit_hot.pac_field[data][lower] = pac_field(tcr, !lower, data);
+    c->jit_hot.pac_tcr = tcr;
+}
+
 void jit_context_changed(struct cpu *c)
 {
     struct jit *j = c->jit;
 
     if (!j)
         return;
+    find_pac_fields(c);
     j->mode = jit_current_mode(c);
     c->jit_hot.mxcsr = jit_mxcsr_for(c->st.fpcr);
     c->jit_hot.stamp[0] = stamp_for(j, false, SYS(&c->st, TTBR1_EL1), j->mode);

@@ -221,7 +221,7 @@ static void emit_operation(struct emit *e, const struct ir *r)
     case IR_CCMP:
     case IR_CCMN: emit_ccmp(e, r); break;
     default:
-        if (!emit_integer(e, r) && !emit_memory_op(e, r) && !emit_atomic(e, r) &&
+        if (!emit_integer(e, r) && !emit_memory_op(e, r) && !emit_atomic(e, r) && !emit_pac(e, r) &&
             !emit_crypto(e, r) && !emit_vector(e, r) && !emit_float(e, r))
             BUG("the translator has no code for %s", ir_name[r->op]);
     }

@@ -172,6 +172,8 @@ bool emit_integer(struct emit *e, const struct ir *r);
 bool emit_memory_op(struct emit *e, const struct ir *r);
 /* The check of a whole access, with its site: its guest address is in the register returned, which may be SCRATCH, and the addend in SCRATCH3. */
 int emit_checked(struct emit *e, const struct ir *r, bool write);
+/* emit_pac.c */
+bool emit_pac(struct emit *e, const struct ir *r);
 /* emit_atomic.c */
 bool emit_atomic(struct emit *e, const struct ir *r);
 void emit_find_block(struct emit *e);

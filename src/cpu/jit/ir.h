@@ -66,10 +66,8 @@ enum atomic_op {
 
 /* What HELP does. */
 enum jit_help {
-    HELP_PAC,      /* 4: pac_add(a, b) with key aux & 3 */
-    HELP_AUT = 4,  /* 4: pac_auth() */
-    HELP_XPAC = 8, /* 2: pac_strip(a), data if aux & 1 */
-    HELP_PACGA = 10,
+    HELP_XPAC, /* 2: pac_strip(a), data if aux & 1 */
+    HELP_PACGA = 2,
     HELP_COUNTER, /* the counter */
 };
 

@@ -28,9 +28,9 @@ enum jit_mode {
     MODE_FP = 8, /* CPACR_EL1 lets FP and SIMD through */
     MODE_MMU = 16,
     MODE_DZE = 64,  /* DC ZVA is there */
-    MODE_PAC = 128, /* some key of pointer authentication is enabled */
     MODE_FPCR = 32, /* FPCR asks for nothing but a rounding mode and FZ: the host's floating point serves */
-    MODE_FZ = 256, /* with MODE_FPCR */
+    MODE_FZ = 128,     /* with MODE_FPCR */
+    MODE_PAC_IA = 256, /* << enum pac_key: the key is enabled */
 };
 
 /* --- What stays of a translation ------------------------------------------------------------------------------------ */

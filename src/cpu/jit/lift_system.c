@@ -256,8 +256,8 @@ static bool authenticate(struct lift *l, bool auth, unsigned key, var_t d, var_t
 {
     if (d == VAR_NONE)
         return true;
-    if (l->u->mode & MODE_PAC)
-        help(l, (auth ? HELP_AUT : HELP_PAC) + key, d, d, modifier);
+    if (l->u->mode & (MODE_PAC_IA << key))
+        lift_op(l, auth ? IR_AUT : IR_PAC, 3, d, d, modifier)->aux = key;
     return true;
 }
 

@@ -111,10 +111,7 @@ uint64_t jit_at_help(struct cpu *c, uint64_t a, uint64_t b, uint32_t what)
         return cpu_counter(c);
     if (what == HELP_PACGA)
         return pac_generic(&c->st, a, b);
-    if (what >= HELP_XPAC)
-        return pac_strip(&c->st, a, what & 1);
-    return what & HELP_AUT ? pac_auth(&c->st, a, b, (enum pac_key)(what & 3))
-                           : pac_add(&c->st, a, b, (enum pac_key)(what & 3));
+    return pac_strip(&c->st, a, what & 1);
 }
 
 void jit_at_flags(struct cpu *c)
@@ -218,7 +215,8 @@ const uint8_t *jit_at_link(struct cpu *c, struct jit_link *l)
 
     if (!e)
         return interpret(c, l->target);
-    jit_link_to(c, l, e);
+    if (!l->from->dead) /* it may be running all the same */
+        jit_link_to(c, l, e);
     return jit_entry_code(c->jit, e);
 }
 
