@@ -26,9 +26,12 @@ struct cpu_mmu {
         uint64_t ttbr0, ttbr1;
     } space[NR_SPACES];
     /* Where pieces of blocks larger than TLB_PAGE_SIZE were filled in, by bit 55 of the address (TTBR0's and TTBR1's half), and whether they are
-     * global. */
-    struct {
-        gva_t lo, hi;
+     * global. A kernel has such blocks in a few places that lie far apart. */
+    struct large_blocks {
+        unsigned nr;
+        struct {
+            gva_t lo, hi;
+        } range[8];
     } large[2][2];
     gva_t block[2]; /* in the last block of at least BLOCK_MIN that a load or store went to; 0: none */
 };
@@ -100,22 +103,18 @@ static void flush_entries(struct cpu *c)
         c->itlb[i].tag = TLB_TAG_NONE;
 }
 
-static void forget_large(struct cpu *c, unsigned half, bool global)
+static bool may_be_large(const struct large_blocks *l, gva_t first, gva_t last)
 {
-    c->mmu->large[half][global].hi = 0;
-    c->mmu->large[half][global].lo = ~UINT64_C(0);
-}
-
-static void forget_all_large(struct cpu *c)
-{
-    for (unsigned i = 0; i < 4; i++)
-        forget_large(c, i & 1, i >> 1);
+    for (unsigned i = 0; i < l->nr; i++)
+        if (first <= l->range[i].hi && last >= l->range[i].lo)
+            return true;
+    return false;
 }
 
 void tlb_flush_all(struct cpu *c)
 {
     flush_entries(c);
-    forget_all_large(c);
+    memset(c->mmu->large, 0, sizeof(c->mmu->large));
     c->mmu->nr_spaces = 0;
     c->mmu->current = 0;
     jit_mapping_changed(c, true, true);
@@ -157,14 +156,12 @@ void tlb_flush_va(struct cpu *c, gva_t va, uint64_t len)
     jit_page_unmapped(c, va, len);
     gva_t first = va & mask & ~(gva_t)(TLB_PAGE_SIZE - 1), last = (va & mask) + len - 1;
 
-    bool large = len > (uint64_t)TLB_ENTRIES * TLB_PAGE_SIZE;
-    for (unsigned i = 0; i < 2; i++)
-        large |= first <= c->mmu->large[half][i].hi && last >= c->mmu->large[half][i].lo;
-    if (large) {
+    if (len > (uint64_t)TLB_ENTRIES * TLB_PAGE_SIZE ||
+        may_be_large(&c->mmu->large[half][0], first, last) ||
+        may_be_large(&c->mmu->large[half][1], first, last)) {
         flush_entries(c);
         /* What translated code holds of the other half it goes on holding. */
-        forget_large(c, half, false);
-        forget_large(c, half, true);
+        memset(c->mmu->large[half], 0, sizeof(c->mmu->large[half]));
         jit_mapping_changed(c, !half, half);
         return;
     }
@@ -210,10 +207,22 @@ static void note_large(struct cpu *c, gva_t va, const struct walk_result *w)
 {
     if (w->page_len <= TLB_PAGE_SIZE)
         return;
-    const unsigned half = bit(va, 55);
-    const gva_t lo = va & mask64(56) & ~(w->page_len - 1);
-    c->mmu->large[half][w->global].lo = MIN(c->mmu->large[half][w->global].lo, lo);
-    c->mmu->large[half][w->global].hi = MAX(c->mmu->large[half][w->global].hi, lo + (w->page_len - 1));
+    struct large_blocks *l = &c->mmu->large[bit(va, 55)][w->global];
+    const gva_t lo = va & mask64(56) & ~(w->page_len - 1), hi = lo + (w->page_len - 1);
+    const gva_t near = UINT64_C(1) << 30;
+    unsigned i = 0;
+
+    while (i < l->nr && (lo > l->range[i].hi + near || hi + near < l->range[i].lo))
+        i++;
+    if (i == ARRAY_LEN(l->range))
+        i = 0;
+    if (i == l->nr) {
+        l->range[i].lo = lo;
+        l->range[i].hi = hi;
+        l->nr++;
+    }
+    l->range[i].lo = MIN(l->range[i].lo, lo);
+    l->range[i].hi = MAX(l->range[i].hi, hi);
 }
 
 void mem_set_abort(struct cpu *c, gva_t va, bool write, uint8_t fsc)
