@@ -611,6 +611,49 @@ static void isb_shows_new_code(void **state)
     teardown(&none);
 }
 
+/* A frame that lies across two pages costs the interpreter only for a while. */
+static void frame_across_pages(void **state)
+{
+    static const uint32_t words[] = {
+        0xf9000200, /* str x0, [x16] */
+        0xf9000601, /* str x1, [x16, #8] */
+        0xf9400202, /* ldr x2, [x16] */
+        0xf9400603, /* ldr x3, [x16, #8] */
+        0x8b020063, /* add x3, x3, x2 */
+        0x8b030021, /* add x1, x1, x3 */
+        0xf1000400, /* subs x0, x0, #1 */
+        0x54ffff21, /* b.ne to the start */
+        HVC,
+    };
+    enum { TURNS = 20000 };
+    uint64_t x1 = 0;
+    void *none = NULL;
+
+    (void)state;
+    for (uint64_t x0 = TURNS; x0; x0--)
+        x1 += x0 + x1;
+    how = (struct jit_options){.check = true, .threshold = 1};
+    setup(&none);
+    jit_attach(c, &how);
+    keep_trap_handler();
+    memcpy(host(PROGRAM), words, sizeof(words));
+    flavour = INTEGER;
+    SYS(&c->st, SCTLR_EL1) |= 1; /* with the MMU off all RAM is one block */
+    random_state(4);
+    c->st.el = c->st.sp_sel = 1;
+    c->st.misc = 0;
+    c->st.x[0] = TURNS;
+    c->st.x[1] = 0;
+    c->st.x[16] = DATA + TLB_PAGE_SIZE - 8;
+    cpu_state_changed(c);
+    assert_int_equal(cpu_run(c), CPU_LEAVE_HVC);
+    assert_int_equal(c->st.x[1], x1);
+    assert_true(jit_statistics(c->jit)->nr_slow < 1000);
+    assert_true(jit_statistics(c->jit)->insns > TURNS);
+    nr_checked += c->nr_checked;
+    teardown(&none);
+}
+
 /* A region that is dropped while it runs, again and again, leaves by a link to another one. */
 static void dropped_region_leaves(void **state)
 {
@@ -824,6 +867,7 @@ int main(void)
         cmocka_unit_test(denormal_by_zero),
         cmocka_unit_test(many_operations),
         cmocka_unit_test(isb_shows_new_code),
+        cmocka_unit_test(frame_across_pages),
         cmocka_unit_test(dropped_region_leaves),
         cmocka_unit_test(calls),
     };

@@ -110,6 +110,7 @@ static struct jit *create(struct cpu *c, const struct jit_options *opt)
         c->hot[i] = (uint16_t)(opt->threshold ? opt->threshold : DEFAULT_THRESHOLD);
     jit_forget_targets(c);
     jit_fp_trust_all(j);
+    jit_probe_forget(j);
     j->has_traps = host_trap_install();
     return j;
 }
@@ -254,6 +255,7 @@ bool jit_hot(struct cpu *c, gva_t target)
         j->code_used = j->code_fixed;
         j->stats.nr_flushes++;
         jit_fp_trust_all(j);
+        jit_probe_forget(j);
     }
     pa |= target & (TLB_PAGE_SIZE - 1);
     if (jit_entry_at(c, target, pa, &any)) {

@@ -73,7 +73,7 @@ struct jit_site {
     uint8_t write, align; /* SITE_PROBE */
     uint8_t nr_locs;
     uint16_t len;     /* SITE_PROBE: bytes */
-    uint8_t nr_traps; /* SITE_FLOAT: up to JIT_MAX_TRAPS */
+    uint8_t nr_traps; /* SITE_FLOAT: up to JIT_MAX_TRAPS; SITE_PROBE of a group: of which it lay across two pages */
     int16_t insns_after; /* instructions of the block counted already but not run before this one, itself included */
     uint32_t locs;          /* index into the region's */
     uint32_t retry, resume; /* code offsets; SITE_FLOAT: the trap came from between them */
@@ -132,6 +132,8 @@ struct jit_region {
 #define JIT_MAX_TRAPS                                                                              \
     64u /* so many of one floating-point instruction, and it is left to the interpreter */
 #define JIT_NR_TRAPPING 64u
+#define JIT_MAX_CROSSINGS 32u /* so many of one group, and its accesses are checked one by one */
+#define JIT_NR_CROSSING 256u
 
 struct jit_unit;
 
@@ -161,6 +163,7 @@ struct jit {
     struct jit_page *page_bucket[JIT_PAGE_BUCKETS];
     struct jit_entry *bucket[JIT_ENTRY_BUCKETS];
     uint64_t code_pages[2][JIT_FILTER_BITS / 64]; /* which virtual pages, hashed, have regions: lower and upper half */
+    gva_t crossing[JIT_NR_CROSSING]; /* by hash: where groups of accesses began that often lay across two pages */
     gva_t trapping[JIT_NR_TRAPPING]; /* by hash: instructions whose floating point the host would trap all the time */
     uint32_t next_stamp, next_call_tag;
     bool upper_has_asid; /* some code in the upper half is not global */
@@ -353,6 +356,11 @@ uint64_t jit_at_help(struct cpu *c, uint64_t a, uint64_t b, uint32_t what);
 /* The dynamic flags to static slot 0, as FLAG_HOST. */
 void jit_at_flags(struct cpu *c);
 void jit_at_wfi(struct cpu *c);
+
+/* probes.c: a group's site that failed at va. Whether it makes a habit of lying across two pages: it is to be none from now on, and its region made
+ * anew. */
+bool jit_probe_gives_up(struct jit *j, struct jit_site *s, gva_t va);
+void jit_probe_forget(struct jit *j);
 
 /* fpenv.c: between FPCR, FPSR and MXCSR. */
 bool jit_fpcr_is_plain(uint32_t fpcr);

@@ -2,7 +2,7 @@
  *
  * Within a block, accesses whose addresses differ by constants form groups; the first one's place gets a probe of everything from the lowest
  * to the highest byte, for a store if there is one, and the accesses need no more than the host address that it found. Where the probe fails (the group lies across two pages, or
- * on a device) the interpreter takes over there. */
+ * on a device) the interpreter takes over there; where that happens often, as in a frame that lies across two pages, the group is given up. */
 #include "cpu/jit/jit_internal.h"
 
 #include <string.h>
@@ -24,6 +24,7 @@ struct group {
     uint16_t last_gi, nr_insns;
     uint8_t sz; /* of the largest */
     bool write, open;
+    bool crosses; /* too often: its accesses are on their own */
     var_t h;
 };
 
@@ -60,6 +61,29 @@ static bool joins(const struct group *g, const struct group *with, int64_t lo, i
     return !ordered || (g->sz == sz && !((lo - g->lo) & ((1 << sz) - 1)));
 }
 
+static gva_t *crossing_slot(struct jit *j, gva_t pc)
+{
+    return &j->crossing[pc >> 2 & (JIT_NR_CROSSING - 1)];
+}
+
+static bool crosses_often(struct jit *j, gva_t pc)
+{
+    return *crossing_slot(j, pc) == pc;
+}
+
+bool jit_probe_gives_up(struct jit *j, struct jit_site *s, gva_t va)
+{
+    if (!s->group || !((va ^ (va + s->len - 1)) >> TLB_PAGE_SHIFT) || ++s->nr_traps < JIT_MAX_CROSSINGS)
+        return false;
+    *crossing_slot(j, s->pc) = s->pc;
+    return true;
+}
+
+void jit_probe_forget(struct jit *j)
+{
+    memset(j->crossing, 0xff, sizeof(j->crossing)); /* no instruction's address */
+}
+
 /* Bytes from the roots of the operation's base and index on. */
 static int64_t offset_of(const struct state *s, const struct ir *r)
 {
@@ -82,7 +106,8 @@ static void add(struct state *s, unsigned i, const struct ir *r, unsigned len, b
                                 .last_gi = r->gi,
                                 .nr_insns = 1,
                                 .sz = r->sz,
-                                .open = true};
+                                .open = true,
+                                .crosses = crosses_often(s->u->j, s->u->insn[r->gi].va)};
     struct group *g = NULL;
 
     for (unsigned n = s->nr_groups; n-- > 0 && !g;)
@@ -150,7 +175,7 @@ void jit_pass_probes(struct jit_unit *u)
         for (unsigned i = b->ir_first; i < b->ir_end; i++) {
             struct ir r = u->ir[i];
             struct group *g = s->group_of[i] ? &s->group[s->group_of[i] - 1] : NULL;
-            if (g && g->nr_insns < 2)
+            if (g && (g->nr_insns < 2 || g->crosses))
                 g = NULL;
             if (nr + 2 >= JIT_MAX_IR || u->nr_temps + 2 >= JIT_MAX_WEBS) {
                 u->failed = true;

@@ -175,7 +175,8 @@ const uint8_t *jit_at_site(struct cpu *c, struct jit_site *s, gva_t va)
     jit_fp_suspend(c);
     const struct a64_insn *next = insn->fn(c, insn);
     jit_fp_resume(c);
-    const bool give_up = s->kind == SITE_FLOAT && jit_fp_gives_up(j, s);
+    const bool give_up = (s->kind == SITE_FLOAT && jit_fp_gives_up(j, s)) ||
+                         (s->kind == SITE_PROBE && jit_probe_gives_up(j, s, va));
     if (give_up)
         jit_drop_region(c, r);
     if (next == insn + 1 && !s->group && !give_up && *stamp == stamp_before) {
