@@ -27,7 +27,7 @@ enum jit_mode {
     MODE_SP = 4, /* SP is checked */
     MODE_FP = 8, /* CPACR_EL1 lets FP and SIMD through */
     MODE_MMU = 16,
-    MODE_DZE = 64,  /* DC ZVA is there */
+    MODE_DZE = 64, /* DC ZVA is there */
     MODE_FPCR = 32, /* FPCR asks for nothing but a rounding mode and FZ: the host's floating point serves */
     MODE_FZ = 128,     /* with MODE_FPCR */
     MODE_PAC_IA = 256, /* << enum pac_key: the key is enabled */
@@ -72,7 +72,7 @@ struct jit_site {
     bool group; /* what is done here later instructions use too: if C code does it, the region is left */
     uint8_t write, align; /* SITE_PROBE */
     uint8_t nr_locs;
-    uint16_t len;     /* SITE_PROBE: bytes */
+    uint16_t len; /* SITE_PROBE: bytes */
     uint8_t nr_traps; /* SITE_FLOAT: up to JIT_MAX_TRAPS; SITE_PROBE of a group: of which it lay across two pages */
     int16_t insns_after; /* instructions of the block counted already but not run before this one, itself included */
     uint32_t locs;          /* index into the region's */

@@ -1,0 +1,396 @@
+/* Programs through the translator that were made for what once went wrong, or might. Random ones: test_jit_blocks.c. */
+#include "cpu/cpu_internal.h"
+#include "cpu/jit/jit_internal.h"
+
+#include "gen/sysreg_fields.h"
+
+#include "jit_machine.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static struct jit_options how;
+
+/* EL1, nothing in any register. */
+static void plain_state(void)
+{
+    struct pe_state *s = &c->st;
+
+    memset(s->x, 0, sizeof(s->x));
+    memset(s->v, 0, sizeof(s->v));
+    s->fpsr = s->fpcr = s->nzcv = s->btype = s->misc = 0;
+    s->el = s->sp_sel = 1;
+    s->x[REG_SP] = DATA + 0x400;
+    s->pc = PROGRAM;
+    SYS(s, VBAR_EL1) = VECTORS;
+    cpu_state_changed(c);
+}
+
+/* What may be accessed changes in the middle of a region. x16 is memory of EL0's, x17 is not; in the last turn of the loop x3 is x16, before it is
+ * x17, and x4 is 0, before 1. */
+static void permissions_change(void **state)
+{
+    static const struct {
+        uint32_t body[8];
+        gva_t ends_at; /* words into the body: the fault that ends it */
+    } way[] = {
+        /* ldr x0, [x3]; msr pan, #1; ldr x1, [x3, #8]; msr pan, #0; str x0, [x3, #16] */
+        {{0xf9400060, 0xd500419f, 0xf9400461, 0xd500409f, 0xf9000860}, 2},
+        /* msr pan, #1; ldtr x0, [x16]; msr uao, #1; ldtr x0, [x3]; msr uao, #0; msr pan, #0 */
+        {{0xd500419f, 0xf8400a00, 0xd500417f, 0xf8400860, 0xd500407f, 0xd500409f}, 3},
+        /* msr spsel, x4; mrs x0, sp_el0; msr sp_el0, x0; msr spsel, #1 */
+        {{0xd5184204, 0xd5384100, 0xd5184100, 0xd50041bf}, 1},
+        /* msr spsel, x4; msr sp_el0, x0; msr spsel, #1 */
+        {{0xd5184204, 0xd5184100, 0xd50041bf}, 1},
+    };
+    void *none = NULL;
+
+    (void)state;
+    for (unsigned w = 0; w < ARRAY_LEN(way); w++) {
+        unsigned n = 0;
+        how = (struct jit_options){.check = true, .threshold = 1};
+        setup(&none);
+        for (unsigned i = 0; i < 0x800; i += 4)
+            memcpy(host(VECTORS + i), &(uint32_t){HVC}, 4);
+        jit_attach(c, &how);
+        keep_trap_handler();
+        /* subs x2, x2, #1; csel x3, x16, x17, eq; cset x4, ne; the body; cbnz x2, to the start */
+        uint32_t words[16] = {0xf1000442, 0x9a910203, 0x9a9f07e4};
+        for (n = 3; n < 11 && way[w].body[n - 3]; n++)
+            words[n] = way[w].body[n - 3];
+        words[n] = with(0xb5000002, 5, 19, 0 - n);
+        words[n + 1] = HVC;
+        memcpy(host(PROGRAM), words, sizeof(words));
+        SYS(&c->st, SCTLR_EL1) |= 1;
+        plain_state();
+        c->st.el = c->st.sp_sel = 1;
+        c->st.misc = 0;
+        c->st.x[2] = 4000;
+        c->st.x[16] = DATA_EL0;
+        c->st.x[17] = DATA;
+        c->st.x[REG_SP] = DATA + 0x800;
+        cpu_state_changed(c);
+        assert_int_equal(cpu_run(c), CPU_LEAVE_HVC);
+        assert_true(jit_statistics(c->jit)->insns > 100);
+        assert_int_equal(c->st.elr_el[1], PROGRAM + (3 + way[w].ends_at) * 4);
+        assert_int_equal(c->st.x[2], 0);
+        teardown(&none);
+    }
+}
+
+/* The kinds of sites that translations have for the instruction at pc. */
+static unsigned site_kinds_at(gva_t pc)
+{
+    unsigned kinds = 0;
+
+    for (const struct jit_region *r = c->jit->regions; r; r = r->next)
+        for (unsigned i = 0; i < r->nr_sites; i++)
+            if (r->site[i].pc == pc)
+                kinds |= 1u << r->site[i].kind;
+    return kinds;
+}
+
+/* What traps all the time becomes the interpreter's, and what does not stays. */
+static void traps_often(void **state)
+{
+    static const uint32_t often[] = {
+        0x1e622820, /* fadd d0, d1, d2: inf - inf */
+        0x1e612060, /* fcmp d3, d1: a signalling NaN, and the region is left each time */
+        0x4e22d420, /* fadd v0.4s, v1.4s, v2.4s: as singles they are quiet NaNs */
+    };
+    void *none = NULL;
+
+    (void)state;
+    for (unsigned w = 0; w < ARRAY_LEN(often); w++) {
+        how = (struct jit_options){.check = true, .threshold = 1};
+        setup(&none);
+        jit_attach(c, &how);
+        keep_trap_handler();
+        if (!(c->jit->host & JIT_HOST_AVX) || !c->jit->has_traps) {
+            teardown(&none);
+            skip();
+        }
+        /* The instruction; fmul d5, d6, d6; subs x0, x0, #1; b.ne to the start */
+        const uint32_t words[] = {often[w], 0x1e6608c5, 0xf1000400, 0x54ffffa1, HVC};
+        memcpy(host(PROGRAM), words, sizeof(words));
+        SYS(&c->st, CPACR_EL1) = UINT64_C(3) << 20;
+        plain_state();
+        memset(c->st.v, 0, sizeof(c->st.v));
+        c->st.v[1].d[0] = UINT64_C(0x7ff0000000000000);
+        c->st.v[2].d[0] = UINT64_C(0xfff0000000000000);
+        c->st.v[3].d[0] = UINT64_C(0x7ff0000000000001);
+        c->st.v[6].d[0] = UINT64_C(0x3ff8000000000000);
+        c->st.x[0] = 4000;
+        cpu_state_changed(c);
+        assert_int_equal(cpu_run(c), CPU_LEAVE_HVC);
+        const bool quiet = w == 2;
+        assert_int_equal(site_kinds_at(PROGRAM), 1u << (quiet ? SITE_FLOAT : SITE_INTERP));
+        assert_int_equal(site_kinds_at(PROGRAM + 4), 1u << SITE_FLOAT);
+        assert_true(jit_fp_traps_often(c->jit, PROGRAM) == !quiet);
+        assert_int_equal(c->st.v[5].d[0], UINT64_C(0x4002000000000000)); /* 2.25 */
+        assert_int_equal(c->st.fpsr, quiet ? 0 : FPSR_IOC);
+        assert_true(jit_statistics(c->jit)->insns > 8000);
+        assert_true(!how.check || c->nr_checked);
+        teardown(&none);
+    }
+}
+
+/* With FZ a denormal dividend is 0: 0/0 is Invalid and no division by zero. */
+static void denormal_by_zero(void **state)
+{
+    void *none = NULL;
+
+    (void)state;
+    how = (struct jit_options){.check = true, .threshold = 1};
+    setup(&none);
+    jit_attach(c, &how);
+    keep_trap_handler();
+    /* fdiv d0, d1, d2; fdiv v3.4s, v4.4s, v2.4s; subs x0, x0, #1; b.ne to the start */
+    static const uint32_t words[] = {0x1e621820, 0x6e22fc83, 0xf1000400, 0x54ffffa1, HVC};
+    memcpy(host(PROGRAM), words, sizeof(words));
+    SYS(&c->st, CPACR_EL1) = UINT64_C(3) << 20;
+    plain_state();
+    memset(c->st.v, 0, sizeof(c->st.v));
+    c->st.v[1].d[0] = 1;
+    c->st.v[4].s[3] = 1;
+    c->st.fpcr = FPCR_FZ;
+    c->st.fpsr = 0;
+    c->st.x[0] = 5000;
+    cpu_state_changed(c);
+    assert_int_equal(cpu_run(c), CPU_LEAVE_HVC);
+    assert_int_equal(c->st.v[0].d[0], UINT64_C(0x7ff8000000000000));
+    assert_int_equal(c->st.v[3].s[3], 0x7fc00000);
+    assert_int_equal(c->st.fpsr, FPSR_IOC | FPSR_IDC);
+    assert_true(!how.check || c->nr_checked);
+    teardown(&none);
+}
+
+/* Straight code of instructions of which each becomes so many operations that they do not fit into one region. */
+static void many_operations(void **state)
+{
+    enum { LEN = 480, ROUNDS = 2000 };
+    /* ld3 {v0.16b-v2.16b}, [x16]; tbx v0.16b, {v1.16b-v4.16b}, v5.16b; clz v5.4s, v0.4s; sqrdmulh v1.4s, v2.4s, v5.4s */
+    static const uint32_t body[] = {0x4c404200, 0x4e057020, 0x6ea04805, 0x6ea5b441};
+    void *none = NULL;
+
+    (void)state;
+    how = (struct jit_options){.check = true, .threshold = 1};
+    setup(&none);
+    jit_attach(c, &how);
+    keep_trap_handler();
+    for (unsigned i = 0; i < LEN; i++)
+        memcpy(host(PROGRAM + 4 * i), &body[i % ARRAY_LEN(body)], 4);
+    /* subs x2, x2, #1; b.ne to the start */
+    const uint32_t end[] = {0xf1000442, with(0x54000001, 5, 19, 0 - (LEN + 1u)), HVC};
+    memcpy(host(PROGRAM + 4 * LEN), end, sizeof(end));
+    SYS(&c->st, CPACR_EL1) = UINT64_C(3) << 20;
+    plain_state();
+    c->st.el = c->st.sp_sel = 1;
+    c->st.misc = 0;
+    c->st.x[2] = ROUNDS;
+    c->st.x[16] = DATA;
+    cpu_state_changed(c);
+    assert_int_equal(cpu_run(c), CPU_LEAVE_HVC);
+    assert_int_equal(c->st.x[2], 0);
+    assert_true(jit_statistics(c->jit)->insns > (uint64_t)LEN * ROUNDS * 9 / 10);
+    assert_true(jit_statistics(c->jit)->nr_guest_insns < 2 * LEN);
+    assert_true(!how.check || c->nr_checked);
+    teardown(&none);
+}
+
+/* A loop whose last turn changes the instruction behind its ISB: x0 counts 1 for the old one and 100 for the new one. */
+static void isb_shows_new_code(void **state)
+{
+    static const uint32_t words[] = {
+        0xf1000442, /* subs x2, x2, #1 */
+        0x1a870106, /* csel w6, w8, w7, eq */
+        0x9a8a00a9, /* csel x9, x5, x10, eq */
+        0xb90000a6, /* str w6, [x5] */
+        0xd50b7529, /* ic ivau, x9 */
+        0xd5033b9f, /* dsb ish */
+        0xd5033fdf, /* isb */
+        0x91000400, /* add x0, x0, #1 */
+        0xb5ffff02, /* cbnz x2, to the start */
+        HVC,
+    };
+    enum { CHANGED = 7, TURNS = 4000 };
+    void *none = NULL;
+
+    (void)state;
+    how = (struct jit_options){.threshold = 1};
+    setup(&none);
+    jit_attach(c, &how);
+    keep_trap_handler();
+    memcpy(host(PROGRAM), words, sizeof(words));
+    plain_state();
+    c->st.el = c->st.sp_sel = 1;
+    c->st.x[0] = 0;
+    c->st.x[2] = TURNS;
+    c->st.x[5] = PROGRAM + CHANGED * 4;
+    c->st.x[7] = words[CHANGED];
+    c->st.x[8] = 0x91019000; /* add x0, x0, #100 */
+    c->st.x[10] = VECTORS;
+    cpu_state_changed(c);
+    assert_int_equal(cpu_run(c), CPU_LEAVE_HVC);
+    assert_true(jit_statistics(c->jit)->insns > 1000);
+    assert_int_equal(c->st.x[0], TURNS - 1 + 100);
+    teardown(&none);
+}
+
+/* A frame that lies across two pages costs the interpreter only for a while. */
+static void frame_across_pages(void **state)
+{
+    static const uint32_t words[] = {
+        0xf9000200, /* str x0, [x16] */
+        0xf9000601, /* str x1, [x16, #8] */
+        0xf9400202, /* ldr x2, [x16] */
+        0xf9400603, /* ldr x3, [x16, #8] */
+        0x8b020063, /* add x3, x3, x2 */
+        0x8b030021, /* add x1, x1, x3 */
+        0xf1000400, /* subs x0, x0, #1 */
+        0x54ffff21, /* b.ne to the start */
+        HVC,
+    };
+    enum { TURNS = 20000 };
+    uint64_t x1 = 0;
+    void *none = NULL;
+
+    (void)state;
+    for (uint64_t x0 = TURNS; x0; x0--)
+        x1 += x0 + x1;
+    how = (struct jit_options){.check = true, .threshold = 1};
+    setup(&none);
+    jit_attach(c, &how);
+    keep_trap_handler();
+    memcpy(host(PROGRAM), words, sizeof(words));
+    SYS(&c->st, SCTLR_EL1) |= 1; /* with the MMU off all RAM is one block */
+    plain_state();
+    c->st.el = c->st.sp_sel = 1;
+    c->st.misc = 0;
+    c->st.x[0] = TURNS;
+    c->st.x[1] = 0;
+    c->st.x[16] = DATA + TLB_PAGE_SIZE - 8;
+    cpu_state_changed(c);
+    assert_int_equal(cpu_run(c), CPU_LEAVE_HVC);
+    assert_int_equal(c->st.x[1], x1);
+    assert_true(jit_statistics(c->jit)->nr_slow < 1000);
+    assert_true(jit_statistics(c->jit)->insns > TURNS);
+    assert_true(!how.check || c->nr_checked);
+    teardown(&none);
+}
+
+/* A region that is dropped while it runs, again and again, leaves by a link to another one. */
+static void dropped_region_leaves(void **state)
+{
+    enum { PAGES = JIT_MAX_PAGES + 1, TURNS = 20000 }; /* more than one region has */
+    void *none = NULL;
+
+    (void)state;
+    how = (struct jit_options){.threshold = 1};
+    setup(&none);
+    jit_attach(c, &how);
+    keep_trap_handler();
+    for (unsigned i = 0; i < PAGES; i++) {
+        /* ic ivau, x5 only in the first; b to the next page; in the last: subs x2, x2, #1; b.ne to the first; hvc */
+        const uint32_t page[] = {i ? 0xd503201f : 0xd50b7525, with(0x14000000, 0, 26, PAGE_INSNS - 1)};
+        const uint32_t last[] = {0xf1000442,
+                                 with(0x54000001, 5, 19, 0 - ((PAGES - 1) * PAGE_INSNS + 1)), HVC};
+        if (i < PAGES - 1)
+            memcpy(host(PROGRAM + i * TLB_PAGE_SIZE), page, sizeof(page));
+        else
+            memcpy(host(PROGRAM + i * TLB_PAGE_SIZE), last, sizeof(last));
+    }
+    plain_state();
+    c->st.el = c->st.sp_sel = 1;
+    c->st.x[2] = TURNS;
+    c->st.x[5] = PROGRAM;
+    cpu_state_changed(c);
+    assert_int_equal(cpu_run(c), CPU_LEAVE_HVC);
+    assert_int_equal(c->st.x[2], 0);
+    assert_true(jit_statistics(c->jit)->nr_invalidated > 2);
+    teardown(&none);
+}
+
+/* A function that is called within the region, and that returns from another one now and then. */
+static void calls(void **state)
+{
+    enum { FAR = JIT_MAX_PAGES * TLB_PAGE_SIZE, TURNS = 3000 };
+    static const uint32_t words[] = {
+        0x94000006,                         /* bl f */
+        0x8b020021,                         /* add x1, x1, x2 */
+        0xf1000400,                         /* subs x0, x0, #1 */
+        0x54ffffa1,                         /* b.ne to the start */
+        HVC,        0xd503201f, 0x91000c42, /* f: add x2, x2, #3 */
+        0x37100040,                         /* tbnz w0, #2, to the branch */
+        0xd65f03c0,                         /* ret */
+        0xd61f0220,                         /* br x17 */
+    };
+    static const uint32_t far[] = {
+        0x8b020063, /* add x3, x3, x2 */
+        0xb4000044, /* cbz x4, over the next */
+        0xaa0403fe, /* mov x30, x4 */
+        0xd65f03c0, /* ret */
+    };
+    uint64_t x1 = 0, x2 = 0, x3 = 0;
+
+    (void)state;
+    for (uint64_t i = TURNS; i; i--) {
+        x2 += 3;
+        x3 += i & 4 ? x2 : 0;
+        x1 += x2;
+    }
+    /* With x4 = 0 it returns to the caller. Otherwise to there, which is no instruction's address: not even if it looks like the tag of a frame. */
+    for (uint64_t x4 = 0; x4 < 8; x4 += x4 == 3 ? 2 : 1) {
+        void *none = NULL;
+        how = (struct jit_options){.check = x4 == 0, .threshold = 1};
+        setup(&none);
+        jit_attach(c, &how);
+        keep_trap_handler();
+        memcpy(host(PROGRAM), words, sizeof(words));
+        memcpy(host(PROGRAM + FAR), far, sizeof(far));
+        memcpy(host(VECTORS + 0x200), &(uint32_t){HVC}, 4);
+        plain_state();
+        memset(c->st.x, 0, sizeof(c->st.x[0]) * 5);
+        c->st.el = c->st.sp_sel = 1;
+        c->st.x[0] = x4 ? TURNS & ~7u : TURNS;
+        c->st.x[17] = PROGRAM + FAR;
+        c->st.x[REG_SP] = DATA + 0x800;
+        cpu_state_changed(c);
+        /* First without, so that all of it is translated. */
+        if (x4) {
+            assert_int_equal(cpu_run(c), CPU_LEAVE_HVC);
+            c->st.pc = PROGRAM;
+            c->st.x[0] = 4;
+            c->st.x[4] = x4;
+            cpu_state_changed(c);
+        }
+        assert_int_equal(cpu_run(c), CPU_LEAVE_HVC);
+        if (x4) {
+            assert_int_equal(c->st.elr_el[1], x4);
+            assert_int_equal(c->st.x[0], 4);
+        } else {
+            assert_int_equal(c->st.x[1], x1);
+            assert_int_equal(c->st.x[2], x2);
+            assert_int_equal(c->st.x[3], x3);
+            assert_true(jit_statistics(c->jit)->insns > TURNS);
+        }
+        assert_true(!how.check || c->nr_checked);
+        teardown(&none);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(traps_often),           cmocka_unit_test(permissions_change),
+        cmocka_unit_test(denormal_by_zero),      cmocka_unit_test(many_operations),
+        cmocka_unit_test(isb_shows_new_code),    cmocka_unit_test(frame_across_pages),
+        cmocka_unit_test(dropped_region_leaves), cmocka_unit_test(calls),
+    };
+
+    if (!jit_available()) {
+        printf("SKIP test_jit_cases: no translator for this host\n");
+        return 0;
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
