@@ -73,7 +73,7 @@ endif
 # The oldest macOS that it runs on. Also what it says that it was linked for, whatever it was: newer systems show programs made for them, and
 # their guests, another counter frequency on some Macs, which the hypervisor's calls do not know of.
 MACOS_SDK := 13.0
-VTOOL ?= vtool
+VTOOL ?= xcrun vtool
 ifeq ($(OS),Darwin)
 CFLAGS_ALL += -mmacosx-version-min=$(MACOS_SDK)
 LDFLAGS_ALL += -mmacosx-version-min=$(MACOS_SDK)

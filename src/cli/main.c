@@ -6,6 +6,7 @@
 #include "base/os.h"
 #include "cli/io_loop.h"
 #include "cli/options.h"
+#include "cli/self_test.h"
 #include "cli/terminal.h"
 #include "cli/version.h"
 #include "dbg/explain_vm.h"
@@ -271,6 +272,8 @@ static int print_and_check(const struct options *o)
 {
     if (o->action == OPTIONS_HELP)
         options_print_help(stdout, o->topic);
+    else if (o->action == OPTIONS_SELF_TEST)
+        self_test_print(stdout);
     else
         version_print(stdout);
     /* ferror() too: what did not fit into the buffer was written, or was not, before. */

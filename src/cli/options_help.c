@@ -169,6 +169,15 @@ int set_version(struct options *o, const char *text, struct err *e)
     return 0;
 }
 
+int set_self_test(struct options *o, const char *text, struct err *e)
+{
+    (void)text;
+    (void)e;
+    if (o->action != OPTIONS_HELP)
+        o->action = OPTIONS_SELF_TEST;
+    return 0;
+}
+
 int set_help(struct options *o, const char *text, struct err *e)
 {
     struct option_guess guess = {0};

@@ -136,10 +136,15 @@ struct hv_counters {
     uint64_t own[HV_NR_COUNTERS]; /* spec/counters.def */
 };
 
+/* One question and its answer, for --self-test. */
+typedef void hv_say_fn(void *opaque, const char *what, const char *answer);
+
 struct hv_backend {
     const char *name; /* "soft" */
     /* Whether this host can use it now: 0, or -errno with the reason and the cure. */
     int (*probe)(struct hv_caps *caps, struct err *e);
+    /* Tells what it finds out about this host, where probe() says that it can be used. While there is no VM; null: nothing. */
+    void (*self_test)(hv_say_fn *say, void *opaque);
     int (*vm_create)(struct hv_vm **vm, const struct hv_vm_config *cfg, struct err *e);
     void (*vm_destroy)(struct hv_vm *vm);
     /* The vCPU is in the architectural reset state: EL1h, DAIF masked, MMU off, PC 0. */

@@ -4,7 +4,8 @@
  * The software CPU finishes an access to a device inside the instruction; the framework gives up before it. So the access is refused here, which makes
  * the CPU enter an exception, whose effects are taken back.
  *
- * $HVF_DOUBLE makes calls fail: denied, unsupported, memory, vcpu; fast-counter: as a system shows it to programs linked for it.
+ * $HVF_DOUBLE makes calls fail: denied, unsupported, memory, vcpu; fast-counter: as a system shows it to programs linked for it; questions: what
+ * breaks a rule only to see what happens.
  * Threads: as in the framework. Documentation: Apple, "Hypervisor"; README.md. */
 #include "tests/hvf/double.h"
 
@@ -190,6 +191,8 @@ hv_return_t hv_vm_map(void *addr, hv_ipa_t ipa, size_t size, hv_memory_flags_t f
         return HV_NO_RESOURCES;
     if (!vm.exists)
         return HV_NO_DEVICE;
+    if (asked("questions") && (ipa | size) & (PAGE - 1))
+        return HV_BAD_ARGUMENT;
     /* Whole pages of the host's, which are of 16 KiB there. */
     RULE(!((ipa | size) & (PAGE - 1)) && !((uintptr_t)addr & (os_page_size() - 1)) && size,
          "hv_vm_map: %p, 0x%llx, 0x%zx: not whole pages", addr, (unsigned long long)ipa, size);

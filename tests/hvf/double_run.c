@@ -15,6 +15,8 @@
 /* Times that the virtual timer may fire without an instruction in between: more is for ever. */
 #define MAX_IDLE_FIRES 100u
 
+#define WFE_MAX_NS 1000000u
+
 #define CNTV_CTL_EL0 SYSREG_ENC(3, 3, 14, 3, 1)
 
 /* --- What the CPU asks ---------------------------------------------------------------------------------------------- */
@@ -226,11 +228,11 @@ static hv_return_t leave_for_wf(struct vcpu *v, uint32_t iss)
     return leave_for(v, esr_make(EC_WFX, 1u << 24 | 0xeu << 20 | iss), PC_MOVES);
 }
 
-/* A WFE does not leave the guest, as far as was seen: it ends by itself, with an event or before long. */
+/* A WFE does not leave the guest, as far as was seen: it ends with an event, or by itself before long. */
 static void wait_for_event(struct vcpu *v)
 {
     struct cpu *c = v->cpu;
-    const uint64_t until_ns = MIN(cpu_wait_event(c), c->deadline_ns);
+    const uint64_t until_ns = MIN(MIN(cpu_wait_event(c), c->deadline_ns), os_now_ns() + WFE_MAX_NS);
     uint64_t now;
 
     while ((now = os_now_ns()) < until_ns && !atomic_load(&c->events) &&

@@ -162,6 +162,7 @@ static void test_actions(void **state)
 {
     (void)state;
     assert_int_equal(parse_good("--version").action, OPTIONS_VERSION);
+    assert_int_equal(parse_good("--self-test").action, OPTIONS_SELF_TEST);
     assert_int_equal(parse_good("--help").action, OPTIONS_HELP);
     assert_null(parse_good("--help").topic);
     assert_int_equal(parse_good("-h").action, OPTIONS_HELP);

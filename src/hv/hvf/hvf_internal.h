@@ -15,6 +15,7 @@
 #include <stdatomic.h>
 
 #define HVF_MAX_VCPUS 64
+#define HVF_PAGE_SIZE (16u << 10) /* what hv_vm_map() goes by */
 
 /* mach_absolute_time(): ns = ticks * numer / denom. It is the guest's counter, but for the offset. */
 struct hvf_timebase {
@@ -109,6 +110,9 @@ void hvf_poke(struct hv_vcpu *v);
 bool hvf_handle_exception(struct hv_vcpu *v, struct hv_exit *exit);
 void hvf_hand_over(struct hv_vcpu *v, struct hv_exit *exit);
 void hvf_vtimer_sync(struct hv_vcpu *v);
+
+/* self_test.c */
+void hvf_self_test(hv_say_fn *say, void *opaque);
 
 /* alarm.c. set: vCPU's thread. */
 void hvf_alarm_init(struct hvf_alarm *a);

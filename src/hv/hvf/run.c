@@ -3,14 +3,12 @@
  * A vCPU in the guest leaves it for hv_vcpus_exit(). One that is on its way in has said so (in_guest) before it looks at its flags for the last
  * time: whoever sets a flag and then finds it not there is seen; whoever finds it there makes it leave, at once if it is not quite in yet, as
  * the framework promises. */
-#include "base/err.h"
+#include "arch/sysreg.h"
+#include "base/bits.h"
 #include "base/log.h"
 #include "hv/hvf/hvf_internal.h"
 
 #include <errno.h>
-
-#include "arch/sysreg.h"
-#include "base/bits.h"
 
 #define CNTV_CTL_EL0 SYSREG_ENC(3, 3, 14, 3, 1)
 #define CNTV_CTL_LEVEL_MASK 7u /* ENABLE, IMASK, ISTATUS */

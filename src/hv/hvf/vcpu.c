@@ -8,6 +8,7 @@
 #include "gen/sysreg_fields.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -117,8 +118,9 @@ static void set_id_registers(struct hv_vcpu *v)
         const uint64_t own = hvf_get_sys(v, id_register[i]);
         if (!vm->has_id)
             vm->id[i] = trim_id(v, id_register[i], own);
-        if (own != vm->id[i])
-            hvf_set_sys(v, id_register[i], vm->id[i]);
+        if (own != vm->id[i] && hv_vcpu_set_sys_reg(v->id, (hv_sys_reg_t)id_register[i], vm->id[i]))
+            log_warn("hvf: vCPU %u: %s stays 0x%" PRIx64 ", not 0x%" PRIx64, v->cfg.index,
+                     sysreg_find(id_register[i])->name, own, vm->id[i]);
     }
     vm->has_id = true;
 }

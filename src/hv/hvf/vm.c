@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/os.h"
 #include "hv/hvf/hvf_internal.h"
 
 #include <errno.h>
@@ -12,7 +13,9 @@
 #include <mach/mach_time.h>
 #include <os/object.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/sysctl.h>
+#include <unistd.h>
 
 const char *hvf_error_text(hv_return_t r)
 {
@@ -48,6 +51,26 @@ static struct hvf_timebase timebase(void)
     return (struct hvf_timebase){t.numer, t.denom};
 }
 
+/* The only way to learn whether it is allowed, and whether memory of the kind that guest RAM is can be mapped. */
+static hv_return_t try_it(void)
+{
+    const size_t len = HVF_PAGE_SIZE;
+    const int fd = os_shm_create("hvf-probe", len, NULL);
+    void *page = fd < 0 ? MAP_FAILED : mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    hv_return_t r = page == MAP_FAILED ? HV_NO_RESOURCES : hv_vm_create(NULL);
+
+    if (!r) {
+        r = hv_vm_map(page, 0, len, HV_MEMORY_READ | HV_MEMORY_WRITE | HV_MEMORY_EXEC);
+        const hv_return_t destroyed = hv_vm_destroy();
+        r = r ? r : destroyed;
+    }
+    if (page != MAP_FAILED)
+        munmap(page, len);
+    if (fd >= 0)
+        close(fd);
+    return r;
+}
+
 static int hvf_probe(struct hv_caps *caps, struct err *e)
 {
     const struct hvf_timebase t = timebase();
@@ -67,8 +90,7 @@ static int hvf_probe(struct hv_caps *caps, struct err *e)
                        hvf_host_cntfrq(), hz);
     if ((r = hv_vm_get_max_vcpu_count(&max_vcpus)) || (r = hv_vm_config_get_max_ipa_size(&bits)))
         return failed(e, r, "hvf");
-    /* The only way to learn whether it is allowed. */
-    if ((r = hv_vm_create(NULL)) || (r = hv_vm_destroy()))
+    if ((r = try_it()))
         return failed(e, r, "hvf");
     *caps = (struct hv_caps){
         .vtimer = true,
@@ -195,6 +217,7 @@ static void hvf_vm_destroy(struct hv_vm *vm)
 const struct hv_backend hv_hvf = {
     .name = "hvf",
     .probe = hvf_probe,
+    .self_test = hvf_self_test,
     .vm_create = hvf_vm_create,
     .vm_destroy = hvf_vm_destroy,
     .vcpu_create = hvf_vcpu_create,

@@ -45,6 +45,7 @@ int renameat(int, const char *, int, const char *);
 int setvbuf(FILE *, char *, int, size_t);
 int snprintf(char *, size_t, const char *, ...) MAC_PRINTF(3, 4);
 int sscanf(const char *, const char *, ...) __attribute__((format(scanf, 2, 3)));
+FILE *tmpfile(void);
 int vfprintf(FILE *, const char *, va_list) MAC_PRINTF(2, 0);
 int vsnprintf(char *, size_t, const char *, va_list) MAC_PRINTF(3, 0);
 #endif
