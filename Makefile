@@ -121,7 +121,7 @@ SRC := $(filter-out %_macos.c,$(ALL_SRC))
 endif
 ifeq ($(OS)-$(MACHINE),Darwin-arm64)
 CPPFLAGS_ALL += -DHAVE_HVF=1
-LDFLAGS_ALL += -framework Hypervisor
+LIBS += -framework Hypervisor
 else
 SRC := $(filter-out src/hv/hvf/%,$(SRC))
 endif
@@ -218,7 +218,7 @@ $(PROG): $(MAIN_OBJ) $(LIB)
 	$(say) LINK $@
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(MAIN_OBJ) $(LIB) $(LIBS)
 ifeq ($(OS),Darwin)
-	$(Q)$(VTOOL) -set-build-version macos $(MACOS_SDK) $(MACOS_SDK) -replace -output $@ $@
+	-$(Q)$(VTOOL) -set-build-version macos $(MACOS_SDK) $(MACOS_SDK) -replace -output $@ $@
 	$(Q)$(CODESIGN) --sign - --force --entitlements entitlements.plist $@
 endif
 
