@@ -1,7 +1,8 @@
 /* What processes do to a CPU's memory management and exceptions, for a Linux guest: fork, signals with the address and cause of a fault, code
- * that is written and run, mappings that move, shrink, are shared or taken away, timers. Each part prints its name and "good", or
+ * that is written and run, mappings that move, shrink, are shared or taken away, timers, single steps. Each part prints its name and "good", or
  * what went wrong and ends with status 1. Built in the guest: gcc -O2 -pthread. */
 #define _GNU_SOURCE
+#include <elf.h>
 #include <errno.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -11,7 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
 #include <sys/time.h>
+#include <sys/uio.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <ucontext.h>
@@ -517,12 +521,53 @@ static void timers(void)
     CHECK(now_ns() >= until.tv_sec * 1000000000LL + until.tv_nsec, "slept too short");
 }
 
+/* ---- a debugger ----------------------------------------------------------------------------------------------------------- */
+
+/* A system call, and a loop that goes round five times. */
+__asm__(".global steps_begin, steps_end\n"
+        "steps_begin: mov x8, #172\nsvc #0\nmov x0, #0\nmov x1, #5\n" /* getpid */
+        "1: add x0, x0, x1\nsubs x1, x1, #1\nb.ne 1b\n"
+        "steps_end: ret\n");
+extern char steps_begin[], steps_end[];
+
+static void steps(void)
+{
+    struct user_regs_struct regs;
+    struct iovec io = {&regs, sizeof(regs)};
+    uint64_t at;
+    int status, nr = 0;
+    const pid_t child = fork();
+
+    if (!child) {
+        ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+        raise(SIGSTOP);
+        _exit((int)((long (*)(void))steps_begin)());
+    }
+    CHECK(waitpid(child, &status, 0) == child && WIFSTOPPED(status), "the child stops");
+    CHECK(ptrace(PTRACE_GETREGSET, child, (void *)NT_PRSTATUS, &io) == 0, "PTRACE_GETREGSET");
+    regs.pc = at = (uint64_t)steps_begin;
+    CHECK(ptrace(PTRACE_SETREGSET, child, (void *)NT_PRSTATUS, &io) == 0, "PTRACE_SETREGSET");
+    do {
+        CHECK(ptrace(PTRACE_SINGLESTEP, child, NULL, NULL) == 0, "PTRACE_SINGLESTEP");
+        CHECK(waitpid(child, &status, 0) == child && WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP,
+              "a step: status %x", status);
+        CHECK(ptrace(PTRACE_GETREGSET, child, (void *)NT_PRSTATUS, &io) == 0, "PTRACE_GETREGSET");
+        /* Linux stops at the end of a system call, and the CPU again before the next instruction. */
+        nr += regs.pc != at;
+        at = regs.pc;
+    } while (regs.pc != (uint64_t)steps_end && nr < 100);
+    CHECK(nr == 4 + 3 * 5 && regs.regs[0] == 15, "%d steps, the sum is %llu", nr,
+          (unsigned long long)regs.regs[0]);
+    kill(child, SIGKILL);
+    CHECK(exit_code(child) == -SIGKILL, "SIGKILL");
+}
+
 static const struct {
     const char *name;
     void (*fn)(void);
 } parts[] = {{"forks", forks},       {"faults", faults},   {"code", code},
              {"mappings", mappings}, {"signals", signals}, {"together", together},
-             {"timers", timers}};
+             {"timers", timers},     {"steps", steps}};
 
 int main(void)
 {

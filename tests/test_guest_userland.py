@@ -132,7 +132,7 @@ class Userland(unittest.TestCase):
             "sqlite3 database <linux/work.sql && sqlite3 database 'pragma integrity_check; select count(*) from item'": SQLITE + " ok 59376",
             build: " ".join(cls.host_sums()),
             "gcc -O2 -Wall -Wextra -pthread guest_process.c -o process && ./process":
-                " ".join(part + ": good" for part in ("forks", "faults", "code", "mappings", "signals", "together", "timers")),
+                " ".join(part + ": good" for part in ("forks", "faults", "code", "mappings", "signals", "together", "timers", "steps")),
         }
 
     @staticmethod

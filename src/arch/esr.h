@@ -43,6 +43,7 @@ enum fault_status {
     FSC_EXTERNAL = 0x10,
     FSC_EXTERNAL_WALK = 0x14, /* with the level */
     FSC_ALIGNMENT = 0x21,
+    FSC_DEBUG = 0x22,
     FSC_TLB_CONFLICT = 0x30,
     FSC_UNSUPPORTED_ATOMIC = 0x35, /* unsupported exclusive or atomic access */
 };
@@ -54,6 +55,8 @@ static inline uint64_t esr_make(enum esr_ec ec, uint32_t iss)
     return ((uint64_t)ec << 26) | ESR_IL | iss;
 }
 
+#define ISS_SOFTSTP_ISV (1u << 24)
+#define ISS_SOFTSTP_EX (1u << 6)
 #define ISS_DABT_ISV (1u << 24)
 #define ISS_DABT_CM (1u << 8)
 #define ISS_DABT_S1PTW (1u << 7)

@@ -81,6 +81,11 @@ static bool debug_enabled(const struct pe_state *s, unsigned el, bool masked)
     return el == 0 || ((SYS(s, MDSCR_EL1) & MDSCR_EL1_KDE) && !masked);
 }
 
+bool exception_steps(const struct pe_state *s)
+{
+    return (SYS(s, MDSCR_EL1) & MDSCR_EL1_SS) && debug_enabled(s, s->el, s->daif & PSR_D);
+}
+
 /* DebugExceptionReturnSS. */
 static bool return_ss(const struct pe_state *s, uint64_t spsr, bool illegal)
 {

@@ -23,6 +23,9 @@ void exception_take(struct pe_state *s, const struct exception *e, unsigned targ
 /* EC_*_LOWER or EC_*_SAME for an abort, breakpoint, step or watchpoint from the current EL. lower is the EC_*_LOWER constant. */
 enum esr_ec exception_ec(const struct pe_state *s, enum esr_ec lower);
 
+/* Whether software step is on where execution is: each instruction that completes ends in an exception then. */
+bool exception_steps(const struct pe_state *s);
+
 /* ERET to spsr and elr (already authenticated): sets PSTATE and PC. An illegal return sets PSTATE.IL and keeps EL. */
 void exception_return(struct pe_state *s, uint64_t spsr, uint64_t elr);
 

@@ -218,6 +218,7 @@ struct cpu {
     uint64_t turn_insns; /* instructions of a turn, exactly; 0: no turns */
     uint64_t turn_end;   /* nr_insns then */
     bool new_turn;
+    uint32_t step_iss; /* of the Software Step exception that is due: what was stepped, if anything was */
     bool one_plain; /* the next instruction is the interpreter's: translated code would do more than is left */
 
     struct jit *jit;         /* null: interpreter only */

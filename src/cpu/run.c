@@ -362,6 +362,7 @@ static void take(struct cpu *c)
 {
     c->nr_exceptions++;
     exception_take(&c->st, &c->exc, 1);
+    c->step_iss = 0;
     cpu_context_changed(c);
 }
 
@@ -518,12 +519,71 @@ static const void *known_code(const struct cpu *c)
                : NULL;
 }
 
+/* Loads that begin an exclusive access; without bit 31 pairs are CASP. */
+static bool is_load_exclusive(uint32_t word)
+{
+    return (word & 0x3fc00000) == 0x08400000 && (bit(word, 31) || !bit(word, 21));
+}
+
+/* The instruction at st.pc by the interpreter; a null from it is as everywhere. */
+static const struct a64_insn *step_one(struct cpu *c)
+{
+    uint32_t word;
+
+    c->leave = CPU_LEAVE_EXCEPTION; /* of the fetch */
+    if (!cpu_fetch_word(c, &word))
+        return NULL;
+    const struct a64_insn *insn = fetch(c);
+    const gva_t pc = c->st.pc;
+    c->step_iss = ISS_SOFTSTP_ISV | (is_load_exclusive(word) ? ISS_SOFTSTP_EX : 0);
+    c->st.misc &= ~PSR_SS;
+    c->one_plain = true;
+    c->leave = CPU_LEAVE_NONE;
+    insn = c->st.btype ? step_with_btype(c, insn) : insn->fn(c, insn);
+    c->one_plain = false;
+    c->nr_insns++;
+    c->slice_left--;
+    /* It did not complete: the step is still to be made. A call has completed. */
+    if (!insn && c->leave == CPU_LEAVE_EXCEPTION && c->exc.ret == pc)
+        c->st.misc |= PSR_SS;
+    return insn;
+}
+
+/* Software step: an instruction where PSTATE.SS is set, which clears it, and the exception where it is not (DDI 0487, "Software Step exceptions"). */
+static enum cpu_leave software_step(struct cpu *c)
+{
+    const struct a64_insn *insn = NULL;
+
+    if (c->st.misc & PSR_SS) {
+        insn = step_one(c);
+    } else {
+        c->exc = (struct exception){
+            .type = EXC_SYNC,
+            .esr = esr_make(exception_ec(&c->st, EC_SOFTSTP_LOWER), c->step_iss | FSC_DEBUG),
+            .ret = c->st.pc};
+        c->leave = CPU_LEAVE_EXCEPTION;
+    }
+    if (insn) {
+        c->st.pc = cpu_pc(c, insn);
+        return CPU_LEAVE_NONE;
+    }
+    if (c->leave == CPU_LEAVE_EXCEPTION)
+        return take_exception(c) ? CPU_LEAVE_STUCK : CPU_LEAVE_NONE;
+    return c->leave == CPU_LEAVE_RESYNC || c->leave == CPU_LEAVE_SLICE ? CPU_LEAVE_NONE : c->leave;
+}
+
 static enum cpu_leave run_slices(struct cpu *c)
 {
     for (;;) {
         enum cpu_leave leave = look_around(c);
         if (unlikely(leave != CPU_LEAVE_NONE))
             return leave;
+        if (unlikely(SYS(&c->st, MDSCR_EL1) & MDSCR_EL1_SS) && exception_steps(&c->st)) {
+            leave = software_step(c);
+            if (leave != CPU_LEAVE_NONE)
+                return leave;
+            continue;
+        }
 
         const void *code = c->turn_insns ? jit_exact_code(c) : known_code(c);
         const struct a64_insn *insn = code ? jit_run(c, code) : fetch(c);
