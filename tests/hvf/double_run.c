@@ -268,6 +268,7 @@ hv_return_t hv_vcpu_run(hv_vcpu_t id)
     struct vcpu *v = vcpu_of(id);
 
     check_before_run(v);
+    v->want = NOTHING;
     if (atomic_exchange(&v->cancel, false))
         return leave(v, HV_EXIT_REASON_CANCELED);
     gtimer_poll(&v->timer, os_now_ns());

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Compiles and links the whole program for a Mac with Apple silicon, without one: README.md. Any warning fails.
-#   build.sh DIR      the program is DIR/debug/vibevmm
+#   build.sh DIR      DIR, from the top of the sources, gets debug/vibevmm
 set -eu
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cd "$here/../.."
 out=$1
 jobs=$(getconf _NPROCESSORS_ONLN)
 
@@ -20,5 +21,5 @@ for dir in /usr/include "/usr/include/$(uname -m)-linux-gnu"; do
     done
 done
 
-PKG_CONFIG_LIBDIR=/nonexistent MACOS_LIBRARIES=$libs make -C "$here/../.." -s "-j$jobs" BUILD=debug OS=Darwin MACHINE=arm64 CC="$here/cc" AR=llvm-ar \
+PKG_CONFIG_LIBDIR=/nonexistent MACOS_LIBRARIES=$libs make -s "-j$jobs" BUILD=debug OS=Darwin MACHINE=arm64 CC="$here/cc" AR=llvm-ar \
     O="$out" CODESIGN=: VTOOL=: prog

@@ -1,4 +1,5 @@
 /* The generic timers: registers, lines, and deadlines to the nanosecond. */
+#include "base/bits.h"
 #include "dev/gtimer.h"
 
 #include <setjmp.h>
@@ -317,13 +318,43 @@ static void test_random(void **state)
     }
 }
 
+/* A host counter whose ticks are no whole nanoseconds: what its clock says, rounded down, is that tick's count again, and a line rises with it. */
+static void test_ticks_of_another_counter(void **state)
+{
+    static const struct {
+        uint32_t hz;
+        uint64_t numer, denom; /* ns = ticks * numer / denom */
+    } rate[] = {{24000000, 125, 3}, {1000000000, 1, 1}, {19200000, 625, 12}};
+    const uint64_t base = 2000000; /* a whole number of each one's ticks */
+
+    (void)state;
+    for (unsigned r = 0; r < ARRAY_LEN(rate); r++) {
+        struct fixture f = {0};
+        const uint64_t first = base * rate[r].denom / rate[r].numer;
+        gtimer_init(&f.t, base, rate[r].hz, on_ppi, &f);
+        for (uint64_t tick = 1; tick < UINT64_C(1) << 50; tick = tick * 2 + tick % 3) {
+            const uint64_t now = (first + tick) * rate[r].numer / rate[r].denom;
+            wr(&f, CTL(0), now, 0);
+            wr(&f, CVAL(0), now, tick + 1000);
+            assert_int_equal(rd(&f, TVAL(0), now), 1000);
+            wr(&f, CTL(0), now, 1);
+            assert_int_equal(gtimer_deadline(&f.t), (first + tick + 1000) * rate[r].numer / rate[r].denom);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_encodings),  cmocka_unit_test(test_registers),
-        cmocka_unit_test(test_tval),       cmocka_unit_test(test_fires_at_the_nanosecond),
-        cmocka_unit_test(test_odd_times),  cmocka_unit_test(test_both_run),
-        cmocka_unit_test(test_far_future), cmocka_unit_test(test_virtual_wrap),
+        cmocka_unit_test(test_ticks_of_another_counter),
+        cmocka_unit_test(test_encodings),
+        cmocka_unit_test(test_registers),
+        cmocka_unit_test(test_tval),
+        cmocka_unit_test(test_fires_at_the_nanosecond),
+        cmocka_unit_test(test_odd_times),
+        cmocka_unit_test(test_both_run),
+        cmocka_unit_test(test_far_future),
+        cmocka_unit_test(test_virtual_wrap),
         cmocka_unit_test(test_random),
     };
     return cmocka_run_group_tests_name("gtimer", tests, NULL, NULL);
