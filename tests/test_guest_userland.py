@@ -155,9 +155,12 @@ class Userland(unittest.TestCase):
         with self.boot("4cpu", "%s,overlay=%s" % (self.root, self.path("4.cow")), "--cpus", "4") as g:
             self.reach_shell(g)
             g.shell("sync; echo 3 >/proc/sys/vm/drop_caches")
-            g.shell("export OPENSSL_armcap=0; bash -c 'for i in %s; do bash job$i >out$i 2>&1 & done; wait'" %
-                    " ".join(map(str, range(len(self.jobs)))), JOBS_LIMIT_S)
-            for i, (command, expected) in enumerate(self.jobs.items()):
+            # But for one compilation; there is another.
+            numbers = [i for i, command in enumerate(self.jobs) if "native.c" not in command]
+            g.shell("export OPENSSL_armcap=0; bash -c 'for i in %s; do bash job$i >out$i 2>&1 & done; wait'" % " ".join(map(str, numbers)),
+                    JOBS_LIMIT_S)
+            for i in numbers:
+                command, expected = list(self.jobs.items())[i]
                 self.assertEqual(g.shell("cat out%d" % i).split(), expected.split(), command)
             self.finish(g)
 
