@@ -101,7 +101,7 @@ struct itlb_entry {
 
 #define BRANCH_RING 32u
 
-#define HOT_SLOTS 4096u
+#define HOT_SLOTS 65536u
 
 /* A message to another CPU of the cluster; done by its DSB. */
 struct cpu_inval {

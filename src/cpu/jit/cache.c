@@ -197,23 +197,24 @@ static bool region_holds(struct cpu *c, struct jit_region *r)
 
 /* --- Entries -------------------------------------------------------------------------------------------------------- */
 
-static struct jit_entry **entry_bucket(struct jit *j, gpa_t pa)
+static struct jit_entry **entry_bucket(struct jit *j, gva_t va, gpa_t pa)
 {
-    return &j->bucket[(pa >> 2 ^ pa >> 14) & (JIT_ENTRY_BUCKETS - 1)];
+    return &j->bucket[(pa >> 2 ^ (va >> 12) * 0x9e3779b1u) & (JIT_ENTRY_BUCKETS - 1)];
+}
+
+static uint16_t *nr_entries_at(struct jit *j, gpa_t pa)
+{
+    return &j->nr_at[(pa >> 2 ^ pa >> 16) & (JIT_ENTRY_BUCKETS - 1)];
 }
 
 struct jit_entry *jit_entry_at(struct cpu *c, gva_t va, gpa_t pa, bool *any)
 {
     struct jit *j = c->jit;
 
-    *any = false;
-    for (struct jit_entry *e = *entry_bucket(j, pa); e; e = e->next) {
-        if (e->pa != pa)
-            continue;
-        *any = true;
-        if (e->va == va && e->region->mode == j->mode && region_holds(c, e->region))
+    *any = *nr_entries_at(j, pa) != 0;
+    for (struct jit_entry *e = *any ? *entry_bucket(j, va, pa) : NULL; e; e = e->next)
+        if (e->pa == pa && e->va == va && e->region->mode == j->mode && region_holds(c, e->region))
             return e;
-    }
     return NULL;
 }
 
@@ -308,9 +309,10 @@ struct jit_region *jit_publish(struct jit_unit *u)
         for (unsigned p = 0; p < r->nr_pages; p++)
             if (r->page[p].va == (e->va & ~(gva_t)(TLB_PAGE_SIZE - 1)))
                 e->pa = r->page[p].pa | (e->va & (TLB_PAGE_SIZE - 1));
-        struct jit_entry **b = entry_bucket(j, e->pa);
+        struct jit_entry **b = entry_bucket(j, e->va, e->pa);
         e->next = *b;
         *b = e;
+        ++*nr_entries_at(j, e->pa);
         icache_mark_entry(u->c, e->pa, jit_enter);
     }
     for (unsigned p = 0; p < r->nr_pages; p++) {
@@ -399,12 +401,15 @@ static void kill_region(struct cpu *c, struct jit_region *r)
 {
     struct jit *j = c->jit;
 
-    for (unsigned i = 0; i < r->nr_entries; i++)
-        for (struct jit_entry **p = entry_bucket(j, r->entry[i].pa); *p; p = &(*p)->next)
-            if (*p == &r->entry[i]) {
-                *p = r->entry[i].next;
+    for (unsigned i = 0; i < r->nr_entries; i++) {
+        struct jit_entry *e = &r->entry[i];
+        --*nr_entries_at(j, e->pa);
+        for (struct jit_entry **p = entry_bucket(j, e->va, e->pa); *p; p = &(*p)->next)
+            if (*p == e) {
+                *p = e->next;
                 break;
             }
+    }
     for (unsigned i = 0; i < r->nr_pages; i++)
         for (struct jit_page **p =
                  &j->page_bucket[r->page[i].pa >> TLB_PAGE_SHIFT & (JIT_PAGE_BUCKETS - 1)];

@@ -25,7 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define DEFAULT_THRESHOLD 100u
+#define DEFAULT_THRESHOLD 500u
 /* A region needs no more, and the end of the cache comes in good time. */
 #define REGION_CODE_MAX (256u << 10)
 

@@ -124,7 +124,7 @@ struct jit_region {
 
 /* --- What a CPU's translator has ------------------------------------------------------------------------------------ */
 
-#define JIT_ENTRY_BUCKETS 16384u
+#define JIT_ENTRY_BUCKETS 65536u
 #define JIT_PAGE_BUCKETS 1024u
 #define JIT_NR_SPACES 32u
 #define JIT_CODE_LEN_DEFAULT (64u << 20)
@@ -161,7 +161,8 @@ struct jit {
     uint32_t mode;                /* now */
     struct jit_space space[JIT_NR_SPACES];
     struct jit_page *page_bucket[JIT_PAGE_BUCKETS];
-    struct jit_entry *bucket[JIT_ENTRY_BUCKETS];
+    struct jit_entry *bucket[JIT_ENTRY_BUCKETS]; /* by physical and virtual address */
+    uint16_t nr_at[JIT_ENTRY_BUCKETS];           /* entries by physical address alone, hashed */
     uint64_t code_pages[2][JIT_FILTER_BITS / 64]; /* which virtual pages, hashed, have regions: lower and upper half */
     gva_t crossing[JIT_NR_CROSSING]; /* by hash: where groups of accesses began that often lay across two pages */
     gva_t trapping[JIT_NR_TRAPPING]; /* by hash: instructions whose floating point the host would trap all the time */
