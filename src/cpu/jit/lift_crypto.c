@@ -1,6 +1,7 @@
-/* The cryptographic instructions and checksums that the host's own do. What the host has not got, and SHA512, SM3, SM4, PMULL of bytes, is the
- * interpreter's. */
+/* The cryptographic instructions and checksums that the host's own do, and SHA512, which general registers do. What the host has not got, and SM3,
+ * SM4, PMULL of bytes, is the interpreter's. */
 #include "cpu/jit/lift.h"
+#include "cpu/jit/lift_vector.h"
 
 #define ARG(NAME) (&i->u.NAME)
 #define X(NAME, slot) lift_x(ARG(NAME)->slot)
@@ -36,8 +37,34 @@ static void rotate(struct lift *l, unsigned sz, var_t d, var_t a, unsigned n)
 
 /* --- AES: the host's rounds add the key last, Arm's first -------------------------------------------------------------- */
 
+/* The key of this round is what the host's last one on the register can add, if nothing in between looks at it. */
+static bool key_joins_round(struct lift *l, var_t d, var_t n)
+{
+    enum { FAR = 48 };
+    const struct jit_unit *u = l->u;
+
+    for (unsigned i = u->nr_ir; !u->failed && i-- > l->b->ir_first && i + FAR > u->nr_ir;) {
+        struct ir *r = &l->u->ir[i];
+        const uint16_t t = ir_traits[r->op];
+        if ((t & IRT_D) && r->d == d) {
+            if (r->op != IR_V2 || r->aux < VEC_AESENC || r->aux > VEC_AESDECLAST || r->b != VAR_ZERO)
+                return false;
+            r->b = n;
+            return true;
+        }
+        if ((t & (IRT_E | IRT_T)) || r->op == IR_LABEL || ((t & IRT_D) && r->d == n) || r->a == d ||
+            r->b == d || r->c == d || r->h == d)
+            return false;
+    }
+    return false;
+}
+
 static void aes_round(struct lift *l, enum vector_op last, var_t d, var_t n)
 {
+    if (d != n && key_joins_round(l, d, n)) {
+        lift_v2(l, last, 0, true, d, d, VAR_ZERO);
+        return;
+    }
     lift_v2(l, last, 0, true, d, vector2(l, VEC_XOR, 3, d, n, 0), VAR_ZERO);
 }
 
@@ -170,6 +197,124 @@ static bool sha_simple(struct lift *l, const struct a64_insn *i)
     }
 }
 
+/* --- SHA512 --------------------------------------------------------------------------------------------------------- */
+
+static var_t half_of(struct lift *l, var_t v, unsigned n)
+{
+    const var_t t = lift_temp(l);
+
+    lift_vget(l, 3, EXT_ZERO, t, v, n);
+    return t;
+}
+
+static var_t general(struct lift *l, enum ir_op op, var_t a, var_t b)
+{
+    const var_t t = lift_temp(l);
+
+    lift_op(l, op, 3, t, a, b);
+    return t;
+}
+
+static var_t general_imm(struct lift *l, enum ir_op op, var_t a, unsigned imm)
+{
+    const var_t t = lift_temp(l);
+
+    lift_opi(l, op, 3, t, a, imm);
+    return t;
+}
+
+/* x rotated right by r and by s, and by t or, for the schedule, shifted: their exclusive or. */
+static var_t sigma(struct lift *l, var_t x, unsigned r, unsigned s, enum ir_op last, unsigned t)
+{
+    const var_t both = general(l, IR_XOR, general_imm(l, IR_ROR, x, r), general_imm(l, IR_ROR, x, s));
+
+    return general(l, IR_XOR, both, general_imm(l, last, x, t));
+}
+
+static var_t sum(struct lift *l, var_t a, var_t b, var_t c)
+{
+    return general(l, IR_ADD, general(l, IR_ADD, a, b), c);
+}
+
+static var_t choose(struct lift *l, var_t x, var_t y, var_t z)
+{
+    return general(l, IR_XOR, general(l, IR_AND, x, general(l, IR_XOR, y, z)), z);
+}
+
+static var_t majority(struct lift *l, var_t x, var_t y, var_t z)
+{
+    return general(l, IR_OR, general(l, IR_AND, x, general(l, IR_OR, y, z)), general(l, IR_AND, y, z));
+}
+
+static void put_halves(struct lift *l, var_t d, var_t lo, var_t hi)
+{
+    const var_t t = lift_temp(l);
+
+    lift_vput(l, 3, t, 0, VAR_ZERO, lo);
+    lift_vput(l, 3, d, 1, t, hi);
+}
+
+/* Names as in the Arm ARM: W is V[d], X is V[n], Y is V[m]. */
+static void sha512_h(struct lift *l, var_t d, var_t n, var_t m)
+{
+    const var_t x0 = half_of(l, n, 0), x1 = half_of(l, n, 1), y0 = half_of(l, m, 0),
+                y1 = half_of(l, m, 1);
+    const var_t hi = sum(l, choose(l, y1, x0, x1), sigma(l, y1, 14, 18, IR_ROR, 41), half_of(l, d, 1));
+    const var_t t = general(l, IR_ADD, hi, y0);
+
+    put_halves(l, d, sum(l, choose(l, t, y1, x0), sigma(l, t, 14, 18, IR_ROR, 41), half_of(l, d, 0)), hi);
+}
+
+static void sha512_h2(struct lift *l, var_t d, var_t n, var_t m)
+{
+    const var_t x0 = half_of(l, n, 0), y0 = half_of(l, m, 0), y1 = half_of(l, m, 1);
+    const var_t hi =
+        sum(l, majority(l, x0, y1, y0), sigma(l, y0, 28, 34, IR_ROR, 39), half_of(l, d, 1));
+
+    put_halves(l, d,
+               sum(l, majority(l, hi, y0, y1), sigma(l, hi, 28, 34, IR_ROR, 39), half_of(l, d, 0)), hi);
+}
+
+static void sha512_su0(struct lift *l, var_t d, var_t n)
+{
+    const var_t w0 = half_of(l, d, 0), w1 = half_of(l, d, 1), x0 = half_of(l, n, 0);
+    const var_t lo = general(l, IR_ADD, w0, sigma(l, w1, 1, 8, IR_SHR, 7));
+
+    put_halves(l, d, lo, general(l, IR_ADD, w1, sigma(l, x0, 1, 8, IR_SHR, 7)));
+}
+
+static void sha512_su1(struct lift *l, var_t d, var_t n, var_t m)
+{
+    var_t half[2];
+
+    for (unsigned k = 0; k < 2; k++)
+        half[k] =
+            sum(l, half_of(l, d, k), half_of(l, m, k), sigma(l, half_of(l, n, k), 19, 61, IR_SHR, 6));
+    put_halves(l, d, half[0], half[1]);
+}
+
+static bool sha512(struct lift *l, const struct a64_insn *i)
+{
+    switch (i->row) {
+    case A64_ROW_SHA512H_cryptosha512_3:
+        sha512_h(l, V(SHA512H_cryptosha512_3, d), V(SHA512H_cryptosha512_3, n),
+                 V(SHA512H_cryptosha512_3, m));
+        return true;
+    case A64_ROW_SHA512H2_cryptosha512_3:
+        sha512_h2(l, V(SHA512H2_cryptosha512_3, d), V(SHA512H2_cryptosha512_3, n),
+                  V(SHA512H2_cryptosha512_3, m));
+        return true;
+    case A64_ROW_SHA512SU0_cryptosha512_2:
+        sha512_su0(l, V(SHA512SU0_cryptosha512_2, d), V(SHA512SU0_cryptosha512_2, n));
+        return true;
+    case A64_ROW_SHA512SU1_cryptosha512_3:
+        sha512_su1(l, V(SHA512SU1_cryptosha512_3, d), V(SHA512SU1_cryptosha512_3, n),
+                   V(SHA512SU1_cryptosha512_3, m));
+        return true;
+    default: return false;
+    }
+}
+
 bool lift_crypto(struct lift *l, const struct a64_insn *i)
 {
     if (i->row == A64_ROW_PMULL_asimddiff_D) {
@@ -180,7 +325,7 @@ bool lift_crypto(struct lift *l, const struct a64_insn *i)
             ->imm = A64_FIELD_PMULL_asimddiff_D_Q(i->word) ? 0x11 : 0;
         return true;
     }
-    return aes(l, i) || sha(l, i) || sha_simple(l, i);
+    return aes(l, i) || sha(l, i) || sha_simple(l, i) || sha512(l, i);
 }
 
 /* --- CRC32 -------------------------------------------------------------------------------------------------------------- */
