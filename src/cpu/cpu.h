@@ -53,6 +53,7 @@ enum cpu_leave {
 #define TLB_PAGE_SHIFT 12 /* entries are 4 KiB pieces whatever the granule */
 #define TLB_PAGE_SIZE (1u << TLB_PAGE_SHIFT)
 #define TLB_ENTRIES 2048u
+#define TLB_SPACES 8u /* address spaces whose entries for one address do not have one place */
 
 /* A tag is the page of the virtual address (top byte as the guest gave it), or-ed with the context in bits 11:3. Bits 2:0 are
  * zero, so that a misaligned address never matches: one compare checks page, context, permission and alignment.
@@ -169,6 +170,7 @@ struct cpu {
 
     uint64_t tlb_ctx;     /* context of loads and stores, in place (bits 11:3) */
     uint64_t tlb_ctx_el0; /* of LDTR, STTR and EL0 */
+    uint32_t tlb_space; /* what the address space does to the place of an entry: bytes, by exclusive or */
     struct tlb_entry tlb[TLB_ENTRIES];
     struct itlb_entry itlb[ITLB_ENTRIES];
 

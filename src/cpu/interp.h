@@ -109,7 +109,8 @@ bool mem_probe_store(struct cpu *c, gva_t va, unsigned len, unsigned flags);
 
 static inline struct tlb_entry *tlb_slot(struct cpu *c, gva_t va)
 {
-    return &c->tlb[(va >> TLB_PAGE_SHIFT) & (TLB_ENTRIES - 1)];
+    const size_t at = ((va >> TLB_PAGE_SHIFT) & (TLB_ENTRIES - 1)) * sizeof(struct tlb_entry);
+    return (struct tlb_entry *)((uint8_t *)c->tlb + (at ^ c->tlb_space));
 }
 
 static inline uint64_t tlb_key(uint64_t ctx, gva_t va, unsigned size)

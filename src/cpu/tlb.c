@@ -75,6 +75,7 @@ void cpu_context_changed(struct cpu *c)
         }
         m->current = i;
     }
+    c->tlb_space = m->current % TLB_SPACES * (uint32_t)(sizeof(c->tlb) / TLB_SPACES);
     c->tlb_ctx_el0 = context(m, VARIANT_EL0);
     if (c->st.el == 0)
         c->tlb_ctx = c->tlb_ctx_el0;
@@ -166,7 +167,9 @@ void tlb_flush_va(struct cpu *c, gva_t va, uint64_t len)
         return;
     }
     for (uint64_t off = 0; off <= last - first; off += TLB_PAGE_SIZE) {
-        entry_drop(tlb_slot(c, first + off));
+        for (unsigned i = 0; i < TLB_SPACES; i++)
+            entry_drop(&c->tlb[(((first + off) >> TLB_PAGE_SHIFT) & (TLB_ENTRIES - 1)) ^
+                               i * (TLB_ENTRIES / TLB_SPACES)]);
         c->itlb[((first + off) >> TLB_PAGE_SHIFT) & (ITLB_ENTRIES - 1)].tag = TLB_TAG_NONE;
     }
 }

@@ -34,8 +34,10 @@ uint32_t jit_current_mode(const struct cpu *c)
         mode |= MODE_SP;
     if (el1 || (sctlr & SCTLR_EL1_DZE))
         mode |= MODE_DZE;
-    for (unsigned k = PAC_KEY_IA; k <= PAC_KEY_DB; k++)
-        mode |= pac_enabled(&c->st, (enum pac_key)k) ? MODE_PAC_IA << k : 0;
+    mode |= (sctlr & SCTLR_EL1_EnIA ? MODE_PAC_IA << PAC_KEY_IA : 0) |
+            (sctlr & SCTLR_EL1_EnIB ? MODE_PAC_IA << PAC_KEY_IB : 0) |
+            (sctlr & SCTLR_EL1_EnDA ? MODE_PAC_IA << PAC_KEY_DA : 0) |
+            (sctlr & SCTLR_EL1_EnDB ? MODE_PAC_IA << PAC_KEY_DB : 0);
     if (!c->fp_trap)
         mode |= MODE_FP;
     if (!c->fp_trap && jit_fpcr_is_plain(c->st.fpcr))

@@ -78,6 +78,7 @@ static void index_entry(struct emit *e, int va)
         x64_shift_ri(e->b, SH_SHR, X_32, SCRATCH3, TLB_PAGE_SHIFT - 5);
     }
     x64_alu_ri(e->b, ALU_AND, X_32, SCRATCH3, (int32_t)((TLB_ENTRIES - 1) * sizeof(struct tlb_entry)));
+    x64_alu_rm(e->b, ALU_XOR, X_32, SCRATCH3, x64_at(CPU, CPU_AT(tlb_space)));
 }
 
 /* Where a check jumps to when it fails: one or two rel32. */
