@@ -306,12 +306,13 @@ struct jit_region *jit_publish(struct jit_unit *u)
 
     for (unsigned i = 0; i < r->nr_entries; i++) {
         struct jit_entry *e = &r->entry[i];
+        const gva_t va = u->entry[i].va;
         e->region = r;
         e->pa = 0;
         for (unsigned p = 0; p < r->nr_pages; p++)
-            if (r->page[p].va == (e->va & ~(gva_t)(TLB_PAGE_SIZE - 1)))
-                e->pa = r->page[p].pa | (e->va & (TLB_PAGE_SIZE - 1));
-        struct jit_entry **b = entry_bucket(j, e->va, e->pa);
+            if (r->page[p].va == (va & ~(gva_t)(TLB_PAGE_SIZE - 1)))
+                e->pa = r->page[p].pa | (va & (TLB_PAGE_SIZE - 1));
+        struct jit_entry **b = entry_bucket(j, va, e->pa);
         e->next = *b;
         *b = e;
         ++*nr_entries_at(j, e->pa);

@@ -271,8 +271,11 @@ static bool make_blocks(struct search *s)
         if (!follows || (s->leader[i / 64] >> (i % 64) & 1)) {
             if (u->nr_blocks == JIT_MAX_BLOCKS)
                 return false;
-            u->block[u->nr_blocks++] = (struct jit_block){
-                .va = u->insn[i].va, .first = (uint16_t)i, .taken = JIT_MAX_BLOCKS, .next = JIT_MAX_BLOCKS};
+            u->block[u->nr_blocks++] = (struct jit_block){.va = u->insn[i].va,
+                                                          .first = (uint16_t)i,
+                                                          .taken = JIT_MAX_BLOCKS,
+                                                          .next = JIT_MAX_BLOCKS,
+                                                          .back = JIT_MAX_BLOCKS};
         }
         u->block[u->nr_blocks - 1].nr++;
         u->insn[i].block = (uint16_t)(u->nr_blocks - 1);
@@ -296,7 +299,7 @@ static bool make_blocks(struct search *s)
             if (u->block[back].entry && last->i.row == A64_ROW_BL_only_branch_imm)
                 b->taken = block_at(u, branch_target(&last->i, last->va));
             if (b->taken != JIT_MAX_BLOCKS)
-                u->returned[u->nr_returned++] = back;
+                u->returned[u->nr_returned++] = b->back = back;
             break;
         }
         case END_LEAVE: b->returns = last->i.row == A64_ROW_RET_64R_branch_reg; break;
@@ -341,6 +344,12 @@ struct dfs {
     unsigned nr_post;
 };
 
+/* As far as order and loops go, a call comes back by itself. */
+static uint16_t follower(const struct jit_block *b, unsigned n)
+{
+    return n == 0 ? b->taken : n == 1 ? b->next : b->back;
+}
+
 /* Depth first without recursion; the successor that is visited last comes next in reverse postorder: the one that falls through. */
 static void visit(struct dfs *d, uint16_t root)
 {
@@ -358,8 +367,8 @@ static void visit(struct dfs *d, uint16_t root)
     while (n) {
         const struct jit_block *b = &d->u->block[stack[n - 1].block];
         const uint8_t step = stack[n - 1].step++;
-        const uint16_t succ = step == 0 ? b->taken : step == 1 ? b->next : JIT_MAX_BLOCKS;
-        if (step == 2) {
+        const uint16_t succ = step < 3 ? follower(b, step) : JIT_MAX_BLOCKS;
+        if (step == 3) {
             d->post[d->nr_post++] = stack[--n].block;
         } else if (succ != JIT_MAX_BLOCKS && !d->seen[succ]) {
             d->seen[succ] = 1;
@@ -398,11 +407,17 @@ static void order_blocks(struct jit_unit *u, uint16_t first)
 {
     struct dfs d = {.u = u};
 
-    /* Return points first, so that in the end they stand behind what comes before them. */
+    /* Return points that nothing else comes to first, so that in the end they stand behind what comes before them. */
+    bool back[JIT_MAX_BLOCKS] = {false};
+    for (unsigned i = 0; i < u->nr_returned; i++)
+        back[u->returned[i]] = true;
     for (unsigned i = u->nr_blocks; i-- > 0;)
-        if (u->block[i].entry && i != first)
+        if (u->block[i].entry && i != first && !back[i])
             visit(&d, (uint16_t)i);
     visit(&d, first);
+    for (unsigned i = u->nr_blocks; i-- > 0;)
+        if (u->block[i].entry)
+            visit(&d, (uint16_t)i);
     const unsigned n = d.nr_post;
     for (unsigned i = 0; i < n; i++) {
         u->order[i] = d.post[n - 1 - i];
@@ -411,20 +426,22 @@ static void order_blocks(struct jit_unit *u, uint16_t first)
     u->nr_blocks = n; /* blocks keep their numbers: those that nothing reaches are at no place in order[] */
     for (unsigned i = 0; i < n; i++) {
         const uint16_t k = u->order[i];
-        const uint16_t succ[2] = {u->block[k].taken, u->block[k].next};
-        for (unsigned s = 0; s < 2; s++)
-            if (succ[s] != JIT_MAX_BLOCKS) {
-                add_pred(u, succ[s], k);
-                if (u->block[succ[s]].order <= i)
-                    u->block[succ[s]].header = true;
+        for (unsigned s = 0; s < 3; s++) {
+            const uint16_t to = follower(&u->block[k], s);
+            if (to != JIT_MAX_BLOCKS) {
+                add_pred(u, to, k);
+                if (u->block[to].order <= i)
+                    u->block[to].header = true;
             }
+        }
     }
     for (unsigned i = 0; i < n; i++) {
         const uint16_t k = u->order[i];
-        const uint16_t succ[2] = {u->block[k].taken, u->block[k].next};
-        for (unsigned s = 0; s < 2; s++)
-            if (succ[s] != JIT_MAX_BLOCKS && u->block[succ[s]].order <= i)
-                mark_loop(u, succ[s], k);
+        for (unsigned s = 0; s < 3; s++) {
+            const uint16_t to = follower(&u->block[k], s);
+            if (to != JIT_MAX_BLOCKS && u->block[to].order <= i)
+                mark_loop(u, to, k);
+        }
     }
 }
 
