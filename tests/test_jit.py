@@ -42,7 +42,7 @@ class Jit(unittest.TestCase):
             self.run_kernels("without=" + name, HARD)
 
     def test_dump(self):
-        p = subprocess.run([vibe.PROGRAM, "--binary", os.path.join(test_kernels.KERNELS, "arm64_hello.raw"), "--jit-dump", "0x10060",
+        p = subprocess.run([vibe.PROGRAM, "--binary", os.path.join(test_kernels.KERNELS, "arm64_hello.raw"), "--jit-dump", "0x1009c",
                             "--timeout", "1", "--stats=none"], capture_output=True, text=True, timeout=vibe.LIMIT_S, check=False)
         for text in ("after lift", "subs x26, x26, #0x1", "after registers", "host code"):
             self.assertIn(text, p.stderr)
