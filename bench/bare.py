@@ -26,11 +26,15 @@ def build(bench, name, rounds):
     return bench.guest(name, ["guest/%s.c" % name], [NO_VECTORS, "-DROUNDS=%du" % rounds])
 
 
+def exit_guest(bench, name, rounds):
+    return bench.guest(name, ["guest/main.c"], [NO_VECTORS, "-DROUNDS=%du" % rounds, "-DBENCH_" + name.upper()])
+
+
 def exits(bench):
     bench.head("operation", "vibevmm ns", "vibevmm million/s", "QEMU ns", "goal")
     for name, label, rounds, unit in EXITS:
         rounds = bench.rounds(rounds)
-        guest = bench.guest(name, ["guest/main.c"], [NO_VECTORS, "-DROUNDS=%du" % rounds, "-DBENCH_" + name.upper()])
+        guest = exit_guest(bench, name, rounds)
         # The peer's WFI sleeps until an interrupt, and none comes.
         ours, theirs = bench.in_turn(lambda: sum_and_ns(bench.vibe_says(guest))[1] / rounds,
                                      lambda: sum_and_ns(bench.qemu_says(guest))[1] / rounds if bench.peer and name != "wfi" else None)

@@ -26,6 +26,7 @@ GOALS = {
     "integer / native": (2.0, False), "integer / native, mean": (1.6, False), "calls / native": (2.5, False),
     "double / native": (2.0, False), "SIMD / native": (2.5, False), "memory / native": (2.0, False), "instructions / native": (2.0, False),
     "QEMU / all loops, mean": (4.0, True),
+    "interpreter, MIPS": (150, True), "interpreter, wfi, million/s": (30, True),
     "wfi, million/s": (120, True), "mmio, million/s": (25, True), "hvc, million/s": (30, True), "svc, ns": (40, False),
     "timer, us": (5, False), "tlb-miss, ns": (60, False), "asid-switch, ns": (500, False),
     "modified, ns": (2000, False), "cold, ns": (300, False), "stall, us": (5000, False),

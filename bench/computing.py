@@ -44,12 +44,12 @@ def run_native(program, rounds):
     return sum_and_ns(p.stdout.decode())
 
 
-def compare(bench, group, name):
+def compare(bench, group, name, rounds=None, options=()):
     """Medians: instructions a second in millions, ns here, native (None: not there) and on the peer (None)."""
-    guest, program, rounds = build(bench, group, name)
+    guest, program, rounds = build(bench, group, name, rounds)
 
     def here():
-        text, stats = bench.vibe_counts(guest)
+        text, stats = bench.vibe_counts(guest, *options)
         return (*sum_and_ns(text), stats["vcpus"][0]["instructions"])
     columns = bench.in_turn(here, lambda: run_native(program, rounds), lambda: sum_and_ns(bench.qemu_says(guest)) if bench.peer else None)
     sums = {r[0] for column in columns for r in column if r}

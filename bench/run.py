@@ -19,6 +19,7 @@ import bare
 import boot
 import computing
 import disk
+import interpreter
 import sharing
 import startup
 import userland
@@ -26,6 +27,7 @@ import userland
 # In the order of the table.
 PARTS = {
     **{group: lambda b, g=group: computing.table(b, [g]) for group in computing.GROUPS},
+    "interpreter": interpreter.table,
     **{name: lambda b, n=name: bare.table(b, [n]) for name in bare.PARTS},
     "start": startup.table, "boot": boot.table, "userland": userland.table, "disk": disk.table, "sharing": sharing.table,
 }
