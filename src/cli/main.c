@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -204,10 +205,15 @@ static void tell_terminal_size(void *opaque)
         vm_set_terminal_size(opaque, columns, rows);
 }
 
-/* --deterministic: what comes from a pipe or a file is there before the guest starts. */
+/* --deterministic: what comes from a pipe or a file is there before the guest starts. A pipe that stays open would be waited for in silence. */
 static int feed_input(struct chardev *console, struct err *e)
 {
+    enum { PATIENCE_MS = 2000 };
+    struct pollfd ready = {.fd = STDIN_FILENO, .events = POLLIN};
     char buf[4096];
+
+    if (poll(&ready, 1, PATIENCE_MS) == 0)
+        log_warn("--deterministic: waiting for the end of standard input (</dev/null if there is none)");
     size_t room = chardev_input(console, NULL, 0);
 
     for (;;) {
