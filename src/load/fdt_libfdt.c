@@ -130,6 +130,10 @@ int dt_adapt(const uint8_t *buf, size_t len, const struct dt_chosen *c, uint8_t 
         return err_set(e, ENOEXEC, "not a device tree blob; make one of its source: dtc -O dtb");
     if (len > DT_MAX_LEN || fdt_totalsize(buf) > DT_MAX_LEN)
         return err_set(e, EFBIG, "larger than the 2 MiB that a device tree may have");
+    /* fdt_check_full() takes for granted that properties can be read where they lie. */
+    if (fdt_version(buf) < 16)
+        return err_set(e, ENOEXEC, "a device tree blob of version %u; dtc -O dtb makes 17",
+                       fdt_version(buf));
     /* libfdt reads fields where they lie: the copy is aligned, the caller's bytes need not be. */
     const size_t room = DT_MAX_LEN + (c->bootargs ? strlen(c->bootargs) : 0) + 4096;
     uint8_t *copy = malloc(len), *out = malloc(room);
