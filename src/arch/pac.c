@@ -67,10 +67,9 @@ static unsigned bottom_bit(uint64_t tcr, bool upper)
     return 64 - MIN(MAX(txsz, min), max);
 }
 
-/* ptr with bits top:bottom all equal to sel; top is 63, or 55 where the tag stays. */
-static uint64_t extend(uint64_t ptr, bool sel, unsigned top, unsigned bottom)
+/* ptr with the bits of the field all equal to sel. */
+static uint64_t extend(uint64_t ptr, bool sel, uint64_t field)
 {
-    uint64_t field = mask64(top - bottom + 1) << bottom;
     return sel ? ptr | field : ptr & ~field;
 }
 
@@ -86,7 +85,7 @@ uint64_t pac_strip(const struct pe_state *s, uint64_t ptr, bool data)
 {
     uint64_t tcr = SYS(s, TCR_EL1);
     bool upper = bit(ptr, 55);
-    return extend(ptr, upper, tag_ignored(tcr, upper, data) ? 55 : 63, bottom_bit(tcr, upper));
+    return extend(ptr, upper, pac_field(tcr, upper, data));
 }
 
 /* AddPAC: bit 55 keeps telling the halves apart, so that the code takes 54:bottom, and 63:56 where there is no tag. */
@@ -103,13 +102,13 @@ uint64_t pac_add(const struct pe_state *s, uint64_t ptr, uint64_t modifier, enum
     bool sel = bit(ptr, tag_ignored(tcr, true, data) || tag_ignored(tcr, false, data) ? 55 : 63);
     unsigned bottom = bottom_bit(tcr, sel);
     uint64_t field = mask64(top - bottom + 1) << bottom;
-    uint64_t pac = compute_pac(extend(ptr, sel, top, bottom), modifier, key_value(s, key));
+    uint64_t plain = extend(ptr, sel, field), pac = compute_pac(plain, modifier, key_value(s, key));
 
     /* Not canonical: a code that does not authenticate. */
     if ((ptr & field) != 0 && (ptr & field) != field)
         pac ^= BIT64(top - 1);
     field &= ~BIT64(55);
-    return (extend(ptr, sel, top, bottom) & ~field & ~BIT64(55)) | (pac & field) | (sel ? BIT64(55) : 0);
+    return (plain & ~field & ~BIT64(55)) | (pac & field) | (sel ? BIT64(55) : 0);
 }
 
 /* Auth. */
@@ -121,11 +120,9 @@ uint64_t pac_auth(const struct pe_state *s, uint64_t ptr, uint64_t modifier, enu
     uint64_t tcr = SYS(s, TCR_EL1);
     bool data = is_data_key(key), upper = bit(ptr, 55);
     bool tbi = tag_ignored(tcr, upper, data);
-    unsigned top = tbi ? 55 : 63, bottom = bottom_bit(tcr, upper);
-    uint64_t plain = extend(ptr, upper, top, bottom);
-    uint64_t field = (mask64(top - bottom + 1) << bottom) & ~BIT64(55);
+    uint64_t field = pac_field(tcr, upper, data), plain = extend(ptr, upper, field);
 
-    if (!((compute_pac(plain, modifier, key_value(s, key)) ^ ptr) & field))
+    if (!((compute_pac(plain, modifier, key_value(s, key)) ^ ptr) & field & ~BIT64(55)))
         return plain;
 
     /* error_code = key_number : NOT(key_number), at 62:61, or 54:53 below a tag. */

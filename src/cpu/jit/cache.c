@@ -56,7 +56,7 @@ static uint32_t new_stamp(struct jit *j)
 static uint32_t stamp_for(struct jit *j, bool lower, uint64_t ttbr_el1, uint32_t mode)
 {
     enum { WAYS = 8 };
-    const uint64_t ttbr = ttbr_el1 & mask64(48) & ~UINT64_C(1);
+    const uint64_t ttbr = ttbr_el1 & TTBR0_EL1_BADDR; /* TTBR1_EL1's is the same */
     const unsigned h = (unsigned)(ttbr >> 12 ^ ttbr >> 20 ^ mode * 5 ^ lower);
     struct jit_space *victim = NULL;
 
@@ -204,7 +204,7 @@ static struct jit_entry **entry_bucket(struct jit *j, gva_t va, gpa_t pa)
     return &j->bucket[(pa >> 2 ^ (va >> 12) * 0x9e3779b1u) & (JIT_ENTRY_BUCKETS - 1)];
 }
 
-static uint16_t *nr_entries_at(struct jit *j, gpa_t pa)
+static uint32_t *nr_entries_at(struct jit *j, gpa_t pa)
 {
     return &j->nr_at[(pa >> 2 ^ pa >> 16) & (JIT_ENTRY_BUCKETS - 1)];
 }

@@ -67,16 +67,6 @@ static void store_home(struct emit *e, unsigned var, int hreg)
         x64_store(e->b, X_64, x64_at(CPU, emit_home((var_t)var)), hreg);
 }
 
-/* The flags from the host's, which are near. */
-static void host_flags_dynamic(struct emit *e, const struct emit_stub *s)
-{
-    if (s->host == HF_NONE)
-        return;
-    e->host = s->host;
-    emit_flags_save(e, CPU_AT(jit_hot.flag_a));
-    x64_store_imm(e->b, X_32, x64_at(CPU, CPU_AT(jit_hot.flag_kind)), FLAG_HOST);
-}
-
 /* From here on no guest register is where e->now says. */
 static void registers_home(struct emit *e, const struct emit_stub *s)
 {
@@ -89,7 +79,11 @@ static void registers_home(struct emit *e, const struct emit_stub *s)
 /* Everything home; the flags dynamic. */
 static void all_home(struct emit *e, const struct emit_stub *s)
 {
-    host_flags_dynamic(e, s);
+    if (s->host != HF_NONE) {
+        e->host = s->host;
+        emit_flags_save(e, CPU_AT(jit_hot.flag_a));
+        x64_store_imm(e->b, X_32, x64_at(CPU, CPU_AT(jit_hot.flag_kind)), FLAG_HOST);
+    }
     registers_home(e, s);
     if (s->host == HF_NONE)
         emit_flags_dynamic(e, &e->u->flag_state[s->flags]);
@@ -379,9 +373,9 @@ static void push_return(struct emit *e, gva_t va)
 /* --- Calls ----------------------------------------------------------------------------------------------------------
  *
  * A call from region to region has everything at home on its way there and back, and pushes the return's guest address and host address. A
- * call within the region leaves registers where they are, and pushes the region's tag before. Where a frame of two words lies, the word behind it is a host address: so the
- * return knows who called. Who is called back looks whether it was such a return, by the tag in RDX: another region's takes frames by their guest
- * address alone. */
+ * call within the region leaves registers where they are, and pushes the region's tag before. Where a frame of two words lies, the word
+ * behind it is a host address, which no tag is: so the return knows who called. Who is called back looks whether it was such a return, by
+ * the tag in RDX: another region's takes frames by their guest address alone. */
 
 static void return_with(struct emit *e, uint32_t tag)
 {

@@ -27,9 +27,9 @@ enum jit_mode {
     MODE_SP = 4, /* SP is checked */
     MODE_FP = 8, /* CPACR_EL1 lets FP and SIMD through */
     MODE_MMU = 16,
-    MODE_DZE = 64, /* DC ZVA is there */
     MODE_FPCR = 32, /* FPCR asks for nothing but a rounding mode and FZ: the host's floating point serves */
-    MODE_FZ = 128,     /* with MODE_FPCR */
+    MODE_FZ = 64,      /* with MODE_FPCR */
+    MODE_DZE = 128,    /* DC ZVA is there */
     MODE_PAC_IA = 256, /* << enum pac_key: the key is enabled */
 };
 
@@ -162,7 +162,7 @@ struct jit {
     struct jit_space space[JIT_NR_SPACES];
     struct jit_page *page_bucket[JIT_PAGE_BUCKETS];
     struct jit_entry *bucket[JIT_ENTRY_BUCKETS]; /* by physical and virtual address */
-    uint16_t nr_at[JIT_ENTRY_BUCKETS];           /* entries by physical address alone, hashed */
+    uint32_t nr_at[JIT_ENTRY_BUCKETS];           /* entries by physical address alone, hashed */
     uint64_t code_pages[2][JIT_FILTER_BITS / 64]; /* which virtual pages, hashed, have regions: lower and upper half */
     gva_t crossing[JIT_NR_CROSSING]; /* by hash: where groups of accesses began that often lay across two pages */
     gva_t trapping[JIT_NR_TRAPPING]; /* by hash: instructions whose floating point the host would trap all the time */

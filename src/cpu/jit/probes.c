@@ -1,8 +1,9 @@
 /* The probes pass: one check of the TLB for several accesses off the same base.
  *
  * Within a block, accesses whose addresses differ by constants form groups; the first one's place gets a probe of everything from the lowest
- * to the highest byte, for a store if there is one, and the accesses need no more than the host address that it found. Where the probe fails (the group lies across two pages, or
- * on a device) the interpreter takes over there; where that happens often, as in a frame that lies across two pages, the group is given up. */
+ * to the highest byte, for a store if there is one, and the accesses need no more than the host address that it found. Where the probe
+ * fails (the group lies across two pages, or on a device) the interpreter takes over there; where that happens often, as in a frame that
+ * lies across two pages, the group is given up. */
 #include "cpu/jit/jit_internal.h"
 
 #include <string.h>
@@ -51,14 +52,14 @@ static void follow(struct state *s, const struct ir *r)
     s->value[r->d] = v;
 }
 
-static bool joins(const struct group *g, const struct group *with, int64_t lo, int64_t hi,
-                  unsigned sz, bool ordered)
+/* Whether the access that with is a group of belongs to g. */
+static bool joins(const struct group *g, const struct group *with, bool ordered)
 {
     if (!g->open || g->root != with->root || g->index != with->index || g->scale != with->scale ||
-        MAX(g->hi, hi) - MIN(g->lo, lo) > MAX_SPAN)
+        MAX(g->hi, with->hi) - MIN(g->lo, with->lo) > MAX_SPAN)
         return false;
     /* Where alignment is asked for, the lowest byte's must tell that of all. */
-    return !ordered || (g->sz == sz && !((lo - g->lo) & ((1 << sz) - 1)));
+    return !ordered || (g->sz == with->sz && !((with->lo - g->lo) & ((1 << with->sz) - 1)));
 }
 
 static gva_t *crossing_slot(struct jit *j, gva_t pc)
@@ -111,7 +112,7 @@ static void add(struct state *s, unsigned i, const struct ir *r, unsigned len, b
     struct group *g = NULL;
 
     for (unsigned n = s->nr_groups; n-- > 0 && !g;)
-        if (joins(&s->group[n], &alone, lo, hi, r->sz, ordered))
+        if (joins(&s->group[n], &alone, ordered))
             g = &s->group[n];
     if (!g) {
         if (s->nr_groups == MAX_GROUPS)
