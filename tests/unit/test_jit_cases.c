@@ -10,6 +10,16 @@
 #include <string.h>
 
 static struct jit_options how;
+static void *none = NULL;
+
+/* A machine with a translator. */
+static void begin(const struct jit_options *opt)
+{
+    how = *opt;
+    setup(&none);
+    jit_attach(c, &how);
+    keep_trap_handler();
+}
 
 /* EL1, nothing in any register. */
 static void plain_state(void)
@@ -43,7 +53,6 @@ static void permissions_change(void **state)
         /* msr spsel, x4; msr sp_el0, x0; msr spsel, #1 */
         {{0xd5184204, 0xd5184100, 0xd50041bf}, 1},
     };
-    void *none = NULL;
 
     (void)state;
     for (unsigned w = 0; w < ARRAY_LEN(way); w++) {
@@ -98,14 +107,10 @@ static void traps_often(void **state)
         0x1e612060, /* fcmp d3, d1: a signalling NaN, and the region is left each time */
         0x4e22d420, /* fadd v0.4s, v1.4s, v2.4s: as singles they are quiet NaNs */
     };
-    void *none = NULL;
 
     (void)state;
     for (unsigned w = 0; w < ARRAY_LEN(often); w++) {
-        how = (struct jit_options){.check = true, .threshold = 1};
-        setup(&none);
-        jit_attach(c, &how);
-        keep_trap_handler();
+        begin(&(struct jit_options){.check = true, .threshold = 1});
         if (!(c->jit->host & JIT_HOST_AVX) || !c->jit->has_traps) {
             teardown(&none);
             skip();
@@ -138,13 +143,8 @@ static void traps_often(void **state)
 /* With FZ a denormal dividend is 0: 0/0 is Invalid and no division by zero. */
 static void denormal_by_zero(void **state)
 {
-    void *none = NULL;
-
     (void)state;
-    how = (struct jit_options){.check = true, .threshold = 1};
-    setup(&none);
-    jit_attach(c, &how);
-    keep_trap_handler();
+    begin(&(struct jit_options){.check = true, .threshold = 1});
     /* fdiv d0, d1, d2; fdiv v3.4s, v4.4s, v2.4s; subs x0, x0, #1; b.ne to the start */
     static const uint32_t words[] = {0x1e621820, 0x6e22fc83, 0xf1000400, 0x54ffffa1, HVC};
     memcpy(host(PROGRAM), words, sizeof(words));
@@ -171,13 +171,9 @@ static void many_operations(void **state)
     enum { LEN = 480, ROUNDS = 2000 };
     /* ld3 {v0.16b-v2.16b}, [x16]; tbx v0.16b, {v1.16b-v4.16b}, v5.16b; clz v5.4s, v0.4s; sqrdmulh v1.4s, v2.4s, v5.4s */
     static const uint32_t body[] = {0x4c404200, 0x4e057020, 0x6ea04805, 0x6ea5b441};
-    void *none = NULL;
 
     (void)state;
-    how = (struct jit_options){.check = true, .threshold = 1};
-    setup(&none);
-    jit_attach(c, &how);
-    keep_trap_handler();
+    begin(&(struct jit_options){.check = true, .threshold = 1});
     for (unsigned i = 0; i < LEN; i++)
         memcpy(host(PROGRAM + 4 * i), &body[i % ARRAY_LEN(body)], 4);
     /* subs x2, x2, #1; b.ne to the start */
@@ -214,13 +210,9 @@ static void isb_shows_new_code(void **state)
         HVC,
     };
     enum { CHANGED = 7, TURNS = 4000 };
-    void *none = NULL;
 
     (void)state;
-    how = (struct jit_options){.threshold = 1};
-    setup(&none);
-    jit_attach(c, &how);
-    keep_trap_handler();
+    begin(&(struct jit_options){.threshold = 1});
     memcpy(host(PROGRAM), words, sizeof(words));
     plain_state();
     c->st.el = c->st.sp_sel = 1;
@@ -253,15 +245,11 @@ static void frame_across_pages(void **state)
     };
     enum { TURNS = 20000 };
     uint64_t x1 = 0;
-    void *none = NULL;
 
     (void)state;
     for (uint64_t x0 = TURNS; x0; x0--)
         x1 += x0 + x1;
-    how = (struct jit_options){.check = true, .threshold = 1};
-    setup(&none);
-    jit_attach(c, &how);
-    keep_trap_handler();
+    begin(&(struct jit_options){.check = true, .threshold = 1});
     memcpy(host(PROGRAM), words, sizeof(words));
     SYS(&c->st, SCTLR_EL1) |= 1; /* with the MMU off all RAM is one block */
     plain_state();
@@ -283,13 +271,9 @@ static void frame_across_pages(void **state)
 static void dropped_region_leaves(void **state)
 {
     enum { PAGES = JIT_MAX_PAGES + 1, TURNS = 20000 }; /* more than one region has */
-    void *none = NULL;
 
     (void)state;
-    how = (struct jit_options){.threshold = 1};
-    setup(&none);
-    jit_attach(c, &how);
-    keep_trap_handler();
+    begin(&(struct jit_options){.threshold = 1});
     for (unsigned i = 0; i < PAGES; i++) {
         /* ic ivau, x5 only in the first; b to the next page; in the last: subs x2, x2, #1; b.ne to the first; hvc */
         const uint32_t page[] = {i ? 0xd503201f : 0xd50b7525, with(0x14000000, 0, 26, PAGE_INSNS - 1)};
@@ -341,11 +325,7 @@ static void calls(void **state)
     }
     /* With x4 = 0 it returns to the caller. Otherwise to there, which is no instruction's address: not even if it looks like the tag of a frame. */
     for (uint64_t x4 = 0; x4 < 8; x4 += x4 == 3 ? 2 : 1) {
-        void *none = NULL;
-        how = (struct jit_options){.check = x4 == 0, .threshold = 1};
-        setup(&none);
-        jit_attach(c, &how);
-        keep_trap_handler();
+        begin(&(struct jit_options){.check = x4 == 0, .threshold = 1});
         memcpy(host(PROGRAM), words, sizeof(words));
         memcpy(host(PROGRAM + FAR), far, sizeof(far));
         memcpy(host(VECTORS + 0x200), &(uint32_t){HVC}, 4);
