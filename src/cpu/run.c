@@ -519,10 +519,11 @@ static const void *known_code(const struct cpu *c)
                : NULL;
 }
 
-/* Loads that begin an exclusive access; without bit 31 pairs are CASP. */
+/* Loads that begin an exclusive access. */
 static bool is_load_exclusive(uint32_t word)
 {
-    return (word & 0x3fc00000) == 0x08400000 && (bit(word, 31) || !bit(word, 21));
+    const unsigned row = a64_find_row(word);
+    return row == A64_ROW_LDXR_ldstexclr || row == A64_ROW_LDXP_ldstexclp;
 }
 
 /* The instruction at st.pc by the interpreter; a null from it is as everywhere. */

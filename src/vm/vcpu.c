@@ -17,9 +17,6 @@
 
 #define UNUSED_HZ 1000000u
 
-#define CNTV_CTL_EL0 SYSREG_ENC(3, 3, 14, 3, 1)
-#define CNTV_CVAL_EL0 SYSREG_ENC(3, 3, 14, 3, 2)
-
 /* A host that wakes a thread later than this is busy with something else, and waking earlier would not help. */
 #define LATE_MAX_NS 30000u
 
@@ -113,8 +110,8 @@ static void load_virtual_timer(struct vcpu *v)
 
     if (!v->vm->caps.vtimer)
         return;
-    v->vm->hv->get_reg(v->hv, HV_REG_SYS | CNTV_CTL_EL0, &ctl);
-    v->vm->hv->get_reg(v->hv, HV_REG_SYS | CNTV_CVAL_EL0, &cval);
+    v->vm->hv->get_reg(v->hv, HV_REG_SYS | sysreg_of_id(SR_CNTV_CTL_EL0)->encoding, &ctl);
+    v->vm->hv->get_reg(v->hv, HV_REG_SYS | sysreg_of_id(SR_CNTV_CVAL_EL0)->encoding, &cval);
     gtimer_load_virt(&v->timer, ctl, cval);
 }
 
