@@ -8,17 +8,17 @@
 #define SHA256RNDS2 0x380fcbu
 #define SHA256MSG1 0x380fccu
 #define SHA256MSG2 0x380fcdu
-#define PSHUFD 0x66000f70u
-#define PUNPCKLQDQ 0x66000f6cu
-#define PUNPCKHQDQ 0x66000f6du
-#define PADDD 0x66000ffeu
-#define PSUBD 0x66000ffau
-#define MOVD_FROM 0x66000f6eu
-#define MOVD_TO 0x66000f7eu
-#define PINSRQ 0x663a0f22u
-#define PEXTRD 0x663a0f16u
-#define PCLMULQDQ 0x663a0f44u
-#define PSLLDQ 0x66000f73u /* /7 */
+#define PSHUFD 0x66001f70u
+#define PUNPCKLQDQ 0x66002f6cu
+#define PUNPCKHQDQ 0x66002f6du
+#define PADDD 0x66001ffeu
+#define PSUBD 0x66001ffau
+#define MOVD_FROM 0x66003f6eu
+#define MOVD_TO 0x66003f7eu
+#define PINSRQ 0x663a3f22u
+#define PEXTRD 0x663a3f16u
+#define PCLMULQDQ 0x663a1f44u
+#define PSLLDQ 0x66002f73u /* /7 */
 
 static void shuffle(struct emit *e, int d, int a, unsigned how)
 {

@@ -4,9 +4,9 @@
  * changed by then. A scalar operation leaves everything above its element zero, which the host's takes from its first operand. */
 #include "cpu/jit/emit.h"
 
-#define UCOMIS 0x00000f2eu /* with prefix 66 for double precision */
-#define COMIS 0x00000f2fu
-#define CVTPS2PH 0x663a0f1du /* its result is the operand that may be memory */
+#define UCOMIS 0x00003f2eu /* with prefix 66 and W for double precision */
+#define COMIS 0x00003f2fu
+#define CVTPS2PH 0x663a1f1du /* its result is the operand that may be memory */
 
 enum { NO_INEXACT = 8 }; /* in ROUNDSD's immediate */
 enum { UNORDERED = 3 };  /* CMPSD's */
@@ -142,7 +142,7 @@ static void multiply_add(struct emit *e, const struct ir *r)
     const int b = operand(e, r, r->b, VSCRATCH2), c = operand(e, r, r->c, VSCRATCH3);
     emit_vex(e, op, r->sz == 3, VSCRATCH, b, c);
     if (vector_is_scalar(r->aux)) {
-        emit_vop1(e, UCOMIS | (r->sz == 3 ? 0x66000000u : 0), VSCRATCH, VSCRATCH);
+        emit_vex(e, UCOMIS | (r->sz == 3 ? 0x66000000u : 0), r->sz == 3, VSCRATCH, 0, VSCRATCH);
         emit_site_stub(e, site, x64_jcc(e->b, CC_P), X64_NONE);
     } else { /* CMPUNORDPS, VTESTPS: the sign bits */
         emit_vop_imm(e, r->sz == 3 ? 0x66000fc2 : 0x00000fc2, VSCRATCH2, VSCRATCH, VSCRATCH, UNORDERED);
@@ -157,7 +157,7 @@ static void compare_operands(struct emit *e, const struct ir *r, bool swapped)
     const int a = emit_vuse(e, r->a, VSCRATCH), b = emit_vuse(e, r->b, VSCRATCH2);
     const uint32_t op = (r->ext ? COMIS : UCOMIS) | (r->sz == 3 ? 0x66000000u : 0);
 
-    emit_vop1(e, op, swapped ? b : a, swapped ? a : b);
+    emit_vex(e, op, r->sz == 3, swapped ? b : a, 0, swapped ? a : b);
 }
 
 /* Its flags may be the host's behind it: nobody comes back from its site to there. */
@@ -198,13 +198,13 @@ static uint32_t scalar_op(const struct ir *r, enum vector_op op)
 static void number(struct emit *e, int d, uint64_t bits)
 {
     x64_mov_ri(e->b, SCRATCH2, bits);
-    emit_vex(e, 0x66000f6e, true, d, 0, SCRATCH2);
+    emit_vex(e, 0x66003f6e, true, d, 0, SCRATCH2);
 }
 
 /* CVTTSD2SI, CVTTSS2SI: d = a toward zero. */
 static void truncate(struct emit *e, const struct ir *r, bool wide, int d, int a)
 {
-    emit_vex(e, (r->scale == 3 ? 0xf2000000u : 0xf3000000u) | 0x0f2c, wide, d, 0, a);
+    emit_vex(e, (r->scale == 3 ? 0xf2000000u : 0xf3000000u) | 0x3f2c, wide, d, 0, a);
 }
 
 /* The host's conversions are to signed integers, and trap if that does not do. What more there is to ask is asked of the bits of the number,
@@ -223,7 +223,7 @@ static void to_integer(struct emit *e, const struct ir *r)
             (r->sz == 3 ? 63 : (r->ext ? 32u : 31u) - (r->aux != ROUND_TO_ZERO)) - (unsigned)r->imm;
         const uint64_t limit =
             source_double ? (uint64_t)(1023 + exponent) << 52 : (uint64_t)(127 + exponent) << 23;
-        emit_vex(e, 0x66000f7e, source_double, a, 0, SCRATCH2);
+        emit_vex(e, 0x66003f7e, source_double, a, 0, SCRATCH2);
         if (!r->ext)
             x64_alu_rr(e->b, ALU_ADD, source_double ? X_64 : X_32, SCRATCH2, SCRATCH2);
         x64_mov_ri(e->b, SCRATCH3, r->ext ? limit : limit << 1);
@@ -274,7 +274,7 @@ static void from_integer(struct emit *e, const struct ir *r)
     }
     const int d = emit_vdef(e, r->d, VSCRATCH);
     emit_vzero(e, d);
-    emit_vex(e, prefix | 0x0f2a, wide, d, d, a);
+    emit_vex(e, prefix | 0x3f2a, wide, d, d, a);
     if (large) { /* from 2^63 on: half of it, of which the last bit tells if more were set, and that twice */
         uint8_t *over = x64_jmp8(e->b);
         x64_patch8_here(e->b, large);
@@ -284,8 +284,8 @@ static void from_integer(struct emit *e, const struct ir *r)
         x64_alu_ri(e->b, ALU_AND, X_32, SCRATCH3, 1);
         x64_alu_rr(e->b, ALU_OR, X_64, SCRATCH2, SCRATCH3);
         emit_vzero(e, d);
-        emit_vex(e, prefix | 0x0f2a, true, d, d, SCRATCH2);
-        emit_vex(e, prefix | 0x0f58, false, d, d, d);
+        emit_vex(e, prefix | 0x3f2a, true, d, d, SCRATCH2);
+        emit_vop(e, vector_host_op[VEC_FADD_SCALAR][r->sz], d, d, d);
         x64_patch8_here(e->b, over);
     }
     emit_vdefined(e, r->d, d);

@@ -175,7 +175,7 @@ int emit_checked(struct emit *e, const struct ir *r, bool write)
 
 static void vector_from(struct emit *e, unsigned sz, int d, struct x64_mem m)
 {
-    static const uint32_t movd = 0x66000f6e, movq = 0xf3000f7e;
+    static const uint32_t movd = 0x66003f6e, movq = 0xf3002f7e;
 
     switch (sz) {
     case 0:
@@ -192,7 +192,7 @@ static void vector_from(struct emit *e, unsigned sz, int d, struct x64_mem m)
 /* scratch: no part of m. */
 static void vector_to(struct emit *e, unsigned sz, struct x64_mem m, int s, int scratch)
 {
-    static const uint32_t movd = 0x66000f7e, movq = 0x66000fd6;
+    static const uint32_t movd = 0x66003f7e, movq = 0x66002fd6;
 
     switch (sz) {
     case 0:

@@ -3,17 +3,17 @@
 
 #include "gen/sysreg_fields.h"
 
-#define PXOR 0x66000fefu
-#define PAND 0x66000fdbu
-#define MOVQ 0xf3000f7eu /* xmm, xmm or mem: zeroes the upper half */
-#define MOVD_FROM 0x66000f6eu
-#define MOVD_TO 0x66000f7eu
-#define PUNPCKLQDQ 0x66000f6cu
-#define PSHUFD 0x66000f70u
-#define PSHUFLW 0xf2000f70u
-#define PSHUFB 0x66380f00u
-#define PALIGNR 0x663a0f0fu
-#define PINSR_D 0x663a0f22u
+#define PXOR 0x66001fefu
+#define PAND 0x66001fdbu
+#define MOVQ 0xf3002f7eu /* xmm, xmm or mem: zeroes the upper half */
+#define MOVD_FROM 0x66003f6eu
+#define MOVD_TO 0x66003f7eu
+#define PUNPCKLQDQ 0x66002f6cu
+#define PSHUFD 0x66001f70u
+#define PSHUFLW 0xf2001f70u
+#define PSHUFB 0x66381f00u
+#define PALIGNR 0x663a1f0fu
+#define PINSR_D 0x663a3f22u
 #define PTEST 0x66380f17u
 
 const uint32_t vector_host_op[NR_VECTOR_OPS][4] = {
@@ -62,7 +62,7 @@ void emit_vfinish(struct emit *e, const struct ir *r, int d)
 /* d = a shifted by n bits in each element of 1 << sz bytes (1 to 3), or by bytes as a whole; /reg is the operation's number. */
 static void shift_imm(struct emit *e, unsigned sz, unsigned number, int d, int a, unsigned n)
 {
-    static const uint32_t op[5] = {0, 0x66000f71, 0x66000f72, 0x66000f73, 0x66000f73};
+    static const uint32_t op[5] = {0, 0x66001f71, 0x66001f72, 0x66002f73, 0x66002f73};
 
     emit_vex_imm(e, op[sz], false, (int)number, d, a, (int)n);
 }
@@ -147,7 +147,7 @@ void emit_vlowest(struct emit *e, unsigned bytes, int d, int a, unsigned zero_ab
         emit_vop1(e, MOVQ, d, a);
     } else { /* INSERTPS of element 0, all others zero */
         BUG_ON(bytes != 4);
-        emit_vop_imm(e, 0x663a0f21, d, a, a, 0x0e);
+        emit_vop_imm(e, 0x663a1f21, d, a, a, 0x0e);
     }
 }
 
@@ -164,7 +164,7 @@ static void move(struct emit *e, const struct ir *r)
 
 static void put(struct emit *e, const struct ir *r)
 {
-    static const uint32_t insert[4] = {0x663a0f20, 0x66000fc4, PINSR_D, PINSR_D};
+    static const uint32_t insert[4] = {0x663a1f20, 0x66001fc4, PINSR_D, PINSR_D};
     const int b = emit_use(e, r->b, SCRATCH);
 
     if (r->a == VAR_ZERO && !r->imm && r->sz >= 2) {
@@ -185,9 +185,9 @@ static void get(struct emit *e, const struct ir *r)
     if (!r->imm && r->sz >= 2) {
         emit_vex(e, MOVD_TO, r->sz == 3, a, 0, d);
     } else if (r->sz == 1) { /* PEXTRW r, xmm, imm */
-        emit_vex_imm(e, 0x66000fc5, false, d, 0, a, (int)r->imm);
+        emit_vex_imm(e, 0x66001fc5, false, d, 0, a, (int)r->imm);
     } else {
-        emit_vex_imm(e, r->sz ? 0x663a0f16 : 0x663a0f14, r->sz == 3, a, 0, d, (int)r->imm);
+        emit_vex_imm(e, r->sz ? 0x663a3f16 : 0x663a1f14, r->sz == 3, a, 0, d, (int)r->imm);
     }
     if (r->ext != EXT_ZERO) {
         static const uint32_t extend[3] = {0x0fbe, 0x0fbf, 0x63};
@@ -202,7 +202,7 @@ static void get(struct emit *e, const struct ir *r)
 /* All elements from the lowest of s. */
 static void broadcast(struct emit *e, unsigned sz, int d, int s)
 {
-    static const uint32_t wide[4] = {0x66380f78, 0x66380f79, 0x66380f58, 0x66380f59};
+    static const uint32_t wide[4] = {0x66381f78, 0x66381f79, 0x66381f58, 0x66382f59};
 
     if (sz == 3) {
         emit_vop(e, PUNPCKLQDQ, d, s, s);

@@ -2,6 +2,7 @@
  *
  * Registers are their numbers in the encoding. An operation is written as its opcode with what stands before it:
  *   bits 7:0 the opcode byte; 15:8 0x0f if it is in that map; 23:16 0x38 or 0x3a; 31:24 the mandatory prefix.
+ * Bits 13:12, on top of that, are enum x64_evex: what its EVEX form is.
  * Threads: a buffer belongs to whoever fills it.
  * Specification: Intel SDM volume 2, "Instruction Format". */
 #ifndef VIBE_CPU_JIT_X64_H
@@ -140,6 +141,13 @@ void x64_pop(struct x64_buf *b, int r);
 void x64_vex_rrr(struct x64_buf *b, uint32_t op, bool wide, bool l256, int reg, int vvvv, int rm);
 void x64_vex_rrm(struct x64_buf *b, uint32_t op, bool wide, bool l256, int reg, int vvvv,
                  struct x64_mem m);
+/* The EVEX form of an operation: none, or with this W, or with VEX's. */
+enum x64_evex { X64_NO_EVEX, X64_EVEX_W0, X64_EVEX_W1, X64_EVEX_AS_VEX };
+static inline enum x64_evex x64_evex_form(uint32_t op)
+{
+    return (enum x64_evex)(op >> 12 & 3);
+}
+
 /* EVEX-encoded, 128 bits, no mask: registers up to 31. What W has to be is the caller's to know. */
 void x64_evex_rrr(struct x64_buf *b, uint32_t op, bool wide, int reg, int vvvv, int rm);
 void x64_evex_rrm(struct x64_buf *b, uint32_t op, bool wide, int reg, int vvvv, struct x64_mem m);
