@@ -250,7 +250,11 @@ def write_ids(registers):
     out = [HEADER, "#ifndef VIBE_GEN_SYSREG_IDS_H\n#define VIBE_GEN_SYSREG_IDS_H\n\n"]
     out.append("/* Index into pe_state.sys[]. Those with storage come first. */\nenum sysreg_id {\n")
     out += ["    SR_%s,\n" % r.name for r in registers]
-    out.append("    NR_SYSREGS\n};\n\n#endif\n")
+    out.append("    NR_SYSREGS\n};\n\n/* SYSREG_ENC() of each (arch/sysreg.h). */\nenum sysreg_encoding {\n")
+    for r in registers:
+        op0, op1, crn, crm, op2 = r.encoding
+        out.append("    SYSENC_%s = 0x%04x,\n" % (r.name, (op0 << 14 | op1 << 11 | crn << 7 | crm << 3 | op2) & 0xffff))
+    out.append("};\n\n#endif\n")
     return "".join(out)
 
 

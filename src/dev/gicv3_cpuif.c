@@ -7,27 +7,6 @@
 #include "arch/sysreg.h"
 #include "dev/gicv3_internal.h"
 
-#define ICC_PMR_EL1 SYSREG_ENC(3, 0, 4, 6, 0)
-#define ICC_IAR0_EL1 SYSREG_ENC(3, 0, 12, 8, 0)
-#define ICC_EOIR0_EL1 SYSREG_ENC(3, 0, 12, 8, 1)
-#define ICC_HPPIR0_EL1 SYSREG_ENC(3, 0, 12, 8, 2)
-#define ICC_BPR0_EL1 SYSREG_ENC(3, 0, 12, 8, 3)
-#define ICC_AP0R0_EL1 SYSREG_ENC(3, 0, 12, 8, 4) /* five bits of priority need no AP0R1 to AP0R3 */
-#define ICC_AP1R0_EL1 SYSREG_ENC(3, 0, 12, 9, 0)
-#define ICC_DIR_EL1 SYSREG_ENC(3, 0, 12, 11, 1)
-#define ICC_RPR_EL1 SYSREG_ENC(3, 0, 12, 11, 3)
-#define ICC_SGI1R_EL1 SYSREG_ENC(3, 0, 12, 11, 5)
-#define ICC_ASGI1R_EL1 SYSREG_ENC(3, 0, 12, 11, 6)
-#define ICC_SGI0R_EL1 SYSREG_ENC(3, 0, 12, 11, 7)
-#define ICC_IAR1_EL1 SYSREG_ENC(3, 0, 12, 12, 0)
-#define ICC_EOIR1_EL1 SYSREG_ENC(3, 0, 12, 12, 1)
-#define ICC_HPPIR1_EL1 SYSREG_ENC(3, 0, 12, 12, 2)
-#define ICC_BPR1_EL1 SYSREG_ENC(3, 0, 12, 12, 3)
-#define ICC_CTLR_EL1 SYSREG_ENC(3, 0, 12, 12, 4)
-#define ICC_SRE_EL1 SYSREG_ENC(3, 0, 12, 12, 5)
-#define ICC_IGRPEN0_EL1 SYSREG_ENC(3, 0, 12, 12, 6)
-#define ICC_IGRPEN1_EL1 SYSREG_ENC(3, 0, 12, 12, 7)
-
 /* ICC_CTLR_EL1's read-only half: PRIbits, A3V, RSS; IDbits 0 is 16 bits, SEIS is 0. */
 #define ICC_CTLR_CONST ((GIC_PRIO_BITS - 1) << 8 | 1u << 15 | 1u << 18)
 #define ICC_CTLR_WRITABLE (ICC_CTLR_CBPR | ICC_CTLR_EOIMODE | ICC_CTLR_PMHE)
@@ -122,22 +101,24 @@ static bool read_locked(struct gicv3 *g, unsigned cpu, uint16_t encoding, uint64
 {
     const struct gic_cpu_state *s = &g->s.cpu[cpu];
     switch (encoding) {
-    case ICC_IAR0_EL1: *val = acknowledge_locked(g, cpu, 0); return true;
-    case ICC_IAR1_EL1: *val = acknowledge_locked(g, cpu, 1); return true;
-    case ICC_HPPIR0_EL1: *val = highest_pending_locked(g, cpu, 0); return true;
-    case ICC_HPPIR1_EL1: *val = highest_pending_locked(g, cpu, 1); return true;
-    case ICC_PMR_EL1: *val = s->icc_pmr; return true;
-    case ICC_RPR_EL1: *val = gic_running_priority_locked(g, cpu); return true;
-    case ICC_BPR0_EL1: *val = s->icc_bpr[0]; return true;
-    case ICC_BPR1_EL1:
+    case SYSENC_ICC_IAR0_EL1: *val = acknowledge_locked(g, cpu, 0); return true;
+    case SYSENC_ICC_IAR1_EL1: *val = acknowledge_locked(g, cpu, 1); return true;
+    case SYSENC_ICC_HPPIR0_EL1: *val = highest_pending_locked(g, cpu, 0); return true;
+    case SYSENC_ICC_HPPIR1_EL1: *val = highest_pending_locked(g, cpu, 1); return true;
+    case SYSENC_ICC_PMR_EL1: *val = s->icc_pmr; return true;
+    case SYSENC_ICC_RPR_EL1: *val = gic_running_priority_locked(g, cpu); return true;
+    case SYSENC_ICC_BPR0_EL1: *val = s->icc_bpr[0]; return true;
+    case SYSENC_ICC_BPR1_EL1:
         *val = s->icc_ctlr & ICC_CTLR_CBPR ? MIN(s->icc_bpr[0] + 1, 7) : s->icc_bpr[1];
         return true;
-    case ICC_AP0R0_EL1: *val = s->icc_ap[0]; return true;
-    case ICC_AP1R0_EL1: *val = s->icc_ap[1]; return true;
-    case ICC_CTLR_EL1: *val = s->icc_ctlr | ICC_CTLR_CONST; return true;
-    case ICC_SRE_EL1: *val = ICC_SRE_FIXED; return true;
-    case ICC_IGRPEN0_EL1: *val = s->icc_igrpen[0]; return true;
-    case ICC_IGRPEN1_EL1: *val = s->icc_igrpen[1]; return true;
+    case SYSENC_ICC_AP0R0_EL1:
+        *val = s->icc_ap[0];
+        return true; /* five bits of priority need no more of these */
+    case SYSENC_ICC_AP1R0_EL1: *val = s->icc_ap[1]; return true;
+    case SYSENC_ICC_CTLR_EL1: *val = s->icc_ctlr | ICC_CTLR_CONST; return true;
+    case SYSENC_ICC_SRE_EL1: *val = ICC_SRE_FIXED; return true;
+    case SYSENC_ICC_IGRPEN0_EL1: *val = s->icc_igrpen[0]; return true;
+    case SYSENC_ICC_IGRPEN1_EL1: *val = s->icc_igrpen[1]; return true;
     default: return false;
     }
 }
@@ -160,25 +141,25 @@ static bool write_locked(struct gicv3 *g, unsigned cpu, uint16_t encoding, uint6
     struct gic_cpu_state *s = &g->s.cpu[cpu];
     uint32_t intid = val & 0xffffff;
     switch (encoding) {
-    case ICC_EOIR0_EL1: gic_end_of_interrupt_locked(g, cpu, 0, intid); return true;
-    case ICC_EOIR1_EL1: gic_end_of_interrupt_locked(g, cpu, 1, intid); return true;
-    case ICC_DIR_EL1:
+    case SYSENC_ICC_EOIR0_EL1: gic_end_of_interrupt_locked(g, cpu, 0, intid); return true;
+    case SYSENC_ICC_EOIR1_EL1: gic_end_of_interrupt_locked(g, cpu, 1, intid); return true;
+    case SYSENC_ICC_DIR_EL1:
         if (s->icc_ctlr & ICC_CTLR_EOIMODE) /* UNPREDICTABLE otherwise: ignored */
             gic_deactivate_locked(g, cpu, intid);
         return true;
-    case ICC_SGI0R_EL1:
-    case ICC_ASGI1R_EL1: send_sgi_locked(g, cpu, val, false); return true;
-    case ICC_SGI1R_EL1: send_sgi_locked(g, cpu, val, true); return true;
-    case ICC_SRE_EL1: return true;
+    case SYSENC_ICC_SGI0R_EL1:
+    case SYSENC_ICC_ASGI1R_EL1: send_sgi_locked(g, cpu, val, false); return true;
+    case SYSENC_ICC_SGI1R_EL1: send_sgi_locked(g, cpu, val, true); return true;
+    case SYSENC_ICC_SRE_EL1: return true;
 
-    case ICC_PMR_EL1: s->icc_pmr = (uint32_t)val & GIC_PRIO_MASK; break;
-    case ICC_BPR0_EL1: gic_write_bpr_locked(s, 0, val); break;
-    case ICC_BPR1_EL1: gic_write_bpr_locked(s, 1, val); break;
-    case ICC_AP0R0_EL1: s->icc_ap[0] = (uint32_t)val; break;
-    case ICC_AP1R0_EL1: s->icc_ap[1] = (uint32_t)val; break;
-    case ICC_CTLR_EL1: s->icc_ctlr = (uint32_t)val & ICC_CTLR_WRITABLE; break;
-    case ICC_IGRPEN0_EL1: gic_write_igrpen_locked(g, cpu, 0, val); break;
-    case ICC_IGRPEN1_EL1: gic_write_igrpen_locked(g, cpu, 1, val); break;
+    case SYSENC_ICC_PMR_EL1: s->icc_pmr = (uint32_t)val & GIC_PRIO_MASK; break;
+    case SYSENC_ICC_BPR0_EL1: gic_write_bpr_locked(s, 0, val); break;
+    case SYSENC_ICC_BPR1_EL1: gic_write_bpr_locked(s, 1, val); break;
+    case SYSENC_ICC_AP0R0_EL1: s->icc_ap[0] = (uint32_t)val; break;
+    case SYSENC_ICC_AP1R0_EL1: s->icc_ap[1] = (uint32_t)val; break;
+    case SYSENC_ICC_CTLR_EL1: s->icc_ctlr = (uint32_t)val & ICC_CTLR_WRITABLE; break;
+    case SYSENC_ICC_IGRPEN0_EL1: gic_write_igrpen_locked(g, cpu, 0, val); break;
+    case SYSENC_ICC_IGRPEN1_EL1: gic_write_igrpen_locked(g, cpu, 1, val); break;
     default: return false;
     }
     gic_set_dirty_locked(g, cpu);

@@ -11,13 +11,6 @@
 #include "base/bits.h"
 #include "base/err.h"
 
-#define CNTP_TVAL_EL0 SYSREG_ENC(3, 3, 14, 2, 0)
-#define CNTP_CTL_EL0 SYSREG_ENC(3, 3, 14, 2, 1)
-#define CNTP_CVAL_EL0 SYSREG_ENC(3, 3, 14, 2, 2)
-#define CNTV_TVAL_EL0 SYSREG_ENC(3, 3, 14, 3, 0)
-#define CNTV_CTL_EL0 SYSREG_ENC(3, 3, 14, 3, 1)
-#define CNTV_CVAL_EL0 SYSREG_ENC(3, 3, 14, 3, 2)
-
 #define NS_PER_S UINT64_C(1000000000)
 
 #define CTL_ENABLE 1u
@@ -114,12 +107,12 @@ static struct gtimer_channel *decode(struct gtimer *t, uint16_t encoding, unsign
 {
     *reg = encoding & 7;
     switch (encoding) {
-    case CNTP_TVAL_EL0:
-    case CNTP_CTL_EL0:
-    case CNTP_CVAL_EL0: *offset = 0; return &t->phys;
-    case CNTV_TVAL_EL0:
-    case CNTV_CTL_EL0:
-    case CNTV_CVAL_EL0: *offset = t->cntvoff; return &t->virt;
+    case SYSENC_CNTP_TVAL_EL0:
+    case SYSENC_CNTP_CTL_EL0:
+    case SYSENC_CNTP_CVAL_EL0: *offset = 0; return &t->phys;
+    case SYSENC_CNTV_TVAL_EL0:
+    case SYSENC_CNTV_CTL_EL0:
+    case SYSENC_CNTV_CVAL_EL0: *offset = t->cntvoff; return &t->virt;
     default: return NULL;
     }
 }

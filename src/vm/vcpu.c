@@ -110,8 +110,8 @@ static void load_virtual_timer(struct vcpu *v)
 
     if (!v->vm->caps.vtimer)
         return;
-    v->vm->hv->get_reg(v->hv, HV_REG_SYS | sysreg_of_id(SR_CNTV_CTL_EL0)->encoding, &ctl);
-    v->vm->hv->get_reg(v->hv, HV_REG_SYS | sysreg_of_id(SR_CNTV_CVAL_EL0)->encoding, &cval);
+    v->vm->hv->get_reg(v->hv, HV_REG_SYS | SYSENC_CNTV_CTL_EL0, &ctl);
+    v->vm->hv->get_reg(v->hv, HV_REG_SYS | SYSENC_CNTV_CVAL_EL0, &cval);
     gtimer_load_virt(&v->timer, ctl, cval);
 }
 

@@ -10,7 +10,6 @@
 
 #include <errno.h>
 
-#define CNTV_CTL_EL0 SYSREG_ENC(3, 3, 14, 3, 1)
 #define CNTV_CTL_LEVEL_MASK 7u /* ENABLE, IMASK, ISTATUS */
 #define CNTV_CTL_LEVEL 5u
 
@@ -57,7 +56,7 @@ void hvf_set_deadline(struct hv_vcpu *v, uint64_t deadline_ns, void (*on_timer)(
  * is known here. */
 void hvf_vtimer_sync(struct hv_vcpu *v)
 {
-    const bool level = (hvf_get_sys(v, CNTV_CTL_EL0) & CNTV_CTL_LEVEL_MASK) == CNTV_CTL_LEVEL;
+    const bool level = (hvf_get_sys(v, SYSENC_CNTV_CTL_EL0) & CNTV_CTL_LEVEL_MASK) == CNTV_CTL_LEVEL;
 
     if (level == v->vtimer_masked)
         return;

@@ -32,10 +32,6 @@
 #define STORE 0xb9000020u  /* str w0, [x1] */
 #define LOAD 0xb9400020u   /* ldr w0, [x1] */
 #define MRS(enc, rt) (0xd5200000u | (uint32_t)((enc)&0x7fff) << 5 | 1u << 20 | (rt))
-#define CNTFRQ_EL0 SYSREG_ENC(3, 3, 14, 0, 0)
-#define CNTVCT_EL0 SYSREG_ENC(3, 3, 14, 0, 2)
-#define CNTV_CTL_EL0 SYSREG_ENC(3, 3, 14, 3, 1)
-#define CNTV_CVAL_EL0 SYSREG_ENC(3, 3, 14, 3, 2)
 /* The immediate of the HVC that is reached in the end, or in a vector. */
 enum { AT_END = 1, AT_SYNC, AT_IRQ };
 
@@ -110,17 +106,17 @@ static void tell_fresh_vcpu(struct test *t)
         const char *name;
         uint16_t encoding;
     } reg[] = {
-        {"SCTLR_EL1", SYSREG_ENC(3, 0, 1, 0, 0)},
-        {"MPIDR_EL1", SYSREG_ENC(3, 0, 0, 0, 5)},
-        {"MIDR_EL1", SYSREG_ENC(3, 0, 0, 0, 0)},
-        {"ID_AA64PFR0_EL1", SYSREG_ENC(3, 0, 0, 4, 0)},
-        {"ID_AA64PFR1_EL1", SYSREG_ENC(3, 0, 0, 4, 1)},
-        {"ID_AA64DFR0_EL1", SYSREG_ENC(3, 0, 0, 5, 0)},
-        {"ID_AA64ISAR0_EL1", SYSREG_ENC(3, 0, 0, 6, 0)},
-        {"ID_AA64ISAR1_EL1", SYSREG_ENC(3, 0, 0, 6, 1)},
-        {"ID_AA64MMFR0_EL1", SYSREG_ENC(3, 0, 0, 7, 0)},
-        {"ID_AA64MMFR1_EL1", SYSREG_ENC(3, 0, 0, 7, 1)},
-        {"ID_AA64MMFR2_EL1", SYSREG_ENC(3, 0, 0, 7, 2)},
+        {"SCTLR_EL1", SYSENC_SCTLR_EL1},
+        {"MPIDR_EL1", SYSENC_MPIDR_EL1},
+        {"MIDR_EL1", SYSENC_MIDR_EL1},
+        {"ID_AA64PFR0_EL1", SYSENC_ID_AA64PFR0_EL1},
+        {"ID_AA64PFR1_EL1", SYSENC_ID_AA64PFR1_EL1},
+        {"ID_AA64DFR0_EL1", SYSENC_ID_AA64DFR0_EL1},
+        {"ID_AA64ISAR0_EL1", SYSENC_ID_AA64ISAR0_EL1},
+        {"ID_AA64ISAR1_EL1", SYSENC_ID_AA64ISAR1_EL1},
+        {"ID_AA64MMFR0_EL1", SYSENC_ID_AA64MMFR0_EL1},
+        {"ID_AA64MMFR1_EL1", SYSENC_ID_AA64MMFR1_EL1},
+        {"ID_AA64MMFR2_EL1", SYSENC_ID_AA64MMFR2_EL1},
     };
     hv_vcpu_t id;
     hv_vcpu_exit_t *exit;
@@ -219,7 +215,7 @@ static void tell_instruction(struct test *t, const char *what, uint32_t word)
         answer(t, what, "does not exit; %" PRIu64 " ns to the next exit", ns);
     else if (ec == EC_HVC64 && call_imm(t) == AT_SYNC)
         answer(t, what, "is an exception in the guest, ESR_EL1 0x%" PRIx64,
-               hvf_get_sys(t->v, SYSREG_ENC(3, 0, 5, 2, 0)));
+               hvf_get_sys(t->v, SYSENC_ESR_EL1));
     else if (t->v->exit->reason == HV_EXIT_REASON_CANCELED)
         answer(t, what, "neither ends nor exits within a second");
     else
@@ -229,7 +225,7 @@ static void tell_instruction(struct test *t, const char *what, uint32_t word)
 
 static void tell_counter(struct test *t)
 {
-    const uint32_t words[] = {MRS(CNTFRQ_EL0, 0), MRS(CNTVCT_EL0, 1), HVC(AT_END)};
+    const uint32_t words[] = {MRS(SYSENC_CNTFRQ_EL0, 0), MRS(SYSENC_CNTVCT_EL0, 1), HVC(AT_END)};
 
     run_words(t, words, ARRAY_LEN(words));
     const uint64_t now = mach_absolute_time() - t->v->vm->vtimer_offset;
@@ -243,15 +239,15 @@ static void tell_timer(struct test *t)
     const uint32_t words[] = {HVC(AT_END), BACK};
     bool masked = false;
 
-    hvf_set_sys(t->v, CNTV_CVAL_EL0, 0);
-    hvf_set_sys(t->v, CNTV_CTL_EL0, 1);
+    hvf_set_sys(t->v, SYSENC_CNTV_CVAL_EL0, 0);
+    hvf_set_sys(t->v, SYSENC_CNTV_CTL_EL0, 1);
     run_words(t, words, ARRAY_LEN(words));
     const unsigned first = t->v->exit->reason;
     hv_vcpu_get_vtimer_mask(t->v->id, &masked);
     run(t);
     answer(t, "virtual timer", "reason %u, %s, then reason %u", first,
            masked ? "masked" : "not masked", t->v->exit->reason);
-    hvf_set_sys(t->v, CNTV_CTL_EL0, 0);
+    hvf_set_sys(t->v, SYSENC_CNTV_CTL_EL0, 0);
     hv_vcpu_set_vtimer_mask(t->v->id, false);
 }
 
@@ -325,8 +321,8 @@ static void tell_guests(struct test *t)
 
     memcpy(t->host + VECTORS + 0x200, &at_sync, sizeof(at_sync));
     memcpy(t->host + VECTORS + 0x280, &at_irq, sizeof(at_irq));
-    hvf_set_sys(t->v, SYSREG_ENC(3, 0, 12, 0, 0), BASE + VECTORS);   /* VBAR_EL1 */
-    hvf_set_sys(t->v, SYSREG_ENC(3, 0, 1, 0, 2), UINT64_C(3) << 20); /* CPACR_EL1.FPEN */
+    hvf_set_sys(t->v, SYSENC_VBAR_EL1, BASE + VECTORS);
+    hvf_set_sys(t->v, SYSENC_CPACR_EL1, UINT64_C(3) << 20); /* FPEN */
     tell_instruction(t, "HVC", HVC(0));
     tell_instruction(t, "SMC", SMC);
     tell_instruction(t, "WFI", WFI);

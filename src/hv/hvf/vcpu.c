@@ -12,11 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FPCR SYSREG_ENC(3, 3, 4, 4, 0)
-#define FPSR SYSREG_ENC(3, 3, 4, 4, 1)
-#define CNTV_CTL_EL0 SYSREG_ENC(3, 3, 14, 3, 1)
-#define CNTV_CVAL_EL0 SYSREG_ENC(3, 3, 14, 3, 2)
-
 /* --- Calls that do not fail ----------------------------------------------------------------------------------------- */
 
 void hvf_check(struct hv_vcpu *v, hv_return_t r, const char *what)
@@ -71,15 +66,9 @@ static uint16_t encoding_of(enum sysreg_id id)
 /* --- Identification ------------------------------------------------------------------------------------------------- */
 
 static const uint16_t id_register[HVF_NR_ID_REGISTERS] = {
-    SYSREG_ENC(3, 0, 0, 4, 0), /* ID_AA64PFR0_EL1 */
-    SYSREG_ENC(3, 0, 0, 4, 1), /* ID_AA64PFR1_EL1 */
-    SYSREG_ENC(3, 0, 0, 5, 0), /* ID_AA64DFR0_EL1 */
-    SYSREG_ENC(3, 0, 0, 5, 1), /* ID_AA64DFR1_EL1 */
-    SYSREG_ENC(3, 0, 0, 6, 0), /* ID_AA64ISAR0_EL1 */
-    SYSREG_ENC(3, 0, 0, 6, 1), /* ID_AA64ISAR1_EL1 */
-    SYSREG_ENC(3, 0, 0, 7, 0), /* ID_AA64MMFR0_EL1 */
-    SYSREG_ENC(3, 0, 0, 7, 1), /* ID_AA64MMFR1_EL1 */
-    SYSREG_ENC(3, 0, 0, 7, 2), /* ID_AA64MMFR2_EL1 */
+    SYSENC_ID_AA64PFR0_EL1,  SYSENC_ID_AA64PFR1_EL1,  SYSENC_ID_AA64DFR0_EL1,
+    SYSENC_ID_AA64DFR1_EL1,  SYSENC_ID_AA64ISAR0_EL1, SYSENC_ID_AA64ISAR1_EL1,
+    SYSENC_ID_AA64MMFR0_EL1, SYSENC_ID_AA64MMFR1_EL1, SYSENC_ID_AA64MMFR2_EL1,
 };
 
 /* ID_AA64MMFR0_EL1.PARange: the largest that needs no more address bits than there are. */
@@ -210,8 +199,8 @@ void hvf_vcpu_reset(struct hv_vcpu *v)
         const struct sysreg_desc *d = sysreg_of_id(at_reset[i]);
         hvf_set_sys(v, d->encoding, sysreg_read(&v->shadow, d));
     }
-    hvf_set_sys(v, CNTV_CTL_EL0, 0);
-    hvf_set_sys(v, CNTV_CVAL_EL0, 0);
+    hvf_set_sys(v, SYSENC_CNTV_CTL_EL0, 0);
+    hvf_set_sys(v, SYSENC_CNTV_CVAL_EL0, 0);
     hvf_check(v, hv_vcpu_set_vtimer_mask(v->id, false), "hv_vcpu_set_vtimer_mask");
     v->vtimer_masked = false;
 }
@@ -265,8 +254,8 @@ static int plain_reg(unsigned reg)
     switch (reg) {
     case HV_REG_PC: return FRAMEWORK_REG_PC;
     case HV_REG_PSTATE: return HV_REG_CPSR;
-    case HV_REG_SYS | FPCR: return HV_REG_FPCR;
-    case HV_REG_SYS | FPSR: return HV_REG_FPSR;
+    case HV_REG_SYS | SYSENC_FPCR: return HV_REG_FPCR;
+    case HV_REG_SYS | SYSENC_FPSR: return HV_REG_FPSR;
     default: return -1;
     }
 }
