@@ -157,6 +157,7 @@ static int exit_status(const struct vm_outcome *o, const struct io_loop_result *
     case VM_STOP_REBOOT: return STATUS_OK;
     case VM_STOP_GUEST_EXIT: return o->guest_code;
     case VM_STOP_QUIT: return STATUS_OK;
+    case VM_STOP_LIMIT:
     case VM_STOP_TIMEOUT: return STATUS_TIMEOUT;
     case VM_STOP_STUCK: return STATUS_STUCK;
     case VM_STOP_SIGNAL: return STATUS_SIGNAL + loop->signal;

@@ -17,6 +17,9 @@ struct ram;
 struct cpu;
 struct jit;
 struct jit_check;
+struct cpu_debug;
+struct debug_event;
+struct debug_points;
 
 #define CPU_MAX 64
 
@@ -46,6 +49,7 @@ enum cpu_leave {
     CPU_LEAVE_SMC,
     CPU_LEAVE_KICK,
     CPU_LEAVE_STUCK, /* the same fault for ever, see c->stuck */
+    CPU_LEAVE_DEBUG, /* cpu_debug_event() */
 };
 
 /* --- Soft TLB: the last translations, one compare and one add away ------------------------------------------------- */
@@ -153,7 +157,7 @@ struct cpu_monitor {
     uint32_t size;
 };
 
-enum cpu_event { EVENT_KICK = 1, EVENT_IRQ = 2, EVENT_INVAL = 4 };
+enum cpu_event { EVENT_KICK = 1, EVENT_IRQ = 2, EVENT_INVAL = 4, EVENT_DEBUG = 8 };
 
 struct cpu {
     struct pe_state st;
@@ -220,9 +224,12 @@ struct cpu {
     uint64_t turn_insns; /* instructions of a turn, exactly; 0: no turns */
     uint64_t turn_end;   /* nr_insns then */
     bool new_turn;
+    bool own_turns;   /* they are there for stop_at alone */
+    uint64_t stop_at; /* nr_insns at which cpu_run() leaves, exactly; 0: never */
     uint32_t step_iss; /* of the Software Step exception that is due: what was stepped, if anything was */
     bool one_plain; /* the next instruction is the interpreter's: translated code would do more than is left */
 
+    struct cpu_debug *debug; /* null: nobody ever asked */
     struct jit *jit;         /* null: interpreter only */
     struct jit_check *check; /* null: translated code is trusted */
     uint64_t nr_checked;     /* runs of it that were compared */
@@ -288,6 +295,18 @@ void cluster_memory_changed(struct cpu_cluster *cl, gpa_t pa, uint64_t len);
 
 /* State was changed from outside (debugger, reset, PSCI): drops everything that was derived from it. */
 void cpu_state_changed(struct cpu *c);
+
+/* --- For debuggers: arch/debug_points.h ------------------------------------------------------------------------------ */
+
+/* What stops this CPU from now on, instead of what did: cpu_run() then says CPU_LEAVE_DEBUG. What has been stopped at is passed by the next cpu_run().
+ * 0 or -ENOMEM, with nothing changed. */
+int cpu_set_debug(struct cpu *c, const struct debug_points *p);
+/* Whether cpu_run() comes back after one instruction; it takes no interrupt before that. 0 or -ENOMEM. */
+int cpu_set_step(struct cpu *c, bool on);
+/* cpu_run() comes back when nr_insns is insns, exactly; 0: it does not. The translator needs jit_options.exact. 0 or -ENOMEM. */
+int cpu_stop_at(struct cpu *c, uint64_t insns);
+/* After CPU_LEAVE_DEBUG. Valid until the next cpu_run(). */
+const struct debug_event *cpu_debug_event(const struct cpu *c);
 
 /* The physical counter now. */
 uint64_t cpu_counter(const struct cpu *c);

@@ -29,8 +29,9 @@ struct tlb_view {
     bool device;   /* Device memory: must be aligned */
 };
 
-/* Translates va for a load (or store) and fills the TLB. False: c->exc is set. */
-bool tlb_translate(struct cpu *c, gva_t va, enum walk_access access, unsigned flags,
+/* Translates va for a load (or store) of len bytes, all on this page, and fills the TLB; len 0: nothing is accessed yet. False: c->exc is set, or a debugger wants to
+ * know of it; the instruction leaves by cpu_mem_fault() either way. */
+bool tlb_translate(struct cpu *c, gva_t va, unsigned len, enum walk_access access, unsigned flags,
                    struct tlb_view *view);
 
 /* Memory that loads and stores of the current EL reach at [va, va + len): at those addresses plus addend in the host. */
@@ -66,6 +67,10 @@ bool icache_was_run(const struct cpu *c, gpa_t page, unsigned index);
 void icache_mark_entry(struct cpu *c, gpa_t pa, a64_fn *fn);
 void icache_flush_all(struct cpu *c);
 void icache_flush_pa(struct cpu *c, gpa_t pa, uint64_t len);
+
+/* --- debug.c -------------------------------------------------------------------------------------------------------- */
+
+void debug_destroy(struct cpu *c);
 
 /* --- event.c -------------------------------------------------------------------------------------------------------- */
 

@@ -4,6 +4,7 @@
  * before. Changes by the host are announced by cluster_code_changed().
  * Specification: DDI 0487, "Concurrent modification and execution of instructions", "Instruction caches". */
 #include "cpu/cpu_internal.h"
+#include "cpu/debug.h"
 #include "cpu/interp.h"
 #include "cpu/jit.h"
 
@@ -48,6 +49,8 @@ static const struct a64_insn *op_first_time(struct cpu *c, const struct a64_insn
     struct a64_insn *mine = (struct a64_insn *)(uintptr_t)insn; /* the pages are ours to write */
 
     a64_decode(__atomic_load_n(&p->host[insn - c->code.insns], __ATOMIC_RELAXED), mine);
+    if (unlikely(c->debug) && debug_marks(c, cpu_pc(c, insn), insn->word))
+        mine->fn = debug_op;
     return insn->fn(c, insn);
 }
 

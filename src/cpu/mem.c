@@ -22,9 +22,9 @@ static bool translate_span(struct cpu *c, gva_t va, unsigned size, unsigned flag
     const enum walk_access access = write ? WALK_WRITE : WALK_READ;
 
     *first = MIN(size, room);
-    if (!tlb_translate(c, va, access, flags, &view[0]))
+    if (!tlb_translate(c, va, *first, access, flags, &view[0]))
         return false;
-    if (*first < size && !tlb_translate(c, va + *first, access, flags, &view[1]))
+    if (*first < size && !tlb_translate(c, va + *first, size - *first, access, flags, &view[1]))
         return false;
     const bool device = view[0].device || (*first < size && view[1].device);
     if (device || !view[0].host || (*first < size && !view[1].host)) {
@@ -55,7 +55,7 @@ bool mem_load_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint6
             *val |= (uint64_t)bytes[i] << (8 * i);
         return true;
     }
-    if (!tlb_translate(c, va, WALK_READ, flags, &v[0]))
+    if (!tlb_translate(c, va, size, WALK_READ, flags, &v[0]))
         return false;
     if (!v[0].host) {
         *val = 0;
@@ -101,7 +101,7 @@ bool mem_store_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint
             memcpy(v[1].host, bytes + first, size - first);
         return true;
     }
-    if (!tlb_translate(c, va, WALK_WRITE, flags, &v[0]))
+    if (!tlb_translate(c, va, size, WALK_WRITE, flags, &v[0]))
         return false;
     if (!v[0].host) {
         val &= mask64(8 * size);
@@ -135,7 +135,8 @@ static bool translate_elements(struct cpu *c, gva_t va, unsigned len, unsigned e
     }
     for (unsigned part = 0; part < (*first < len ? 2u : 1u); part++) {
         const gva_t at = part ? va + *first : va;
-        if (!tlb_translate(c, at, write ? WALK_WRITE : WALK_READ, 0, &view[part]))
+        if (!tlb_translate(c, at, part ? len - *first : *first, write ? WALK_WRITE : WALK_READ, 0,
+                           &view[part]))
             return false;
         if (misaligned && (view[part].device || !view[part].host)) {
             mem_set_abort(c, at, write, FSC_ALIGNMENT);
@@ -210,9 +211,9 @@ bool mem_atomic_ptr(struct cpu *c, gva_t va, unsigned size, bool read, bool writ
         return false;
     }
     /* The read comes first: of an atomic to an unreadable page, the fault is a read's. */
-    if (read && !tlb_translate(c, va, WALK_READ, 0, &v))
+    if (read && !tlb_translate(c, va, size, WALK_READ, 0, &v))
         return false;
-    if (write && !tlb_translate(c, va, WALK_WRITE, 0, &v))
+    if (write && !tlb_translate(c, va, size, WALK_WRITE, 0, &v))
         return false;
     if (!v.host) {
         mem_set_abort(c, va, write && !read, FSC_UNSUPPORTED_ATOMIC);
@@ -225,12 +226,11 @@ bool mem_atomic_ptr(struct cpu *c, gva_t va, unsigned size, bool read, bool writ
 bool mem_probe_store(struct cpu *c, gva_t va, unsigned len, unsigned flags)
 {
     struct tlb_view v;
-    const gva_t last = va + len - 1;
+    const unsigned first = MIN(len, TLB_PAGE_SIZE - (unsigned)(va & (TLB_PAGE_SIZE - 1)));
 
-    if (!tlb_translate(c, va, WALK_WRITE, flags, &v))
+    if (!tlb_translate(c, va, first, WALK_WRITE, flags, &v))
         return false;
-    return (va ^ last) < TLB_PAGE_SIZE ||
-           tlb_translate(c, last & ~(gva_t)(TLB_PAGE_SIZE - 1), WALK_WRITE, flags, &v);
+    return first == len || tlb_translate(c, va + first, len - first, WALK_WRITE, flags, &v);
 }
 
 bool sp_misaligned(struct cpu *c)

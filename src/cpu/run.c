@@ -4,6 +4,7 @@
  * instruction returns null. Specification: DDI 0487, "Exceptions", pseudocode "Execution of instructions". */
 #include "base/clock.h"
 #include "cpu/cpu_internal.h"
+#include "cpu/debug.h"
 #include "cpu/interp.h"
 #include "cpu/jit.h"
 #include "cpu/jit/check.h"
@@ -67,6 +68,7 @@ void cpu_destroy(struct cpu *c)
     pthread_mutex_destroy(&c->inval_lock);
     jit_destroy(c->jit);
     jit_check_destroy(c->check);
+    debug_destroy(c);
     mmu_destroy(c->mmu);
     icache_destroy(c->icache);
     free(c);
@@ -82,6 +84,8 @@ void cpu_reset(struct cpu *c)
     c->stuck.vbar_written = false;
     c->excl.size = 0;
     c->event_register = false;
+    if (c->debug)
+        c->debug->pending = c->debug->resumed = false;
     icache_flush_all(c);
     cpu_state_changed(c);
 }
@@ -298,6 +302,10 @@ const struct a64_insn *cpu_mem_fault(struct cpu *c, const struct a64_insn *insn)
 {
     c->exc.ret = c->st.pc = cpu_pc(c, insn);
     c->leave = CPU_LEAVE_EXCEPTION;
+    if (unlikely(c->debug) && c->debug->pending) {
+        c->nr_insns--; /* it has not been run */
+        c->leave = CPU_LEAVE_DEBUG;
+    }
     return NULL;
 }
 
@@ -364,6 +372,8 @@ static void take(struct cpu *c)
     exception_take(&c->st, &c->exc, 1);
     c->step_iss = 0;
     cpu_context_changed(c);
+    if (unlikely(c->debug))
+        debug_exception(c);
 }
 
 /* Enters c->exc. True: the vCPU is stuck (and has not entered it once more). */
@@ -465,7 +475,9 @@ static void look_at_time(struct cpu *c)
 /* Its turn, if that is over: waits for the next. What is left of it is the slice. */
 static void take_turn(struct cpu *c)
 {
-    if (!c->new_turn && c->nr_insns >= c->turn_end) {
+    if (!c->new_turn && c->nr_insns >= c->turn_end && c->own_turns) {
+        c->new_turn = true;
+    } else if (!c->new_turn && c->nr_insns >= c->turn_end) {
         atomic_store(&c->in_guest, false);
         c->ops->turn(c->opaque);
         atomic_store(&c->in_guest, true);
@@ -478,6 +490,32 @@ static void take_turn(struct cpu *c)
     c->slice_left = c->jit_hot.budget = (int64_t)(c->turn_end - c->nr_insns);
 }
 
+int cpu_stop_at(struct cpu *c, uint64_t insns)
+{
+    const int r = insns ? debug_needed(c) : 0;
+
+    if (r)
+        return r;
+    c->stop_at = insns;
+    if (insns && !c->turn_insns) {
+        c->turn_insns = JIT_SLICE_INSNS;
+        c->own_turns = c->new_turn = true;
+    }
+    return 0;
+}
+
+/* Whether it has come to stop_at; else that ends the slice. */
+static bool at_limit(struct cpu *c)
+{
+    if (c->nr_insns >= c->stop_at) {
+        debug_tell(c, DEBUG_CAUSE_LIMIT, c->stop_at, false);
+        return true;
+    }
+    c->slice_left = MIN(c->slice_left, (int64_t)(c->stop_at - c->nr_insns));
+    c->jit_hot.budget = c->slice_left;
+    return false;
+}
+
 /* Between slices: what other threads and the clock want. CPU_LEAVE_KICK, or CPU_LEAVE_NONE to go on. */
 static enum cpu_leave look_around(struct cpu *c)
 {
@@ -488,18 +526,24 @@ static enum cpu_leave look_around(struct cpu *c)
     if (unlikely(events)) {
         if (events & EVENT_INVAL)
             inval_drain(c);
+        if (events & EVENT_DEBUG)
+            return CPU_LEAVE_DEBUG;
         if (events & EVENT_KICK) {
             atomic_fetch_and(&c->events, ~(uint32_t)EVENT_KICK);
             return CPU_LEAVE_KICK;
         }
         if (events & EVENT_IRQ)
             take_interrupt(c);
+        if (unlikely(c->debug) && c->debug->pending)
+            return CPU_LEAVE_DEBUG;
     }
+    if (unlikely(c->stop_at) && at_limit(c))
+        return CPU_LEAVE_DEBUG;
     if (unlikely(c->has_hot_target)) {
         c->has_hot_target = false;
         jit_hot(c, c->hot_target);
     }
-    if (c->slice_left <= 0) {
+    if (c->slice_left <= 0 && !c->turn_insns) {
         c->slice_left = SLICE_INSNS;
         c->jit_hot.budget = JIT_SLICE_INSNS;
         look_at_time(c);
@@ -527,27 +571,50 @@ static bool is_load_exclusive(uint32_t word)
 }
 
 /* The instruction at st.pc by the interpreter; a null from it is as everywhere. */
-static const struct a64_insn *step_one(struct cpu *c)
+static const struct a64_insn *run_one(struct cpu *c)
 {
-    uint32_t word;
+    const struct a64_insn *insn;
 
     c->leave = CPU_LEAVE_EXCEPTION; /* of the fetch */
-    if (!cpu_fetch_word(c, &word))
+    if (!(insn = fetch(c)))
         return NULL;
-    const struct a64_insn *insn = fetch(c);
-    const gva_t pc = c->st.pc;
-    c->step_iss = ISS_SOFTSTP_ISV | (is_load_exclusive(word) ? ISS_SOFTSTP_EX : 0);
-    c->st.misc &= ~PSR_SS;
     c->one_plain = true;
     c->leave = CPU_LEAVE_NONE;
     insn = c->st.btype ? step_with_btype(c, insn) : insn->fn(c, insn);
     c->one_plain = false;
     c->nr_insns++;
     c->slice_left--;
+    return insn;
+}
+
+/* The same, of Software Step. */
+static const struct a64_insn *step_one(struct cpu *c)
+{
+    const gva_t pc = c->st.pc;
+    uint32_t word;
+
+    c->leave = CPU_LEAVE_EXCEPTION; /* of the fetch */
+    if (!cpu_fetch_word(c, &word))
+        return NULL;
+    c->step_iss = ISS_SOFTSTP_ISV | (is_load_exclusive(word) ? ISS_SOFTSTP_EX : 0);
+    c->st.misc &= ~PSR_SS;
+    const struct a64_insn *insn = run_one(c);
     /* It did not complete: the step is still to be made. A call has completed. */
-    if (!insn && c->leave == CPU_LEAVE_EXCEPTION && c->exc.ret == pc)
+    if (!insn && c->st.pc == pc && (c->leave == CPU_LEAVE_EXCEPTION || c->leave == CPU_LEAVE_DEBUG))
         c->st.misc |= PSR_SS;
     return insn;
+}
+
+/* What run_one() has left, as run_slices() would have it. */
+static enum cpu_leave after_one(struct cpu *c, const struct a64_insn *insn)
+{
+    if (insn) {
+        c->st.pc = cpu_pc(c, insn);
+        return CPU_LEAVE_NONE;
+    }
+    if (c->leave == CPU_LEAVE_EXCEPTION)
+        return take_exception(c) ? CPU_LEAVE_STUCK : CPU_LEAVE_NONE;
+    return c->leave == CPU_LEAVE_RESYNC || c->leave == CPU_LEAVE_SLICE ? CPU_LEAVE_NONE : c->leave;
 }
 
 /* Software step: an instruction where PSTATE.SS is set, which clears it, and the exception where it is not (DDI 0487, "Software Step exceptions"). */
@@ -564,13 +631,28 @@ static enum cpu_leave software_step(struct cpu *c)
             .ret = c->st.pc};
         c->leave = CPU_LEAVE_EXCEPTION;
     }
-    if (insn) {
-        c->st.pc = cpu_pc(c, insn);
-        return CPU_LEAVE_NONE;
-    }
-    if (c->leave == CPU_LEAVE_EXCEPTION)
-        return take_exception(c) ? CPU_LEAVE_STUCK : CPU_LEAVE_NONE;
-    return c->leave == CPU_LEAVE_RESYNC || c->leave == CPU_LEAVE_SLICE ? CPU_LEAVE_NONE : c->leave;
+    return after_one(c, insn);
+}
+
+/* An instruction that somebody else than the guest steps over, or has been shown. */
+static enum cpu_leave debug_step(struct cpu *c)
+{
+    enum cpu_leave leave;
+
+    if (atomic_load_explicit(&c->events, memory_order_relaxed) & EVENT_INVAL)
+        inval_drain(c);
+    c->debug->off = c->debug->resumed;
+    if (unlikely(SYS(&c->st, MDSCR_EL1) & MDSCR_EL1_SS) && exception_steps(&c->st))
+        leave = software_step(c);
+    else
+        leave = after_one(c, run_one(c));
+    c->debug->off = c->debug->resumed = false;
+    if (c->debug->pending)
+        return CPU_LEAVE_DEBUG;
+    if (c->debug->step && leave != CPU_LEAVE_STUCK)
+        debug_tell(c, DEBUG_CAUSE_STEP, c->st.pc, false);
+    /* An exit that the instruction is comes first. */
+    return leave == CPU_LEAVE_NONE && c->debug->pending ? CPU_LEAVE_DEBUG : leave;
 }
 
 static enum cpu_leave run_slices(struct cpu *c)
@@ -622,15 +704,35 @@ static enum cpu_leave run_slices(struct cpu *c)
     }
 }
 
+static enum cpu_leave run_debugged(struct cpu *c)
+{
+    struct cpu_debug *d = c->debug;
+    enum cpu_leave leave = CPU_LEAVE_NONE;
+
+    if (d->pending)
+        leave = CPU_LEAVE_DEBUG;
+    else if (d->step || d->resumed)
+        leave = debug_step(c);
+    if (leave == CPU_LEAVE_NONE)
+        leave = run_slices(c);
+    if (leave != CPU_LEAVE_DEBUG)
+        return leave;
+    atomic_fetch_and(&c->events, ~(uint32_t)EVENT_DEBUG);
+    d->pending = false;
+    d->resumed = d->event.cause == DEBUG_CAUSE_BREAK || d->event.cause == DEBUG_CAUSE_WATCH ||
+                 d->event.cause == DEBUG_CAUSE_SYSREG;
+    return leave;
+}
+
 enum cpu_leave cpu_run(struct cpu *c)
 {
     if (c->waiting)
         cpu_wait_over(c);
-    if (c->cluster->nr_cpus == 1)
-        return run_slices(c);
-    atomic_store(&c->in_guest, true);
-    enum cpu_leave leave = run_slices(c);
-    atomic_store(&c->in_guest, false);
+    if (c->cluster->nr_cpus > 1)
+        atomic_store(&c->in_guest, true);
+    const enum cpu_leave leave = unlikely(c->debug) ? run_debugged(c) : run_slices(c);
+    if (c->cluster->nr_cpus > 1)
+        atomic_store(&c->in_guest, false);
     return leave;
 }
 

@@ -34,7 +34,7 @@ static bool op_nop(struct cpu *c, uint16_t op, uint64_t x)
 /* A maintenance operation by address faults like a load, with CM and WnR set in the syndrome. */
 static bool maintain(struct cpu *c, gva_t va, enum walk_access access, struct tlb_view *v)
 {
-    if (tlb_translate(c, va, access, 0, v))
+    if (tlb_translate(c, va, 0, access, 0, v))
         return true;
     c->exc.esr |= ISS_DABT_CM | ISS_DABT_WNR;
     return false;
@@ -59,7 +59,7 @@ static bool op_dc_zva(struct cpu *c, uint16_t op, uint64_t x)
     struct tlb_view v;
 
     (void)op;
-    if (!tlb_translate(c, align_down(x, SYSOP_LINE), WALK_WRITE, 0, &v)) {
+    if (!tlb_translate(c, align_down(x, SYSOP_LINE), SYSOP_LINE, WALK_WRITE, 0, &v)) {
         c->exc.far = x;
         return false;
     }

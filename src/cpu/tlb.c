@@ -5,6 +5,7 @@
  * by address of a larger block drops everything where such pieces may be.
  * Owner thread only. Specification: DDI 0487, "Translation Lookaside Buffers (TLBs)". */
 #include "cpu/cpu_internal.h"
+#include "cpu/debug.h"
 #include "cpu/interp.h"
 #include "cpu/jit.h"
 #include "cpu/jit/check.h"
@@ -291,7 +292,8 @@ static bool find_translation(struct cpu *c, gva_t va, enum walk_access access, u
         e->addend = (uintptr_t)host - (va - offset);
         /* Translated code looks at alignment only where all of it must be aligned: with the MMU off, or by SCTLR_EL1.A. Memory that is
          * mapped as Device one page at a time, which is rare, is for the slow paths. */
-        const bool fast = !w.device || !(SYS(&c->st, SCTLR_EL1) & SCTLR_EL1_M);
+        const bool fast = (!w.device || !(SYS(&c->st, SCTLR_EL1) & SCTLR_EL1_M)) &&
+                          !(unlikely(c->debug) && debug_watches_page(c, va));
         if (w.can_read && fast)
             e->tag_r = tag;
         if (w.can_write && w.writable_dirty && r->kind == RAM_KIND_RAM && fast)
@@ -321,6 +323,8 @@ bool tlb_find_block(struct cpu *c, bool upper, struct tlb_block *b)
     const gva_t va = c->mmu->block[upper];
     struct walk_result w;
 
+    if (unlikely(c->debug) && c->debug->nr_watches)
+        return false;
     if (!(SYS(&c->st, SCTLR_EL1) & SCTLR_EL1_M)) {
         const struct ram_region *r = upper ? NULL : largest_ram(c);
         if (r)
@@ -347,8 +351,11 @@ bool tlb_find_block(struct cpu *c, bool upper, struct tlb_block *b)
     return true;
 }
 
-bool tlb_translate(struct cpu *c, gva_t va, enum walk_access access, unsigned flags, struct tlb_view *view)
+bool tlb_translate(struct cpu *c, gva_t va, unsigned len, enum walk_access access, unsigned flags,
+                   struct tlb_view *view)
 {
+    if (unlikely(c->debug) && debug_watch_hit(c, va, len, access == WALK_WRITE))
+        return false;
     if (!find_translation(c, va, access, flags, view))
         return false;
     if (likely(!c->check))

@@ -8,6 +8,7 @@
 #ifndef VIBE_HV_HV_H
 #define VIBE_HV_HV_H
 
+#include "arch/debug_points.h"
 #include "base/types.h"
 
 #include <stdbool.h>
@@ -66,6 +67,7 @@ struct hv_exit {
         struct {
             bool reset; /* else power-off */
         } system_event;
+        struct debug_event debug;
         struct {
             int code; /* errno of the backend */
         } error;
@@ -170,6 +172,17 @@ struct hv_backend {
     void (*set_deadline)(struct hv_vcpu *vcpu, uint64_t deadline_ns, void (*on_timer)(void *opaque));
     /* A turn of hv_vm_config.turn_insns begins. Owner thread; null where there are no turns. */
     void (*begin_turn)(struct hv_vcpu *vcpu);
+    /* The three that debuggers need; null: the backend cannot. Owner thread. */
+    /* What ends run() with HV_EXIT_DEBUG from now on, instead of what did; what it ended at is passed by the next run(). -ENOTSUP: points that this host
+     * has no hardware for, or not enough of. Nothing is changed where it fails. */
+    int (*set_debug)(struct hv_vcpu *vcpu, const struct debug_points *p, struct err *e);
+    /* Whether run() runs one instruction, and takes no interrupt before it. 0 or -errno. */
+    int (*set_step)(struct hv_vcpu *vcpu, bool on);
+    /* run() ends with HV_EXIT_DEBUG when so many instructions have been counted (hv_counters.insns), exactly; 0: it does not. With
+     * jit_options.exact. 0 or -errno. */
+    int (*stop_at)(struct hv_vcpu *vcpu, uint64_t insns);
+    /* The counters read 0 at another time: the guest's clock has stood still. Owner thread. */
+    void (*set_counter_base)(struct hv_vcpu *vcpu, uint64_t counter_base_ns);
     int (*get_reg)(struct hv_vcpu *vcpu, unsigned reg, uint64_t *val);
     int (*set_reg)(struct hv_vcpu *vcpu, unsigned reg, uint64_t val);
     void (*counters)(const struct hv_vcpu *vcpu, struct hv_counters *c);

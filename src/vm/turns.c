@@ -20,7 +20,8 @@ void turns_destroy(struct vm *vm)
 static int first_ready_locked(const struct vm *vm, unsigned from)
 {
     for (unsigned i = from; i < vm->nr_vcpus; i++)
-        if (vm->vcpu[i].turn == TURN_READY)
+        if (vm->vcpu[i].turn == TURN_READY &&
+            !(atomic_load(&vm->turns.some_held) && atomic_load(&vm->vcpu[i].attention)))
             return (int)i;
     return -1;
 }
@@ -55,17 +56,17 @@ static void pass_on_locked(struct vm *vm, unsigned after)
     pthread_cond_broadcast(&t->changed);
 }
 
-static bool ending(const struct vm *vm)
-{
-    return atomic_load(&vm->stop) || atomic_load(&vm->resetting);
-}
-
 static void wait_locked(struct vcpu *v)
 {
     struct vm *vm = v->vm;
 
-    while (vm->turns.current != (int)v->index && !ending(vm))
-        pthread_cond_wait(&vm->turns.changed, &vm->turns.lock);
+    v->turn_awaited = true;
+    while (vm->turns.current != (int)v->index)
+        if (atomic_load(&v->attention))
+            return;
+        else
+            pthread_cond_wait(&vm->turns.changed, &vm->turns.lock);
+    v->turn_awaited = false;
     if (v->hv)
         vm->hv->begin_turn(v->hv);
 }
@@ -75,6 +76,8 @@ void turns_start(struct vm *vm)
     pthread_mutex_lock(&vm->turns.lock);
     for (unsigned i = 0; i < vm->nr_vcpus; i++)
         vm->vcpu[i].turn = i ? TURN_OFF : TURN_READY;
+    for (unsigned i = 0; i < vm->nr_vcpus; i++)
+        vm->vcpu[i].turn_awaited = false;
     vm->turns.current = 0;
     pthread_mutex_unlock(&vm->turns.lock);
 }
@@ -96,7 +99,8 @@ void turns_enter(struct vcpu *v)
 void turns_next(struct vcpu *v)
 {
     pthread_mutex_lock(&v->vm->turns.lock);
-    pass_on_locked(v->vm, v->index);
+    if (!v->turn_awaited)
+        pass_on_locked(v->vm, v->index);
     wait_locked(v);
     pthread_mutex_unlock(&v->vm->turns.lock);
 }
@@ -104,12 +108,15 @@ void turns_next(struct vcpu *v)
 void turns_sleep(struct vcpu *v, uint64_t deadline_ns)
 {
     pthread_mutex_lock(&v->vm->turns.lock);
-    v->wake_ns = deadline_ns;
-    /* An event that came before is not lost: whoever sends one sets the flag first. */
-    v->turn = atomic_load(&v->event) ? TURN_READY : TURN_ASLEEP;
-    pass_on_locked(v->vm, v->index);
+    if (!v->turn_awaited) {
+        v->wake_ns = deadline_ns;
+        /* An event that came before is not lost: whoever sends one sets the flag first. */
+        v->turn = atomic_load(&v->event) ? TURN_READY : TURN_ASLEEP;
+        pass_on_locked(v->vm, v->index);
+    }
     wait_locked(v);
-    v->turn = TURN_READY;
+    if (!v->turn_awaited)
+        v->turn = TURN_READY;
     pthread_mutex_unlock(&v->vm->turns.lock);
 }
 
@@ -137,7 +144,21 @@ void turns_wake(struct vcpu *v)
     pthread_mutex_unlock(&t->lock);
 }
 
-void turns_stop(struct vm *vm)
+void turns_released(struct vm *vm, bool some_held)
+{
+    struct turns *t = &vm->turns;
+
+    pthread_mutex_lock(&t->lock);
+    atomic_store(&t->some_held, some_held);
+    if (some_held && t->current >= 0 && atomic_load(&vm->vcpu[t->current].attention)) {
+        const int other = first_ready_locked(vm, 0);
+        t->current = other < 0 ? t->current : other;
+    }
+    pthread_cond_broadcast(&t->changed);
+    pthread_mutex_unlock(&t->lock);
+}
+
+void turns_look(struct vm *vm)
 {
     pthread_mutex_lock(&vm->turns.lock);
     pthread_cond_broadcast(&vm->turns.changed);

@@ -20,7 +20,8 @@ enum turn_state { TURN_OFF, TURN_READY, TURN_ASLEEP };
 struct turns {
     pthread_mutex_t lock; /* a leaf */
     pthread_cond_t changed;
-    int current; /* vCPU; -1: none */
+    int current;            /* vCPU; -1: none */
+    _Atomic bool some_held; /* and others were let go: those that are held take no turns */
 };
 
 void turns_init(struct vm *vm);
@@ -30,7 +31,8 @@ void turns_start(struct vm *vm);
 /* The vCPU takes turns from now on. Whoever has the turn. */
 void turns_ready(struct vm *vm, unsigned index);
 
-/* On the vCPU's thread. Each but the last returns when it is the vCPU's turn, or the VM stops or resets. */
+/* On the vCPU's thread. Each but the last returns when it is the vCPU's turn, or it is called out (vcpu.attention): then vcpu.turn_awaited is true, and the same
+ * call goes on waiting. */
 void turns_enter(struct vcpu *v);
 void turns_next(struct vcpu *v);
 /* Also when turns_wake() was called, or the guest's clock has come to deadline_ns. */
@@ -39,7 +41,9 @@ void turns_leave(struct vcpu *v);
 
 /* There is something for a sleeping vCPU to look at. Any thread. */
 void turns_wake(struct vcpu *v);
-/* The VM stops or resets: nobody waits any more. Any thread. */
-void turns_stop(struct vm *vm);
+/* vCPUs have been called out: who waits looks at that. Any thread. */
+void turns_look(struct vm *vm);
+/* vCPUs go on; some_held: not all of them. Any thread. */
+void turns_released(struct vm *vm, bool some_held);
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/os.h"
+#include "vm/debug.h"
 #include "vm/vm_internal.h"
 
 #include <errno.h>
@@ -34,6 +35,18 @@ void vcpu_wake(struct vcpu *v)
     pthread_mutex_unlock(&v->lock);
 }
 
+void vcpu_call_out_locked(struct vcpu *v)
+{
+    atomic_store(&v->attention, true);
+    if (v->hv)
+        v->vm->hv->kick(v->hv);
+    if (v->vm->opt->deterministic)
+        turns_look(v->vm);
+    pthread_mutex_lock(&v->lock);
+    pthread_cond_signal(&v->wake);
+    pthread_mutex_unlock(&v->lock);
+}
+
 /* From the interrupt controller, under its lock. */
 void vcpu_set_irq(void *opaque, unsigned cpu, bool irq, bool fiq)
 {
@@ -50,8 +63,7 @@ void vcpu_set_irq(void *opaque, unsigned cpu, bool irq, bool fiq)
 static bool must_wake(struct vcpu *v)
 {
     const struct gicv3 *gic = v->vm->board.gic;
-    return (gic && gic_irq_pending(gic, v->index)) || atomic_load(&v->vm->stop) ||
-           atomic_load(&v->vm->resetting);
+    return (gic && gic_irq_pending(gic, v->index)) || atomic_load(&v->attention);
 }
 
 static bool may_sleep(struct vcpu *v)
@@ -74,7 +86,8 @@ static void sleep_until(struct vcpu *v, uint64_t deadline_ns, uint64_t early_ns)
     if (v->vm->opt->deterministic) {
         while (may_sleep(v) && clock_now_ns(&v->vm->clock) < deadline_ns)
             turns_sleep(v, deadline_ns);
-        atomic_store(&v->event, false);
+        if (!atomic_load(&v->attention))
+            atomic_store(&v->event, false);
         v->asleep_ns += os_now_ns() - start;
         return;
     }
@@ -94,8 +107,9 @@ static void sleep_until(struct vcpu *v, uint64_t deadline_ns, uint64_t early_ns)
     pthread_mutex_unlock(&v->lock);
     for (; now < deadline_ns && may_sleep(v); now = os_now_ns())
         os_cpu_relax();
-    /* Not before the sleep: an event may come between the guest's instruction and here. */
-    atomic_store(&v->event, false);
+    /* Not before the sleep: an event may come between the guest's instruction and here. A sleep that goes on later leaves it. */
+    if (!atomic_load(&v->attention))
+        atomic_store(&v->event, false);
     v->asleep_ns += now - start;
 }
 
@@ -147,7 +161,29 @@ static void timer_set_ppi(void *opaque, unsigned intid, bool level)
 
 /* --- Exits ---------------------------------------------------------------------------------------------------------- */
 
-/* A WFI that nothing could end is a yield. Otherwise it sleeps until an interrupt is pending, masked by PSTATE or not. */
+/* Until an interrupt is pending, masked by PSTATE or not. Called out, it goes on when the vCPU goes into the guest again. */
+static void sleep_wfi(struct vcpu *v)
+{
+    v->nap = NAP_WFI;
+    look_at_own_timer(v);
+    while (!must_wake(v)) {
+        sleep_until(v, gtimer_deadline(&v->timer), v->late_ns);
+        timer_due(v);
+    }
+    if (!atomic_load(&v->attention))
+        v->nap = NAP_NONE;
+}
+
+static void sleep_wfe(struct vcpu *v)
+{
+    v->nap = NAP_WFE;
+    look_at_own_timer(v);
+    sleep_until(v, MIN(v->nap_until_ns, gtimer_deadline(&v->timer)), 0);
+    if (!atomic_load(&v->attention))
+        v->nap = NAP_NONE;
+}
+
+/* A WFI that nothing could end is a yield. Otherwise it sleeps. */
 static enum hv_action exit_wfi(struct vcpu *v, struct hv_exit *exit)
 {
     const struct gicv3 *gic = v->vm->board.gic;
@@ -155,18 +191,14 @@ static enum hv_action exit_wfi(struct vcpu *v, struct hv_exit *exit)
     (void)exit;
     if (gic && !gic_can_wake(gic, v->index))
         return HV_CONTINUE;
-    look_at_own_timer(v);
-    while (!must_wake(v)) {
-        sleep_until(v, gtimer_deadline(&v->timer), v->late_ns);
-        timer_due(v);
-    }
+    sleep_wfi(v);
     return HV_CONTINUE;
 }
 
 static enum hv_action exit_wfe(struct vcpu *v, struct hv_exit *exit)
 {
-    look_at_own_timer(v);
-    sleep_until(v, MIN(exit->u.wfe.until_ns, gtimer_deadline(&v->timer)), 0);
+    v->nap_until_ns = exit->u.wfe.until_ns;
+    sleep_wfe(v);
     return HV_CONTINUE;
 }
 
@@ -233,6 +265,24 @@ static enum hv_action exit_timer(struct vcpu *v, struct hv_exit *exit)
     return HV_CONTINUE;
 }
 
+/* For the debugger: it is held before that hears of it. */
+static enum hv_action exit_debug(struct vcpu *v, struct hv_exit *exit)
+{
+    struct vm *vm = v->vm;
+
+    if (exit->u.debug.cause == DEBUG_CAUSE_LIMIT) {
+        vm_request_stop(vm, VM_STOP_LIMIT);
+        return HV_STOP;
+    }
+    if (!vm->debugger)
+        return HV_CONTINUE;
+    pthread_mutex_lock(&vm->lock);
+    vcpu_hold_locked(v);
+    pthread_mutex_unlock(&vm->lock);
+    vm->debugger->stopped(vm->debugger->opaque, v->index, &exit->u.debug);
+    return HV_STOP;
+}
+
 static enum hv_action exit_none(struct vcpu *v, struct hv_exit *exit)
 {
     (void)v;
@@ -263,7 +313,7 @@ static enum hv_action (*const exit_handler[HV_NR_EXITS])(struct vcpu *, struct h
     [HV_EXIT_SEV] = exit_sev,         [HV_EXIT_MMIO_READ] = exit_mmio,
     [HV_EXIT_MMIO_WRITE] = exit_mmio, [HV_EXIT_HVC] = exit_call,
     [HV_EXIT_SMC] = exit_call,        [HV_EXIT_SYSREG] = exit_sysreg,
-    [HV_EXIT_TIMER] = exit_timer,     [HV_EXIT_DEBUG] = exit_none,
+    [HV_EXIT_TIMER] = exit_timer,     [HV_EXIT_DEBUG] = exit_debug,
     [HV_EXIT_CANCEL] = exit_none,     [HV_EXIT_STUCK] = exit_stuck,
     [HV_EXIT_ERROR] = exit_error,     [HV_EXIT_SYSTEM_EVENT] = exit_system_event,
 };
@@ -297,8 +347,7 @@ enum hv_action vcpu_handle_exit(void *opaque, struct hv_exit *exit)
     } else {
         action = exit_handler[exit->reason](v, exit);
     }
-    if (unlikely(atomic_load_explicit(&v->vm->stop, memory_order_relaxed) ||
-                 atomic_load_explicit(&v->vm->resetting, memory_order_relaxed)))
+    if (unlikely(atomic_load_explicit(&v->attention, memory_order_relaxed)))
         return HV_STOP;
     return action;
 }
@@ -365,7 +414,64 @@ static void meet_for_reset_locked(struct vm *vm)
     pthread_cond_broadcast(&vm->changed);
 }
 
-/* Runs, is off, meets for resets, until the VM stops. */
+/* Power-on or CPU_ON: everything is set, nothing has run. */
+static void power_on_locked(struct vcpu *v)
+{
+    struct vm *vm = v->vm;
+    const gpa_t entry = v->on_entry;
+    const uint64_t context = v->on_context;
+
+    v->power = VCPU_ON;
+    v->nap = NAP_NONE;
+    pthread_mutex_unlock(&vm->lock);
+    if (vm->board.gic)
+        gic_reset_cpu(vm->board.gic, v->index);
+    if (!vm->caps.psci || v->index == 0)
+        start_at(v, entry, context, v->index == 0 ? vm->stack : 0);
+    if (!v->first_ns)
+        v->first_ns = os_now_ns();
+    const bool hold = vm->debugger && vm->debugger->started &&
+                      vm->debugger->started(vm->debugger->opaque, v->index);
+    pthread_mutex_lock(&vm->lock);
+    if (hold)
+        vcpu_hold_locked(v);
+}
+
+/* The guest's clock stood still for a while. */
+static void follow_clock(struct vcpu *v)
+{
+    const struct hv_backend *hv = v->vm->hv;
+
+    if (v->base_ns == v->vm->base_ns)
+        return;
+    v->timer.base_ns = v->base_ns = v->vm->base_ns;
+    if (hv->set_counter_base)
+        hv->set_counter_base(v->hv, v->base_ns);
+    timer_due(v);
+}
+
+/* Into the guest, until there is a reason to come out. */
+static void run_locked(struct vcpu *v)
+{
+    struct vm *vm = v->vm;
+
+    atomic_store(&v->attention, false);
+    follow_clock(v);
+    pthread_mutex_unlock(&vm->lock);
+    if (v->nap == NAP_WFI)
+        sleep_wfi(v);
+    else if (v->nap == NAP_WFE)
+        sleep_wfe(v);
+    else if (v->turn_awaited)
+        turns_enter(v);
+    if (v->nap == NAP_NONE && !v->turn_awaited)
+        run(v);
+    pthread_mutex_lock(&vm->lock);
+    if (vm->opt->deterministic && v->power == VCPU_OFF)
+        turns_leave(v);
+}
+
+/* Runs, is off, is held, meets for resets, until the VM stops. */
 static void live_locked(struct vcpu *v)
 {
     struct vm *vm = v->vm;
@@ -373,28 +479,20 @@ static void live_locked(struct vcpu *v)
     while (!atomic_load(&vm->stop)) {
         if (atomic_load(&vm->resetting)) {
             meet_for_reset_locked(vm);
-        } else if (v->power == VCPU_ON_PENDING) {
+        } else if (v->power == VCPU_ON_PENDING && !(v->nr_holds && v->turn_awaited)) {
             if (vm->opt->deterministic) {
+                atomic_store(&v->attention, v->nr_holds != 0);
                 pthread_mutex_unlock(&vm->lock);
                 turns_enter(v);
                 pthread_mutex_lock(&vm->lock);
-                if (atomic_load(&vm->stop) || atomic_load(&vm->resetting))
+                if (v->turn_awaited || atomic_load(&vm->stop) || atomic_load(&vm->resetting))
                     continue;
             }
-            const gpa_t entry = v->on_entry;
-            const uint64_t context = v->on_context;
-            v->power = VCPU_ON;
-            pthread_mutex_unlock(&vm->lock);
-            if (vm->board.gic)
-                gic_reset_cpu(vm->board.gic, v->index);
-            if (!vm->caps.psci || v->index == 0)
-                start_at(v, entry, context, v->index == 0 ? vm->stack : 0);
-            if (!v->first_ns)
-                v->first_ns = os_now_ns();
-            run(v);
-            if (vm->opt->deterministic)
-                turns_leave(v);
-            pthread_mutex_lock(&vm->lock);
+            power_on_locked(v);
+        } else if (v->nr_holds) {
+            vcpu_park_locked(v);
+        } else if (v->power == VCPU_ON) {
+            run_locked(v);
         } else {
             const uint64_t start = os_now_ns();
             pthread_cond_wait(&vm->changed, &vm->lock);
@@ -415,7 +513,8 @@ void *vcpu_thread(void *opaque)
     os_thread_name(name);
     os_thread_exact_timers();
     /* Where the backend brings the timers, this one stays off. */
-    gtimer_init(&v->timer, vm->base_ns, vm->caps.timer ? UNUSED_HZ : vm->caps.counter_hz,
+    v->base_ns = vm->base_ns;
+    gtimer_init(&v->timer, v->base_ns, vm->caps.timer ? UNUSED_HZ : vm->caps.counter_hz,
                 timer_set_ppi, v);
 
     pthread_mutex_lock(&vm->lock);
@@ -443,6 +542,7 @@ void *vcpu_thread(void *opaque)
     live_locked(v);
     if (v->hv && vm->hv->vcpu_retire)
         vm->hv->vcpu_retire(v->hv);
+    v->finished = true;
     v->last_ns = os_now_ns();
     if (vm->caps.sleep)
         v->asleep_ns = v->last_ns - v->first_ns - MIN(os_thread_cpu_ns(), v->last_ns - v->first_ns);

@@ -112,6 +112,8 @@ int vm_start(struct vm *vm, struct err *e)
     vm_code_loaded(vm);
     pthread_mutex_lock(&vm->lock);
     vcpus_power_on_locked(vm);
+    if (vm->clock_stopped_ns)
+        vm->clock_stopped_ns = base;
     for (unsigned i = 0; i < vm->nr_vcpus && !r; i++) {
         r = pthread_create(&vm->vcpu[i].thread, NULL, vcpu_thread, &vm->vcpu[i]);
         vm->nr_started += !r;
@@ -129,15 +131,11 @@ int vm_start(struct vm *vm, struct err *e)
 }
 
 /* Everyone out of the guest, out of their sleep. */
-static void kick_all(struct vm *vm)
+static void kick_all_locked(struct vm *vm)
 {
-    for (unsigned i = 0; i < vm->nr_vcpus; i++) {
-        if (vm->vcpu[i].hv)
-            vm->hv->kick(vm->vcpu[i].hv);
-        vcpu_wake(&vm->vcpu[i]);
-    }
+    for (unsigned i = 0; i < vm->nr_vcpus; i++)
+        vcpu_call_out_locked(&vm->vcpu[i]);
     pthread_cond_broadcast(&vm->changed);
-    turns_stop(vm);
 }
 
 void vm_request_stop(struct vm *vm, enum vm_stop_reason reason)
@@ -145,7 +143,7 @@ void vm_request_stop(struct vm *vm, enum vm_stop_reason reason)
     pthread_mutex_lock(&vm->lock);
     if (!atomic_load(&vm->stop))
         atomic_store(&vm->stop, (int)reason);
-    kick_all(vm);
+    kick_all_locked(vm);
     pthread_mutex_unlock(&vm->lock);
 }
 
@@ -156,7 +154,7 @@ void vm_request_exit(struct vm *vm, int code)
         vm->outcome.guest_code = code;
         atomic_store(&vm->stop, VM_STOP_GUEST_EXIT);
     }
-    kick_all(vm);
+    kick_all_locked(vm);
     pthread_mutex_unlock(&vm->lock);
 }
 
@@ -168,7 +166,7 @@ void vm_request_reset(struct vm *vm)
     }
     pthread_mutex_lock(&vm->lock);
     atomic_store(&vm->resetting, true);
-    kick_all(vm);
+    kick_all_locked(vm);
     pthread_mutex_unlock(&vm->lock);
 }
 
@@ -220,7 +218,7 @@ const char *vm_stop_reason_name(enum vm_stop_reason reason)
         [VM_STOP_NONE] = "none",     [VM_STOP_POWEROFF] = "poweroff", [VM_STOP_RESET] = "reset",
         [VM_STOP_REBOOT] = "reboot", [VM_STOP_GUEST_EXIT] = "exit",   [VM_STOP_QUIT] = "quit",
         [VM_STOP_SIGNAL] = "signal", [VM_STOP_TIMEOUT] = "timeout",   [VM_STOP_STUCK] = "stuck",
-        [VM_STOP_ERROR] = "error",
+        [VM_STOP_ERROR] = "error",   [VM_STOP_LIMIT] = "max-insns",
     };
     return name[reason];
 }

@@ -22,6 +22,7 @@ enum vm_stop_reason {
     VM_STOP_QUIT,       /* the user */
     VM_STOP_SIGNAL,
     VM_STOP_TIMEOUT,
+    VM_STOP_LIMIT, /* a vCPU has run as many instructions as it was to */
     VM_STOP_STUCK, /* a vCPU is in a fault that it can't leave */
     VM_STOP_ERROR, /* the backend failed */
 };

@@ -22,6 +22,7 @@
 enum vcpu_power { VCPU_OFF, VCPU_ON_PENDING, VCPU_ON };
 
 struct virtio_device;
+struct vm_debugger;
 
 struct vcpu {
     struct vm *vm;
@@ -36,9 +37,25 @@ struct vcpu {
     pthread_cond_t wake;
     _Atomic bool sleeping;
     _Atomic bool event; /* SEV, or a change that a sleeper has to look at */
+    /* It is to come out of the guest: the VM stops or is reset, or it is held. Set under vm.lock; cleared by its thread before it goes in. */
+    _Atomic bool attention;
 
     enum turn_state turn; /* under turns.lock, like the next */
     uint64_t wake_ns;     /* TURN_ASLEEP: of the guest's clock */
+    bool turn_awaited;    /* it has given its turn away and not got the next; its thread's */
+
+    /* A sleep that it was called out of, and which goes on when it goes in again. Its thread's. */
+    enum { NAP_NONE, NAP_WFI, NAP_WFE } nap;
+    uint64_t nap_until_ns; /* of NAP_WFE */
+
+    /* vm/debug.h; under vm.lock. */
+    unsigned nr_holds;
+    bool parked;   /* stands still, and does work */
+    bool finished; /* its thread has ended, or is about to */
+    void (*work)(struct hv_vcpu *hv, void *opaque);
+    void *work_opaque;
+    uint64_t nr_works; /* done */
+    uint64_t base_ns;  /* vm.base_ns as its timers know it */
 
     enum vcpu_power power; /* under vm.lock, like the two below */
     gpa_t on_entry;
@@ -108,7 +125,9 @@ struct vm {
     unsigned nr_vcpus;
     struct vcpu vcpu[VM_MAX_CPUS];
     struct guest_clock clock;
-    uint64_t base_ns; /* of the guest's clock: counters read 0 here */
+    uint64_t base_ns;                   /* of the guest's clock: counters read 0 here */
+    uint64_t clock_stopped_ns;          /* since when all vCPUs are held; 0: they are not */
+    const struct vm_debugger *debugger; /* or null */
     struct turns turns;
 
     pthread_mutex_t lock; /* power states, stopping and resetting; before vcpu.lock */
@@ -154,10 +173,16 @@ int board_add_virtio_devices(struct vm *vm, struct chardev *console, struct err 
 void vcpus_power_on_locked(struct vm *vm);
 void *vcpu_thread(void *opaque);
 void vcpu_wake(struct vcpu *v);
+/* Out of the guest, out of its sleep, and not in again before it has looked. vm.lock is held. */
+void vcpu_call_out_locked(struct vcpu *v);
 void vcpu_set_irq(void *opaque, unsigned cpu, bool irq, bool fiq);
 
 /* The exit handler: counts and does what the exit asks for. Also for tests with made-up exits. vCPU's thread. */
 hv_exit_fn vcpu_handle_exit;
+
+/* debug.c: one hold more; not waited for. On the vCPU's own thread: stands still until there is none. vm.lock is held. */
+void vcpu_hold_locked(struct vcpu *v);
+void vcpu_park_locked(struct vcpu *v);
 
 /* psci.c: an HVC or SMC. vCPU's thread. */
 enum hv_action psci_call(struct vcpu *v);

@@ -4,6 +4,7 @@
  * Code that never ran is left out: the branch there becomes an exit. What BL calls belongs to the region if it is there already, as where a function
  * calls itself, or if it is small and calls nothing: then registers stay where they are on the way there and back. Threads: the CPU's own. */
 #include "cpu/cpu_internal.h"
+#include "cpu/debug.h"
 #include "cpu/jit/jit_internal.h"
 
 #include <stdlib.h>
@@ -147,6 +148,8 @@ static bool is_leaf(struct jit_unit *u, gva_t va)
                 return false;
             seen[nr_seen++] = va;
             a64_decode(__atomic_load_n(&host[at], __ATOMIC_RELAXED), &i);
+            if (unlikely(u->c->debug) && debug_marks(u->c, va, i.word))
+                return false;
             switch (ending_of(&i)) {
             case END_NONE: break;
             case END_COND: todo[nr_todo++] = va + 4; /* fallthrough */
@@ -195,6 +198,8 @@ static void find_from(struct search *s, gva_t va, bool first)
         struct jit_insn *n = &u->insn[u->nr_insns];
         n->va = va;
         a64_decode(__atomic_load_n(&host[at], __ATOMIC_RELAXED), &n->i);
+        if (unlikely(u->c->debug) && debug_marks(u->c, va, n->i.word))
+            return;
         *slot = (uint16_t)++u->nr_insns;
         if (start)
             s->leader[(u->nr_insns - 1) / 64] |= BIT64((u->nr_insns - 1) % 64);

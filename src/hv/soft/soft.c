@@ -162,6 +162,10 @@ static void soft_run(struct hv_vcpu *v, struct hv_exit *exit)
         return;
     case CPU_LEAVE_KICK: exit->reason = HV_EXIT_CANCEL; return;
     case CPU_LEAVE_STUCK: exit->reason = HV_EXIT_STUCK; return;
+    case CPU_LEAVE_DEBUG:
+        exit->reason = HV_EXIT_DEBUG;
+        exit->u.debug = *cpu_debug_event(v->cpu);
+        return;
     case CPU_LEAVE_NONE:
     case CPU_LEAVE_EXCEPTION:
     case CPU_LEAVE_RESYNC:
@@ -189,6 +193,26 @@ static void soft_set_deadline(struct hv_vcpu *v, uint64_t deadline_ns, void (*on
 static void soft_begin_turn(struct hv_vcpu *v)
 {
     cpu_begin_turn(v->cpu);
+}
+
+static int soft_set_debug(struct hv_vcpu *v, const struct debug_points *p, struct err *e)
+{
+    return cpu_set_debug(v->cpu, p) ? err_set(e, ENOMEM, "out of memory for breakpoints") : 0;
+}
+
+static int soft_set_step(struct hv_vcpu *v, bool on)
+{
+    return cpu_set_step(v->cpu, on);
+}
+
+static int soft_stop_at(struct hv_vcpu *v, uint64_t insns)
+{
+    return cpu_stop_at(v->cpu, insns);
+}
+
+static void soft_set_counter_base(struct hv_vcpu *v, uint64_t counter_base_ns)
+{
+    v->cpu->counter_base_ns = counter_base_ns;
 }
 
 /* --- Registers ------------------------------------------------------------------------------------------------------ */
@@ -297,6 +321,10 @@ const struct hv_backend hv_soft = {
     .set_irq = soft_set_irq,
     .set_deadline = soft_set_deadline,
     .begin_turn = soft_begin_turn,
+    .set_debug = soft_set_debug,
+    .set_step = soft_set_step,
+    .stop_at = soft_stop_at,
+    .set_counter_base = soft_set_counter_base,
     .get_reg = soft_get_reg,
     .set_reg = soft_set_reg,
     .counters = soft_counters,

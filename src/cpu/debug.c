@@ -1,0 +1,191 @@
+/* Breakpoints, watchpoints and what else stops a vCPU for a debugger: cpu/debug.h. */
+#include "cpu/debug.h"
+
+#include "cpu/cpu_internal.h"
+#include "cpu/interp.h"
+
+#include "gen/a64_rows.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void forget(struct cpu_debug *d)
+{
+    free(d->point);
+    free(d->sysreg);
+    d->point = NULL;
+    d->sysreg = NULL;
+    d->points = (struct debug_points){0};
+    d->nr_watches = 0;
+}
+
+void debug_destroy(struct cpu *c)
+{
+    if (!c->debug)
+        return;
+    forget(c->debug);
+    free(c->debug);
+    c->debug = NULL;
+}
+
+int debug_needed(struct cpu *c)
+{
+    if (!c->debug)
+        c->debug = calloc(1, sizeof(*c->debug));
+    return c->debug ? 0 : -ENOMEM;
+}
+
+int cpu_set_debug(struct cpu *c, const struct debug_points *p)
+{
+    struct debug_point *point = malloc((p->nr + 1) * sizeof(*point));
+    uint16_t *sysreg = malloc((p->nr_sysregs + 1) * sizeof(*sysreg));
+
+    if (!point || !sysreg || debug_needed(c)) {
+        free(point);
+        free(sysreg);
+        return -ENOMEM;
+    }
+    struct cpu_debug *d = c->debug;
+    const bool as_before = debug_points_empty(p) && debug_points_empty(&d->points);
+
+    forget(d);
+    d->points = *p;
+    d->points.point = d->point = point;
+    d->points.sysreg = d->sysreg = sysreg;
+    for (unsigned i = 0; i < p->nr; i++) {
+        point[i] = p->point[i];
+        d->nr_watches += point[i].kind == DEBUG_WATCH;
+    }
+    for (unsigned i = 0; i < p->nr_sysregs; i++)
+        sysreg[i] = p->sysreg[i];
+    if (!as_before) {
+        icache_flush_all(c);
+        tlb_flush_all(c);
+    }
+    return 0;
+}
+
+int cpu_set_step(struct cpu *c, bool on)
+{
+    if (!on && !c->debug)
+        return 0;
+    if (debug_needed(c))
+        return -ENOMEM;
+    c->debug->step = on;
+    return 0;
+}
+
+const struct debug_event *cpu_debug_event(const struct cpu *c)
+{
+    return &c->debug->event;
+}
+
+bool debug_tell(struct cpu *c, enum debug_cause cause, uint64_t addr, bool write)
+{
+    c->debug->event = (struct debug_event){.cause = cause, .addr = addr, .write = write};
+    c->debug->pending = true;
+    return true;
+}
+
+/* --- Instructions --------------------------------------------------------------------------------------------------- */
+
+static bool writes_sysreg(const struct cpu_debug *d, uint32_t word, uint16_t *encoding)
+{
+    struct a64_insn i;
+
+    if (!d->points.nr_sysregs || a64_find_row(word) != A64_ROW_MSR_SR_systemmove)
+        return false;
+    a64_decode(word, &i);
+    for (unsigned n = 0; n < d->points.nr_sysregs; n++)
+        if (d->sysreg[n] == i.u.MSR_SR_systemmove.enc) {
+            *encoding = d->sysreg[n];
+            return true;
+        }
+    return false;
+}
+
+bool debug_marks(const struct cpu *c, gva_t va, uint32_t word)
+{
+    const struct cpu_debug *d = c->debug;
+    uint16_t encoding;
+
+    for (unsigned i = 0; i < d->points.nr; i++)
+        if (d->point[i].kind != DEBUG_WATCH && !((d->point[i].addr ^ va) & (TLB_PAGE_SIZE - 4)))
+            return true;
+    return writes_sysreg(d, word, &encoding);
+}
+
+static bool stops_at(struct cpu *c, gva_t va, gpa_t pa, uint32_t word)
+{
+    struct cpu_debug *d = c->debug;
+    uint16_t encoding;
+
+    for (unsigned i = 0; i < d->points.nr; i++)
+        if ((d->point[i].kind == DEBUG_BREAK && d->point[i].addr == va) ||
+            (d->point[i].kind == DEBUG_BREAK_PHYSICAL && d->point[i].addr == pa))
+            return debug_tell(c, DEBUG_CAUSE_BREAK, d->point[i].addr, false);
+    return writes_sysreg(d, word, &encoding) && debug_tell(c, DEBUG_CAUSE_SYSREG, encoding, false);
+}
+
+const struct a64_insn *debug_op(struct cpu *c, const struct a64_insn *insn)
+{
+    const struct code_page *p = CONTAINER_OF(c->code.insns, const struct code_page, insn[0]);
+    const gva_t va = cpu_pc(c, insn);
+    struct a64_insn plain;
+
+    if (!c->debug->off && stops_at(c, va, p->pa | (va & (TLB_PAGE_SIZE - 1)), insn->word)) {
+        c->st.pc = va;
+        c->nr_insns--; /* the run loop counts this call */
+        c->leave = CPU_LEAVE_DEBUG;
+        return NULL;
+    }
+    a64_decode(insn->word, &plain);
+    return plain.fn(c, insn);
+}
+
+/* --- Accesses ------------------------------------------------------------------------------------------------------- */
+
+bool debug_watch_hit(struct cpu *c, gva_t va, unsigned len, bool write)
+{
+    struct cpu_debug *d = c->debug;
+    const gva_t at = walk_strip_tag(&c->st, va, false);
+
+    if (!d->nr_watches || d->off || !len)
+        return false;
+    for (unsigned i = 0; i < d->points.nr; i++) {
+        const struct debug_point *p = &d->point[i];
+        if (p->kind == DEBUG_WATCH && (write ? p->write : p->read) &&
+            (at - p->addr < p->len || p->addr - at < len))
+            return debug_tell(c, DEBUG_CAUSE_WATCH, at, write);
+    }
+    return false;
+}
+
+bool debug_watches_page(const struct cpu *c, gva_t va)
+{
+    const struct cpu_debug *d = c->debug;
+    const gva_t page = walk_strip_tag(&c->st, va, false) & ~(gva_t)(TLB_PAGE_SIZE - 1);
+
+    for (unsigned i = 0; d->nr_watches && i < d->points.nr; i++) {
+        const struct debug_point *p = &d->point[i];
+        if (p->kind == DEBUG_WATCH && p->addr <= page + (TLB_PAGE_SIZE - 1) &&
+            page <= p->addr + (p->len - 1))
+            return true;
+    }
+    return false;
+}
+
+/* --- Exceptions ----------------------------------------------------------------------------------------------------- */
+
+void debug_exception(struct cpu *c)
+{
+    struct cpu_debug *d = c->debug;
+    const bool wanted = c->exc.type == EXC_SYNC ? d->points.exceptions >> bits(c->exc.esr, 31, 26) & 1
+                                                : d->points.interrupts;
+
+    if (!wanted)
+        return;
+    debug_tell(c, DEBUG_CAUSE_EXCEPTION, c->exc.ret, false);
+    atomic_fetch_or(&c->events, EVENT_DEBUG);
+}

@@ -1,0 +1,334 @@
+/* Holding vCPUs, and what is done to them meanwhile: vm/debug.h. All of it under vm.lock, which holds and work are protected by. */
+#include "vm/debug.h"
+
+#include "arch/exception.h"
+#include "arch/sysreg.h"
+#include "arch/walk.h"
+#include "base/bits.h"
+#include "base/err.h"
+#include "mem/ram.h"
+#include "vm/vm_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+vcpu_set_t vm_all_vcpus(const struct vm *vm)
+{
+    return mask64(vm->nr_vcpus);
+}
+
+vcpu_set_t vm_vcpus_on(struct vm *vm)
+{
+    vcpu_set_t on = 0;
+
+    pthread_mutex_lock(&vm->lock);
+    for (unsigned i = 0; i < vm->nr_vcpus; i++)
+        if (vm->vcpu[i].power == VCPU_ON)
+            on |= BIT64(i);
+    pthread_mutex_unlock(&vm->lock);
+    return on;
+}
+
+/* --- Holding -------------------------------------------------------------------------------------------------------- */
+
+/* The guest's clock stands still while nobody could look at it. */
+static void stop_clock_locked(struct vm *vm)
+{
+    for (unsigned i = 0; i < vm->nr_vcpus; i++)
+        if (!vm->vcpu[i].nr_holds)
+            return;
+    if (!vm->clock_stopped_ns)
+        vm->clock_stopped_ns = os_now_ns();
+}
+
+static void start_clock_locked(struct vm *vm)
+{
+    if (vm->clock_stopped_ns && !vm->clock.moved)
+        vm->base_ns += os_now_ns() - vm->clock_stopped_ns;
+    vm->clock_stopped_ns = 0;
+}
+
+static bool stands_still(const struct vcpu *v)
+{
+    return v->parked || v->finished;
+}
+
+void vcpu_hold_locked(struct vcpu *v)
+{
+    v->nr_holds++;
+    vcpu_call_out_locked(v);
+    stop_clock_locked(v->vm);
+    if (v->vm->clock_stopped_ns)
+        atomic_store(&v->vm->turns.some_held, false);
+}
+
+void vm_hold(struct vm *vm, vcpu_set_t set)
+{
+    pthread_mutex_lock(&vm->lock);
+    for (unsigned i = 0; i < vm->nr_vcpus; i++)
+        if (set >> i & 1)
+            vcpu_hold_locked(&vm->vcpu[i]);
+    pthread_cond_broadcast(&vm->changed);
+    for (unsigned i = 0; i < vm->nr_vcpus; i++)
+        while ((set >> i & 1) && !stands_still(&vm->vcpu[i]))
+            pthread_cond_wait(&vm->changed, &vm->lock);
+    pthread_mutex_unlock(&vm->lock);
+}
+
+void vm_release(struct vm *vm, vcpu_set_t set)
+{
+    pthread_mutex_lock(&vm->lock);
+    for (unsigned i = 0; i < vm->nr_vcpus; i++) {
+        struct vcpu *v = &vm->vcpu[i];
+        if (!(set >> i & 1))
+            continue;
+        BUG_ON(!v->nr_holds);
+        if (!--v->nr_holds)
+            start_clock_locked(vm);
+    }
+    bool some_held = false;
+    for (unsigned i = 0; i < vm->nr_vcpus; i++) {
+        struct vcpu *v = &vm->vcpu[i];
+        some_held |= v->nr_holds != 0;
+        if (!v->nr_holds && !atomic_load(&vm->stop) && !atomic_load(&vm->resetting))
+            atomic_store(&v->attention, false);
+    }
+    turns_released(vm, some_held);
+    pthread_cond_broadcast(&vm->changed);
+    pthread_mutex_unlock(&vm->lock);
+}
+
+void vcpu_park_locked(struct vcpu *v)
+{
+    struct vm *vm = v->vm;
+
+    v->parked = true;
+    pthread_cond_broadcast(&vm->changed);
+    while (v->nr_holds && !atomic_load(&vm->stop) && !atomic_load(&vm->resetting)) {
+        if (v->work) {
+            pthread_mutex_unlock(&vm->lock);
+            v->work(v->hv, v->work_opaque);
+            pthread_mutex_lock(&vm->lock);
+            v->work = NULL;
+            v->nr_works++;
+            pthread_cond_broadcast(&vm->changed);
+        } else {
+            pthread_cond_wait(&vm->changed, &vm->lock);
+        }
+    }
+    v->parked = false;
+}
+
+bool vm_on_vcpu(struct vm *vm, unsigned index, void (*fn)(struct hv_vcpu *hv, void *opaque), void *opaque)
+{
+    struct vcpu *v = &vm->vcpu[index];
+    bool done = false;
+
+    pthread_mutex_lock(&vm->lock);
+    BUG_ON(!v->nr_holds);
+    /* It may be busy for somebody else, or out for a moment because of a reset. */
+    while ((!v->parked || v->work) && !v->finished && !atomic_load(&vm->stop))
+        pthread_cond_wait(&vm->changed, &vm->lock);
+    if (v->parked && v->hv && !atomic_load(&vm->stop)) {
+        const uint64_t nr = v->nr_works;
+        v->work_opaque = opaque;
+        v->work = fn;
+        pthread_cond_broadcast(&vm->changed);
+        while (v->nr_works == nr && !v->finished)
+            pthread_cond_wait(&vm->changed, &vm->lock);
+        done = v->nr_works != nr;
+        if (!done)
+            v->work = NULL;
+    }
+    pthread_mutex_unlock(&vm->lock);
+    return done;
+}
+
+/* --- Registers and points ------------------------------------------------------------------------------------------- */
+
+struct job {
+    struct vm *vm;
+    struct err *e;
+    const struct debug_points *points;
+    unsigned reg;
+    bool write, step;
+    uint64_t val;
+    int result;
+};
+
+static void do_reg(struct hv_vcpu *hv, void *opaque)
+{
+    struct job *j = opaque;
+    j->result =
+        j->write ? j->vm->hv->set_reg(hv, j->reg, j->val) : j->vm->hv->get_reg(hv, j->reg, &j->val);
+}
+
+int vm_get_reg(struct vm *vm, unsigned index, unsigned reg, uint64_t *val)
+{
+    struct job j = {.vm = vm, .reg = reg};
+
+    if (!vm_on_vcpu(vm, index, do_reg, &j))
+        return -ESRCH;
+    *val = j.val;
+    return j.result;
+}
+
+int vm_set_reg(struct vm *vm, unsigned index, unsigned reg, uint64_t val)
+{
+    struct job j = {.vm = vm, .reg = reg, .write = true, .val = val};
+    return vm_on_vcpu(vm, index, do_reg, &j) ? j.result : -ESRCH;
+}
+
+static void do_debug(struct hv_vcpu *hv, void *opaque)
+{
+    struct job *j = opaque;
+    j->result = j->vm->hv->set_debug(hv, j->points, j->e);
+}
+
+static void do_step(struct hv_vcpu *hv, void *opaque)
+{
+    struct job *j = opaque;
+    j->result = j->vm->hv->set_step(hv, j->step);
+}
+
+void vm_set_debugger(struct vm *vm, const struct vm_debugger *d, bool hold)
+{
+    vm->debugger = d;
+    pthread_mutex_lock(&vm->lock);
+    for (unsigned i = 0; hold && i < vm->nr_vcpus; i++)
+        vcpu_hold_locked(&vm->vcpu[i]);
+    pthread_mutex_unlock(&vm->lock);
+}
+
+int vm_set_debug(struct vm *vm, const struct debug_points *p, struct err *e)
+{
+    struct job j = {.vm = vm, .points = p, .e = e};
+
+    if (!vm->hv->set_debug)
+        return err_set(e, ENOTSUP, "the %s backend has no breakpoints", vm->hv->name);
+    for (unsigned i = 0; i < vm->nr_vcpus; i++) {
+        if (!vm_on_vcpu(vm, i, do_debug, &j))
+            return err_set(e, ESRCH, "vCPU %u has ended", i);
+        /* The first one says whether they are too many for any. */
+        if (j.result)
+            return j.result;
+    }
+    return 0;
+}
+
+int vm_set_step(struct vm *vm, unsigned index, bool on)
+{
+    struct job j = {.vm = vm, .step = on};
+
+    if (!vm->hv->set_step)
+        return -ENOTSUP;
+    return vm_on_vcpu(vm, index, do_step, &j) ? j.result : -ESRCH;
+}
+
+/* --- Memory --------------------------------------------------------------------------------------------------------- */
+
+struct translation {
+    struct vm *vm;
+    gva_t va;
+    gpa_t pa;
+    bool ok;
+};
+
+static bool walk_load(void *opaque, gpa_t gpa, uint64_t *desc)
+{
+    const struct vm *vm = opaque;
+    const uint64_t *p = ram_ptr(&vm->ram, gpa, sizeof(*desc), false);
+
+    if (!p)
+        return false;
+    *desc = __atomic_load_n(p, __ATOMIC_ACQUIRE);
+    return true;
+}
+
+static int walk_cas(void *opaque, gpa_t gpa, uint64_t expected, uint64_t desired)
+{
+    (void)opaque, (void)gpa, (void)expected, (void)desired;
+    return -1; /* no_update: is not called */
+}
+
+/* Everything that a walk looks at. */
+static const enum sysreg_id walk_registers[] = {SR_SCTLR_EL1, SR_TCR_EL1, SR_TTBR0_EL1,
+                                                SR_TTBR1_EL1, SR_MAIR_EL1};
+
+static void do_translate(struct hv_vcpu *hv, void *opaque)
+{
+    struct translation *t = opaque;
+    const struct walk_mem m = {.opaque = t->vm, .load = walk_load, .cas = walk_cas};
+    static const struct {
+        enum walk_access access;
+        bool el0;
+    } as[] = {{WALK_READ, false}, {WALK_READ, true}, {WALK_FETCH, false}, {WALK_FETCH, true}};
+    struct pe_state s;
+
+    pe_reset(&s);
+    for (unsigned i = 0; i < ARRAY_LEN(walk_registers); i++) {
+        const struct sysreg_desc *d = sysreg_of_id(walk_registers[i]);
+        uint64_t val = 0;
+        if (!t->vm->hv->get_reg(hv, HV_REG_SYS | d->encoding, &val))
+            sysreg_write(&s, d, val);
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(as) && !t->ok; i++) {
+        struct walk_result w;
+        walk_el10(&s, &m,
+                  &(struct walk_request){
+                      .va = t->va, .access = as[i].access, .el0 = as[i].el0, .no_update = true},
+                  &w);
+        t->ok = w.ok;
+        t->pa = w.pa;
+    }
+}
+
+int vm_translate(struct vm *vm, unsigned index, gva_t va, gpa_t *pa)
+{
+    struct translation t = {.vm = vm, .va = va};
+
+    if (!vm_on_vcpu(vm, index, do_translate, &t))
+        return -ESRCH;
+    *pa = t.pa;
+    return t.ok ? 0 : -EFAULT;
+}
+
+/* Piece by piece: no page is smaller. */
+#define PIECE UINT64_C(4096)
+
+static size_t access_memory(struct vm *vm, unsigned index, enum vm_space space, uint64_t addr,
+                            void *to, const void *from, size_t len)
+{
+    size_t done = 0;
+
+    while (done < len) {
+        const uint64_t at = addr + done;
+        const size_t n = MIN(len - done, (size_t)(PIECE - at % PIECE));
+        gpa_t pa = at;
+        if (space == VM_SPACE_VIRTUAL && vm_translate(vm, index, at, &pa))
+            break;
+        uint8_t *p = ram_ptr(&vm->ram, pa, n, false);
+        if (!p)
+            break;
+        if (to) {
+            memcpy((uint8_t *)to + done, p, n);
+        } else {
+            memcpy(p, (const uint8_t *)from + done, n);
+            vm->hv->code_changed(vm->hv_vm, pa, n);
+        }
+        done += n;
+    }
+    return done;
+}
+
+size_t vm_read_memory(struct vm *vm, unsigned index, enum vm_space space, uint64_t addr, void *buf,
+                      size_t len)
+{
+    return access_memory(vm, index, space, addr, buf, NULL, len);
+}
+
+size_t vm_write_memory(struct vm *vm, unsigned index, enum vm_space space, uint64_t addr,
+                       const void *buf, size_t len)
+{
+    return access_memory(vm, index, space, addr, NULL, buf, len);
+}

@@ -1,0 +1,68 @@
+/* Stopping a machine to look at it and change it: for debuggers, snapshots, the control socket.
+ *
+ * A vCPU that is held has left the guest between two instructions and waits; its thread does what it is asked to (vm_on_vcpu()), for a backend's
+ * vCPU belongs to its thread. Holds are counted, so that several who want one vCPU to stand still do not know of each other. While all are held the
+ * guest's clock stands still. Devices go on by themselves: the I/O thread and the pool are not stopped.
+ *
+ * Threads: any but the vCPUs' own and the I/O thread; after vm_start(). None of this waits for the guest, only for an exit that is being handled. */
+#ifndef VIBE_VM_DEBUG_H
+#define VIBE_VM_DEBUG_H
+
+#include "arch/debug_points.h"
+#include "vm/vm.h"
+
+struct hv_vcpu;
+
+/* A set of vCPUs: 1 << index. */
+typedef uint64_t vcpu_set_t;
+
+vcpu_set_t vm_all_vcpus(const struct vm *vm);
+/* Those that PSCI has switched on. */
+vcpu_set_t vm_vcpus_on(struct vm *vm);
+
+/* Returns when all of them stand still, or have ended with the VM. */
+void vm_hold(struct vm *vm, vcpu_set_t set);
+/* Takes back one vm_hold() of each. */
+void vm_release(struct vm *vm, vcpu_set_t set);
+
+/* A vCPU that is held runs fn on its thread, and then waits on. False: it has ended, or the VM is about to. */
+bool vm_on_vcpu(struct vm *vm, unsigned index, void (*fn)(struct hv_vcpu *hv, void *opaque), void *opaque);
+
+/* One register (enum hv_reg) of a vCPU that is held. 0, -EINVAL: there is no such register, -ESRCH: no such vCPU any more. */
+int vm_get_reg(struct vm *vm, unsigned index, unsigned reg, uint64_t *val);
+int vm_set_reg(struct vm *vm, unsigned index, unsigned reg, uint64_t val);
+
+/* What a debugger hears, on the vCPU's thread: it has one hold more from before the call, which the debugger gives back by vm_release() when it has seen
+ * to it. None of vm_*() may be called from there. */
+struct vm_debugger {
+    void (*stopped)(void *opaque, unsigned index, const struct debug_event *event);
+    /* CPU_ON, or power-on: registers are set, and nothing has run. Null, or whether it is to be held. */
+    bool (*started)(void *opaque, unsigned index);
+    void *opaque;
+};
+
+/* Before vm_start(), which then starts with each vCPU held once if hold is true. The struct is the caller's and outlives the VM. */
+void vm_set_debugger(struct vm *vm, const struct vm_debugger *d, bool hold);
+
+/* What stops vCPUs, all of them, from now on. All are held. 0 or -errno: then it is as it was. */
+int vm_set_debug(struct vm *vm, const struct debug_points *p, struct err *e);
+/* Whether a vCPU that is held runs one instruction when it is released, and is then reported. 0 or -errno. */
+int vm_set_step(struct vm *vm, unsigned index, bool on);
+
+/* Which addresses are meant. */
+enum vm_space {
+    VM_SPACE_VIRTUAL, /* as the vCPU's current translation has them: of EL1, of EL0 where that fails */
+    VM_SPACE_PHYSICAL,
+};
+
+/* The guest-physical address of a virtual one, by the translation tables of a vCPU that is held; nothing is changed by it. 0, -EFAULT, -ESRCH. */
+int vm_translate(struct vm *vm, unsigned index, gva_t va, gpa_t *pa);
+
+/* Memory, never a device. Bytes done from the start: less than len where there is none or, of vm_write_memory(), it is not to be translated. Decoded
+ * instructions are brought up to date. Where it matters, the vCPUs are held. */
+size_t vm_read_memory(struct vm *vm, unsigned index, enum vm_space space, uint64_t addr, void *buf,
+                      size_t len);
+size_t vm_write_memory(struct vm *vm, unsigned index, enum vm_space space, uint64_t addr,
+                       const void *buf, size_t len);
+
+#endif

@@ -1,0 +1,336 @@
+/* Holding vCPUs, breakpoints, watchpoints, steps and limits, of a whole machine on the software CPU: each with the translator and without. */
+#include "vm/debug.h"
+
+#include "arch/esr.h"
+#include "arch/sysreg.h"
+#include "base/bits.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "vm/vm_internal.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h> /* wants the ones above */
+
+#define AT UINT64_C(0x10000)
+#define DATA UINT64_C(0x20000)
+#define LOOP (AT + 12)   /* where the loop begins */
+#define STORE (LOOP + 4) /* the store to DATA */
+#define CALL (LOOP + 16) /* SVC */
+
+static const uint32_t program[] = {
+    0xd2a00041, /* mov x1, #0x20000 */
+    0xd2a00062, /* mov x2, #0x30000 */
+    0xd518c002, /* msr vbar_el1, x2 */
+    0x91000400, /* loop: add x0, x0, #1 */
+    0xf9000020, /* str x0, [x1] */
+    0xf9400423, /* ldr x3, [x1, #8] */
+    0xd51bd040, /* msr tpidr_el0, x0 */
+    0xd4000001, /* svc #0 */
+    0x17fffffb, /* b loop */
+};
+static const uint32_t vector[] = {0xd69f03e0};                          /* eret */
+static const uint32_t sleeper[] = {0xd503207f, 0x91000400, 0x17fffffe}; /* wfi; add x0, x0, #1; b . - 8 */
+
+struct machine {
+    struct vm *vm;
+    struct vm_options opt;
+    struct vm_debugger debugger;
+    char path[32];
+    _Atomic unsigned nr_events;
+    struct debug_event event; /* the last */
+    unsigned who;
+};
+
+static void stopped(void *opaque, unsigned index, const struct debug_event *event)
+{
+    struct machine *m = opaque;
+
+    m->event = *event;
+    m->who = index;
+    atomic_fetch_add(&m->nr_events, 1);
+}
+
+static bool never(void *opaque, unsigned index)
+{
+    (void)opaque, (void)index;
+    return false;
+}
+
+/* Held at its first instruction. */
+static void start(struct machine *m, const void *code, size_t len, bool jit, unsigned nr_cpus)
+{
+    struct err e = {0};
+
+    log_threshold = LOG_ERROR;
+    memset(m, 0, sizeof(*m));
+    strcpy(m->path, "/tmp/vibevmm-test-XXXXXX");
+    const int fd = mkstemp(m->path);
+    assert_true(fd >= 0 && write(fd, code, len) == (ssize_t)len);
+    close(fd);
+    m->opt = (struct vm_options){.binary = m->path,
+                                 .entry = AT,
+                                 .mem_len = UINT64_C(4) << 20,
+                                 .nr_cpus = nr_cpus,
+                                 .accel = VM_ACCEL_SOFT,
+                                 .no_rng = true,
+                                 .jit = {.off = !jit, .exact = true, .threshold = 4}};
+    assert_int_equal(vm_create(&m->vm, &m->opt, &e), 0);
+    m->debugger = (struct vm_debugger){.stopped = stopped, .started = never, .opaque = m};
+    vm_set_debugger(m->vm, &m->debugger, true);
+    assert_int_equal(vm_start(m->vm, &e), 0);
+    vm_hold(m->vm, 1); /* waits for it */
+    vm_release(m->vm, 1);
+    assert_int_equal(vm_set_reg(m->vm, 0, 0, 0), 0); /* was the device tree's address */
+    assert_int_equal(vm_write_memory(m->vm, 0, VM_SPACE_PHYSICAL, 0x30200, vector, sizeof(vector)),
+                     sizeof(vector));
+}
+
+static void finish(struct machine *m)
+{
+    struct vm_outcome o;
+
+    vm_request_stop(m->vm, VM_STOP_QUIT);
+    vm_join(m->vm, &o);
+    vm_destroy(m->vm);
+    unlink(m->path);
+}
+
+static uint64_t reg(struct machine *m, unsigned n)
+{
+    uint64_t val = 0;
+    assert_int_equal(vm_get_reg(m->vm, 0, n, &val), 0);
+    return val;
+}
+
+/* Lets vCPU 0 go until it is reported. */
+static void go(struct machine *m)
+{
+    const unsigned before = atomic_load(&m->nr_events);
+
+    vm_release(m->vm, 1);
+    while (atomic_load(&m->nr_events) == before)
+        usleep(100);
+    vm_hold(m->vm, 1); /* waits until it stands still; the report's own hold is one too many */
+    vm_release(m->vm, 1);
+}
+
+static void points(struct machine *m, const struct debug_points *p)
+{
+    struct err e = {0};
+    assert_int_equal(vm_set_debug(m->vm, p, &e), 0);
+}
+
+static void expect(struct machine *m, enum debug_cause cause, uint64_t addr, gva_t pc)
+{
+    assert_int_equal(m->event.cause, cause);
+    assert_int_equal(m->event.addr, addr);
+    assert_int_equal(reg(m, HV_REG_PC), pc);
+}
+
+static void test_steps(void **state)
+{
+    struct machine m;
+
+    start(&m, program, sizeof(program), *(bool *)*state, 1);
+    assert_int_equal(reg(&m, HV_REG_PC), AT);
+    assert_int_equal(vm_set_step(m.vm, 0, true), 0);
+    for (unsigned i = 1; i <= 3; i++) {
+        go(&m);
+        expect(&m, DEBUG_CAUSE_STEP, AT + 4 * i, AT + 4 * i);
+    }
+    assert_int_equal(reg(&m, 2), 0x30000);
+    /* A call ends in the vector, and so does its step. */
+    vm_set_reg(m.vm, 0, HV_REG_PC, CALL);
+    go(&m);
+    expect(&m, DEBUG_CAUSE_STEP, 0x30200, 0x30200);
+    go(&m);
+    expect(&m, DEBUG_CAUSE_STEP, CALL + 4, CALL + 4);
+    /* Many of them are as many instructions. */
+    for (unsigned i = 0; i < 700; i++)
+        go(&m);
+    assert_int_equal(reg(&m, 0), 100);
+    assert_int_equal(reg(&m, HV_REG_PC), CALL + 4);
+    finish(&m);
+}
+
+static void test_breakpoints(void **state)
+{
+    struct machine m;
+    struct debug_point p = {.kind = DEBUG_BREAK, .addr = STORE};
+    const struct debug_points one = {.nr = 1, .point = &p}, none = {0};
+
+    start(&m, program, sizeof(program), *(bool *)*state, 1);
+    points(&m, &one);
+    for (unsigned i = 1; i <= 50; i++) {
+        go(&m);
+        expect(&m, DEBUG_CAUSE_BREAK, STORE, STORE);
+        assert_int_equal(reg(&m, 0), i);
+    }
+    /* Gone, the code becomes hot, and back again. */
+    points(&m, &none);
+    vm_release(m.vm, 1);
+    usleep(20000);
+    vm_hold(m.vm, 1);
+    assert_int_equal(atomic_load(&m.nr_events), 50);
+    assert_true(reg(&m, 0) > 1000);
+    p = (struct debug_point){.kind = DEBUG_BREAK_PHYSICAL, .addr = CALL};
+    points(&m, &one);
+    for (unsigned i = 0; i < 50; i++) {
+        const uint64_t before = reg(&m, 0);
+        go(&m);
+        expect(&m, DEBUG_CAUSE_BREAK, CALL, CALL);
+        assert_in_range(reg(&m, 0), before, before + 1);
+    }
+    /* At the same place of another page: not this one. */
+    p.addr = CALL + 0x1000;
+    points(&m, &one);
+    vm_release(m.vm, 1);
+    usleep(20000);
+    vm_hold(m.vm, 1);
+    assert_int_equal(atomic_load(&m.nr_events), 100);
+    finish(&m);
+}
+
+static void test_watchpoints(void **state)
+{
+    struct machine m;
+    struct debug_point p = {.kind = DEBUG_WATCH, .addr = DATA + 4, .len = 1, .write = true};
+    const struct debug_points one = {.nr = 1, .point = &p};
+    uint64_t val;
+
+    start(&m, program, sizeof(program), *(bool *)*state, 1);
+    vm_release(m.vm, 1);
+    usleep(20000); /* hot */
+    vm_hold(m.vm, 1);
+    points(&m, &one);
+    for (unsigned i = 0; i < 50; i++) {
+        go(&m);
+        expect(&m, DEBUG_CAUSE_WATCH, DATA, STORE);
+        assert_true(m.event.write);
+        /* It has not happened yet. */
+        assert_int_equal(vm_read_memory(m.vm, 0, VM_SPACE_VIRTUAL, DATA, &val, 8), 8);
+        assert_int_equal(val + 1, reg(&m, 0));
+    }
+    /* What is next to it is not reported, nor are loads. */
+    p = (struct debug_point){.kind = DEBUG_WATCH, .addr = DATA + 16, .len = 8, .write = true, .read = true};
+    points(&m, &one);
+    vm_release(m.vm, 1);
+    usleep(20000);
+    vm_hold(m.vm, 1);
+    assert_int_equal(atomic_load(&m.nr_events), 50);
+    p = (struct debug_point){.kind = DEBUG_WATCH, .addr = DATA + 8, .len = 16, .read = true};
+    points(&m, &one);
+    go(&m);
+    expect(&m, DEBUG_CAUSE_WATCH, DATA + 8, STORE + 4);
+    finish(&m);
+}
+
+static void test_exceptions(void **state)
+{
+    struct machine m;
+    const uint16_t tpidr = SYSENC_TPIDR_EL0;
+    const struct debug_points svc = {.exceptions = BIT64(EC_SVC64)},
+                              msr = {.nr_sysregs = 1, .sysreg = &tpidr};
+    uint64_t val;
+
+    start(&m, program, sizeof(program), *(bool *)*state, 1);
+    points(&m, &svc);
+    for (unsigned i = 0; i < 50; i++) {
+        go(&m);
+        expect(&m, DEBUG_CAUSE_EXCEPTION, CALL + 4, 0x30200);
+    }
+    points(&m, &msr);
+    for (unsigned i = 0; i < 50; i++) {
+        go(&m);
+        expect(&m, DEBUG_CAUSE_SYSREG, tpidr, CALL - 4);
+        assert_int_equal(vm_get_reg(m.vm, 0, HV_REG_SYS | tpidr, &val), 0);
+        assert_int_equal(val + 1, reg(&m, 0));
+    }
+    finish(&m);
+}
+
+/* Six instructions of the loop and one of the vector: where it is after n of them is known. */
+static void test_limit(void **state)
+{
+    struct machine m;
+    struct vm_outcome o;
+
+    start(&m, program, sizeof(program), *(bool *)*state, 1);
+    m.vm->hv->stop_at(m.vm->vcpu[0].hv, 0); /* harmless */
+    assert_int_equal(m.vm->hv->stop_at(m.vm->vcpu[0].hv, 3 + 7 * 100001 + 2), 0);
+    vm_release(m.vm, 1);
+    vm_join(m.vm, &o);
+    assert_int_equal(o.reason, VM_STOP_LIMIT);
+    uint64_t x0, pc;
+    m.vm->hv->get_reg(m.vm->vcpu[0].hv, 0, &x0);
+    m.vm->hv->get_reg(m.vm->vcpu[0].hv, HV_REG_PC, &pc);
+    assert_int_equal(x0, 100002);
+    assert_int_equal(pc, STORE + 4);
+    vm_destroy(m.vm);
+    unlink(m.path);
+}
+
+static void test_sleeping(void **state)
+{
+    struct machine m;
+    const uint64_t virt_timer = HV_REG_SYS | SYSENC_CNTVCT_EL0;
+    uint64_t val;
+
+    start(&m, sleeper, sizeof(sleeper), *(bool *)*state, 1);
+    /* The virtual timer's interrupt could wake it, and never comes. */
+    uint64_t on = 2, group = BIT64(GTIMER_INTID_VIRT), enable = group;
+    bus_access(&m.vm->bus, board_gic(m.vm).dist_base, 4, true, &on);
+    bus_access(&m.vm->bus, board_gic(m.vm).cpu_base + 0x10080, 4, true, &group);
+    bus_access(&m.vm->bus, board_gic(m.vm).cpu_base + 0x10100, 4, true, &enable);
+    gic_sysreg_write(m.vm->board.gic, 0, SYSENC_ICC_PMR_EL1, 0xff);
+    gic_sysreg_write(m.vm->board.gic, 0, SYSENC_ICC_IGRPEN1_EL1, 1);
+    assert_true(gic_can_wake(m.vm->board.gic, 0));
+    vm_release(m.vm, 1);
+    for (unsigned i = 0; i < 20; i++) {
+        usleep(1000);
+        vm_hold(m.vm, 1);
+        assert_int_equal(reg(&m, HV_REG_PC), AT + 4);
+        assert_int_equal(reg(&m, 0), 0); /* it sleeps on */
+        assert_int_equal(vm_get_reg(m.vm, 0, virt_timer, &val), -EINVAL);
+        vm_release(m.vm, 1);
+    }
+    finish(&m);
+}
+
+static void test_refusals(void **state)
+{
+    struct machine m;
+    uint8_t buf[16];
+    gpa_t pa;
+
+    start(&m, program, sizeof(program), *(bool *)*state, 2);
+    assert_int_equal(vm_read_memory(m.vm, 0, VM_SPACE_PHYSICAL, 0x09000000, buf, 4), 0);
+    assert_int_equal(vm_read_memory(m.vm, 0, VM_SPACE_PHYSICAL, (UINT64_C(4) << 20) - 8, buf, 16), 8);
+    assert_int_equal(vm_write_memory(m.vm, 0, VM_SPACE_VIRTUAL, UINT64_C(1) << 60, buf, 16), 0);
+    assert_int_equal(vm_translate(m.vm, 0, DATA, &pa), 0);
+    assert_int_equal(pa, DATA);
+    assert_int_equal(vm_get_reg(m.vm, 1, 0xffff, &(uint64_t){0}), -EINVAL);
+    finish(&m);
+}
+
+int main(void)
+{
+    static bool with = true, without;
+#define BOTH(test)                                                                                 \
+    {#test "_translated", test, NULL, NULL, &with},                                                \
+    {                                                                                              \
+#test "_interpreted", test, NULL, NULL, &without                                           \
+    }
+    const struct CMUnitTest tests[] = {
+        BOTH(test_steps), BOTH(test_breakpoints), BOTH(test_watchpoints), BOTH(test_exceptions),
+        BOTH(test_limit), BOTH(test_sleeping),    BOTH(test_refusals),
+    };
+    return cmocka_run_group_tests_name("debug", tests, NULL, NULL);
+}
