@@ -3,6 +3,7 @@
 
 #include "base/bits.h"
 #include "base/err.h"
+#include "base/snap.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -73,19 +74,53 @@ int bus_add(struct bus *b, struct device *d, struct err *e)
     return 0;
 }
 
+/* Locked like every handler: no vCPU runs, but the I/O thread and a device's own threads may. */
+static void lock_device(struct device *d)
+{
+    if (!(d->cls->flags & DEVICE_UNLOCKED))
+        pthread_mutex_lock(&d->lock);
+}
+
+static void unlock_device(struct device *d)
+{
+    if (!(d->cls->flags & DEVICE_UNLOCKED))
+        pthread_mutex_unlock(&d->lock);
+}
+
 void bus_reset(struct bus *b)
 {
-    /* Locked like every handler: no vCPU runs, but the I/O thread and a device's own threads do. */
     for (unsigned i = 0; i < b->nr_devices; i++) {
         struct device *d = b->device[i];
-        const bool lock = !(d->cls->flags & DEVICE_UNLOCKED);
         if (!d->cls->reset)
             continue;
-        if (lock)
-            pthread_mutex_lock(&d->lock);
+        lock_device(d);
         d->cls->reset(d);
-        if (lock)
-            pthread_mutex_unlock(&d->lock);
+        unlock_device(d);
+    }
+}
+
+void bus_snap(struct bus *b, struct snap *s)
+{
+    for (unsigned i = 0; i < b->nr_devices && !s->failed; i++) {
+        struct device *d = b->device[i];
+        if (!d->cls->snap)
+            continue;
+        snap_part(s, d->name, -1);
+        lock_device(d);
+        d->cls->snap(d, s);
+        unlock_device(d);
+    }
+}
+
+void bus_kick(struct bus *b)
+{
+    for (unsigned i = 0; i < b->nr_devices; i++) {
+        struct device *d = b->device[i];
+        if (!d->cls->kick)
+            continue;
+        lock_device(d);
+        d->cls->kick(d);
+        unlock_device(d);
     }
 }
 
@@ -187,12 +222,9 @@ enum bus_result bus_access_by(struct bus *b, unsigned cpu, gpa_t gpa, unsigned s
     const uint64_t off = gpa - d->base;
     atomic_fetch_add_explicit(write ? &d->stats.writes : &d->stats.reads, 1, memory_order_relaxed);
     if (!(gpa & (size - 1)) && off + size <= d->len) {
-        const bool lock = !(d->cls->flags & DEVICE_UNLOCKED);
-        if (lock)
-            pthread_mutex_lock(&d->lock);
+        lock_device(d);
         good = access_class(d, cpu, (uint32_t)off, size, write, &v);
-        if (lock)
-            pthread_mutex_unlock(&d->lock);
+        unlock_device(d);
     }
     if (!good)
         atomic_fetch_add_explicit(&d->stats.bad, 1, memory_order_relaxed);

@@ -20,6 +20,7 @@
 struct device;
 struct err;
 struct fdt_ctx; /* src/load/fdt.h; a device adds its own node */
+struct snap;    /* src/base/snap.h */
 
 /* An interrupt line into the interrupt controller: level semantics, edge where the controller is so configured. */
 struct irq_line {
@@ -68,13 +69,6 @@ enum device_flags {
     DEVICE_UNLOCKED = 1, /* the handlers lock for themselves */
 };
 
-/* One field of a device's state in a snapshot: bytes [offset, offset + len) of the device struct. */
-struct snap_field {
-    const char *name;
-    size_t offset;
-    size_t len;
-};
-
 struct device_class {
     const char *name; /* "pl011" */
     unsigned flags;
@@ -90,8 +84,11 @@ struct device_class {
     void (*reset)(struct device *d); /* to the state after power-on; no vCPU runs; locked as the handlers are */
     void (*destroy)(struct device *d);
     void (*fdt_node)(const struct device *d, struct fdt_ctx *f); /* writes its own device-tree node; null: none */
-    const struct snap_field *snap;
-    unsigned nr_snap;
+    /* Its state to or from a snapshot. No vCPU runs, nothing of its I/O is under way; locked as the handlers are. Interrupt lines are
+     * the controller's to remember: it is not told anything. Null: the device has no state. */
+    void (*snap)(struct device *d, struct snap *s);
+    /* After the whole machine was loaded: what waits in its queues, or for a time, goes on. Locked as the handlers are. Null: nothing does. */
+    void (*kick)(struct device *d);
 };
 
 struct device_stats {
@@ -125,6 +122,10 @@ void device_init(struct device *d, const struct device_class *cls, gpa_t base, u
 /* Registers a device; -EEXIST on overlap, -ENOSPC. The bus does not own it, bus_destroy() calls its class's destroy. */
 int bus_add(struct bus *b, struct device *d, struct err *e);
 void bus_reset(struct bus *b);
+
+/* The state of all devices, by rising address; and what comes after it was loaded. No vCPU runs. */
+void bus_snap(struct bus *b, struct snap *s);
+void bus_kick(struct bus *b);
 
 /* The device-tree nodes of all devices, by rising address. No vCPU runs. */
 void bus_fdt_nodes(const struct bus *b, struct fdt_ctx *f);

@@ -36,6 +36,13 @@ static int set_queues(struct vm_disk *d, const char *text, struct err *e)
     return 0;
 }
 
+static int add_overlay(struct vm_disk *d, const char *text, struct err *e)
+{
+    if (d->config.nr_overlays == DISK_MAX_OVERLAYS)
+        return err_set(e, E2BIG, "more than %u, one over the other", DISK_MAX_OVERLAYS);
+    return option_parse_file(text, &d->config.overlay[d->config.nr_overlays++], e);
+}
+
 static int set_part(struct vm_disk *d, const char *part, struct err *e)
 {
     const char *value;
@@ -43,7 +50,7 @@ static int set_part(struct vm_disk *d, const char *part, struct err *e)
     if (!strcmp(part, "ro"))
         d->config.read_only = true;
     else if ((value = option_value(part, "overlay")))
-        return option_parse_file(value, &d->config.overlay, e) < 0 ? err_prefix(e, "overlay") : 0;
+        return add_overlay(d, value, e) < 0 ? err_prefix(e, "overlay") : 0;
     else if ((value = option_value(part, "sync")))
         return set_sync(d, value, e);
     else if ((value = option_value(part, "serial")))
@@ -74,7 +81,7 @@ int set_disk(struct options *o, const char *text, struct err *e)
     while ((part = option_next_part(&rest)))
         if ((r = set_part(d, part, e)) < 0)
             return r;
-    if (d->config.read_only && d->config.overlay)
+    if (d->config.read_only && d->config.nr_overlays)
         return err_set(e, EINVAL,
                        "ro and overlay= contradict each other: an overlay is there to be written");
     o->vm.nr_disks++;

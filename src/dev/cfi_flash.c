@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/snap.h"
 #include "load/fdt.h"
 #include "load/load.h"
 #include "mem/ram.h"
@@ -416,9 +417,30 @@ static void flash_destroy(struct device *d)
     free(f);
 }
 
-static const struct snap_field flash_snap[] = {
-    {"banks", offsetof(struct flash, s), sizeof(((struct flash *)0)->s)},
-};
+/* What the banks hold is memory's. */
+static void flash_snap(struct device *d, struct snap *s)
+{
+    struct flash *f = flash_of(d);
+
+    for (unsigned i = 0; i < FLASH_NR_BANKS; i++) {
+        struct bank_state *b = &f->s[i];
+        uint8_t mode = b->mode;
+        snap_part(s, "bank", (int)i);
+        snap_numbers(s, "mode", &mode, 1, 1, MODE_QUERY);
+        if (s->loading && !s->failed)
+            set_mode(f, i, mode);
+        SNAP(s, b, expect, EXPECT_PROGRAM);
+        SNAP_ANY(s, b, status);
+        SNAP(s, b, words_left, BUFFER_LEN / BUS_WIDTH);
+        SNAP_BOOL(s, b, buffer_placed);
+        SNAP(s, b, buffer_at, FLASH_BANK_LEN - BUFFER_LEN);
+        SNAP_ARRAY(s, b, buffer, UINT8_MAX);
+        if (s->loading && !s->failed &&
+            (b->buffer_at % BUFFER_LEN || (b->expect == EXPECT_WORDS && !b->words_left)))
+            snap_fail(s, "a write buffer that cannot be");
+        snap_file(s, "file", f->bank[i].fd, f->bank[i].path);
+    }
+}
 
 static const struct device_class flash_class = {
     .name = "flash",
@@ -428,7 +450,6 @@ static const struct device_class flash_class = {
     .destroy = flash_destroy,
     .fdt_node = flash_fdt_node,
     .snap = flash_snap,
-    .nr_snap = ARRAY_LEN(flash_snap),
 };
 
 struct device *flash_create(gpa_t base, const struct flash_config *cfg, struct err *e)

@@ -6,6 +6,7 @@
 #include "base/iov.h"
 #include "base/log.h"
 #include "base/os.h"
+#include "base/snap.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,11 +24,14 @@
 
 struct disk {
     const char *path;
-    struct image image; /* the base of the overlay, where there is one */
-    struct overlay *overlay;
+    struct image image; /* what the overlays lie over, where there are some */
+    unsigned nr_overlays;
+    struct overlay *overlays[DISK_MAX_OVERLAYS];
+    struct overlay *overlay; /* the last, or null */
     uint64_t len;
     bool read_only;
     enum disk_sync sync;
+    bool throw_away;
 };
 
 /* --- Host files ------------------------------------------------------------------------------------------------------------ */
@@ -192,10 +196,32 @@ static int open_image(struct image *m, const char *path, bool read_only, uint64_
     return 0;
 }
 
+/* The next overlay over those that there are; *mtime_ns is of what is below it, and then its own. */
+static int add_overlay(struct disk *d, const struct disk_config *c, unsigned i, uint64_t *mtime_ns,
+                       struct err *e)
+{
+    const bool last = i + 1 == c->nr_overlays;
+    const struct overlay_config o = {.path = c->overlay[i],
+                                     .base = &d->image,
+                                     .below = d->overlay,
+                                     .len = d->len,
+                                     .below_mtime_ns = *mtime_ns,
+                                     .read_only = !last,
+                                     .throw_away = last && c->throw_away};
+    const int r = overlay_open(&d->overlays[i], &o, e);
+
+    if (r)
+        return err_prefix(e, "overlay %s", c->overlay[i]);
+    d->overlay = d->overlays[i];
+    d->nr_overlays++;
+    *mtime_ns = overlay_mtime_ns(d->overlay);
+    return 0;
+}
+
 int disk_open(struct disk **out, const struct disk_config *c, struct err *e)
 {
     struct disk *d = calloc(1, sizeof(*d));
-    const bool read_only = c->read_only || c->overlay;
+    const bool read_only = c->read_only || c->nr_overlays;
     uint64_t mtime_ns = 0;
     int r;
 
@@ -205,6 +231,7 @@ int disk_open(struct disk **out, const struct disk_config *c, struct err *e)
     d->image.fd = -1;
     d->sync = c->sync;
     d->read_only = c->read_only;
+    d->throw_away = c->throw_away;
     if ((r = open_image(&d->image, c->path, read_only, &mtime_ns, e)))
         goto fail;
     d->len = align_up(d->image.len, DISK_SECTOR);
@@ -215,10 +242,9 @@ int disk_open(struct disk **out, const struct disk_config *c, struct err *e)
                     d->image.len, DISK_SECTOR, DISK_SECTOR);
         goto fail;
     }
-    if (c->overlay && (r = overlay_open(&d->overlay, c->overlay, &d->image, d->len, mtime_ns, e))) {
-        err_prefix(e, "overlay %s", c->overlay);
-        goto fail;
-    }
+    for (unsigned i = 0; i < c->nr_overlays; i++)
+        if ((r = add_overlay(d, c, i, &mtime_ns, e)))
+            goto fail;
     *out = d;
     return 0;
 fail:
@@ -230,13 +256,12 @@ void disk_close(struct disk *d)
 {
     if (!d)
         return;
-    if (d->overlay) {
-        const int r = disk_flush(d);
-        if (r)
-            log_error("%s: what was written last could not be stored in the overlay: %s", d->path,
-                      strerror(-r));
-        overlay_close(d->overlay);
-    }
+    const int r = d->overlay ? disk_flush(d) : 0;
+    if (r)
+        log_error("%s: what was written last could not be stored in the overlay: %s", d->path,
+                  strerror(-r));
+    while (d->nr_overlays)
+        overlay_close(d->overlays[--d->nr_overlays]);
     if (d->image.fd >= 0)
         close(d->image.fd);
     free(d);
@@ -274,8 +299,28 @@ int disk_flush(struct disk *d)
     if (d->read_only)
         return 0;
     if (d->overlay)
-        return overlay_flush(d->overlay, d->sync != DISK_SYNC_NONE);
+        return overlay_flush(d->overlay, d->sync != DISK_SYNC_NONE && !d->throw_away);
     return d->sync == DISK_SYNC_NONE ? 0 : os_file_sync(d->image.fd);
+}
+
+void disk_snap(struct disk *d, struct snap *s)
+{
+    uint32_t nr = d->nr_overlays;
+    const int r = s->loading ? 0 : disk_flush(d);
+
+    if (r)
+        snap_fail(s, "%.150s: %s", d->path, strerror(-r));
+    snap_numbers(s, "nr_overlays", &nr, sizeof(nr), 1, DISK_MAX_OVERLAYS);
+    snap_file(s, "image", d->image.fd, d->path);
+    if (!s->failed && nr > d->nr_overlays)
+        snap_fail(s, "%.150s had %u overlays, and has %u", d->path, nr, d->nr_overlays);
+    else if (!s->failed && nr + 1 < d->nr_overlays)
+        snap_fail(s, "%.150s has %u overlays more than it had; one more may be", d->path,
+                  d->nr_overlays - nr);
+    for (unsigned i = 0; i < nr && !s->failed; i++)
+        overlay_snap(d->overlays[i], s);
+    if (!s->failed && nr < d->nr_overlays && !overlay_is_empty(d->overlay))
+        snap_fail(s, "%.150s: the overlay that was not there holds data; give a new one", d->path);
 }
 
 /* After a change. */

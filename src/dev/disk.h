@@ -15,6 +15,10 @@
 
 struct disk;
 struct err;
+struct snap;
+
+#define DISK_SECTOR 512u
+#define DISK_MAX_OVERLAYS 4u
 
 /* How much a guest's flush is worth. */
 enum disk_sync {
@@ -27,11 +31,12 @@ enum disk_sync {
 struct disk_config {
     const char *path;
     bool read_only;
-    const char *overlay; /* takes the writes, made if it is not there; or null */
+    /* One over the other, each with what was written over those before it. The last takes the writes, and is made if it is not there. */
+    unsigned nr_overlays;
+    const char *overlay[DISK_MAX_OVERLAYS];
+    bool throw_away; /* the last is made, has no name from then on, and ends with the disk */
     enum disk_sync sync;
 };
-
-#define DISK_SECTOR 512u
 
 /* 0 or -errno; e names the file. */
 int disk_open(struct disk **out, const struct disk_config *c, struct err *e);
@@ -49,6 +54,10 @@ int disk_write(struct disk *d, uint64_t off, const struct iovec *iov, unsigned n
 
 /* What was written before this call is on the host's disk, as disk_sync says. */
 int disk_flush(struct disk *d);
+
+/* What the disk is to or from a snapshot. Saving, everything is flushed first. Loading, image and overlays must be what they were; there may be
+ * one more overlay over them, an empty one. */
+void disk_snap(struct disk *d, struct snap *s);
 
 /* The range reads as zeros. unmap: its space may go back to the host. */
 int disk_zero(struct disk *d, uint64_t off, uint64_t len, bool unmap);

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/iov.h"
 #include "base/os.h"
+#include "base/snap.h"
 #include "dev/disk_internal.h"
 
 #include <errno.h>
@@ -47,8 +48,10 @@ _Static_assert(sizeof(struct header) == 56, "the format");
 struct overlay {
     const char *path;
     bool made; /* by this run */
+    bool throw_away;
     struct image file;
     const struct image *base;
+    const struct overlay *below; /* or null: base is below */
     uint64_t len, data_off;
     uint64_t nr_granules, nr_pages;
 
@@ -108,7 +111,13 @@ static void set_bits(struct overlay *o, uint64_t g, uint64_t end)
 
 /* --- Access ---------------------------------------------------------------------------------------------------------------- */
 
-int overlay_read(struct overlay *o, uint64_t off, const struct iovec *iov, unsigned nr)
+/* What the overlay does not have. */
+static int read_below(const struct overlay *o, uint64_t off, const struct iovec *iov, unsigned nr)
+{
+    return o->below ? overlay_read(o->below, off, iov, nr) : image_read(o->base, off, iov, nr);
+}
+
+int overlay_read(const struct overlay *o, uint64_t off, const struct iovec *iov, unsigned nr)
 {
     const uint64_t end = off + iov_len(iov, nr);
 
@@ -119,8 +128,8 @@ int overlay_read(struct overlay *o, uint64_t off, const struct iovec *iov, unsig
         struct iovec part[64];
         const unsigned n =
             iov_slice(part, ARRAY_LEN(part), iov, nr, (size_t)(at - off), (size_t)(stop - at));
-        const int r = set ? image_read(&o->file, o->data_off + at, part, n)
-                          : image_read(o->base, at, part, n);
+        const int r =
+            set ? image_read(&o->file, o->data_off + at, part, n) : read_below(o, at, part, n);
         if (r)
             return r;
         at += iov_len(part, n);
@@ -134,7 +143,7 @@ static int fill(struct overlay *o, uint64_t g)
     uint8_t buf[GRANULE];
     const uint64_t at = g * GRANULE;
     const struct iovec iov = {buf, (size_t)MIN((uint64_t)GRANULE, o->len - at)};
-    const int r = image_read(o->base, at, &iov, 1);
+    const int r = read_below(o, at, &iov, 1);
 
     return r ? r : image_write(&o->file, o->data_off + at, &iov, 1);
 }
@@ -289,7 +298,7 @@ static int create(struct overlay *o, uint64_t base_mtime_ns, struct err *e)
     int r = ftruncate(o->file.fd, (off_t)file_len(o)) ? -errno : 0;
     if (!r)
         r = image_write(&o->file, 0, &iov, 1);
-    if (!r)
+    if (!r && !o->throw_away)
         r = os_file_sync(o->file.fd);
     if (!r)
         return 0;
@@ -344,29 +353,34 @@ static int load(struct overlay *o, uint64_t base_mtime_ns, struct err *e)
     return 0;
 }
 
-static int open_file(struct overlay *o, const char *path, struct err *e)
+static int open_file(struct overlay *o, const struct overlay_config *c, struct err *e)
 {
-    const int flags = O_RDWR | O_CLOEXEC | O_NONBLOCK;
+    const int flags = (c->read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK;
     struct stat st;
 
-    o->file.fd = open(path, flags | O_CREAT | O_EXCL, 0666);
+    if (c->read_only)
+        errno = EEXIST;
+    else
+        o->file.fd = open(c->path, flags | O_CREAT | O_EXCL, 0666);
     const bool made = o->file.fd >= 0;
-    if (!made && errno == EEXIST)
-        o->file.fd = open(path, flags);
+    if (!made && errno == EEXIST && !c->throw_away)
+        o->file.fd = open(c->path, flags);
     if (o->file.fd < 0 || fstat(o->file.fd, &st))
         return err_set(e, errno, "%s", strerror(errno));
     if (!S_ISREG(st.st_mode))
         return err_set(e, EINVAL, "is not a file");
-    const int r = os_file_lock(o->file.fd, true);
+    const int r = os_file_lock(o->file.fd, !c->read_only);
     if (r == -EAGAIN)
         return err_set(e, EBUSY, "is in use by another VM, or twice in this one; give each its own");
+    if (c->throw_away)
+        unlink(c->path);
+    o->throw_away = c->throw_away;
     o->file.len = (uint64_t)st.st_size;
     o->made = made;
     return 0;
 }
 
-int overlay_open(struct overlay **out, const char *path, const struct image *base, uint64_t len,
-                 uint64_t base_mtime_ns, struct err *e)
+int overlay_open(struct overlay **out, const struct overlay_config *c, struct err *e)
 {
     struct overlay *o = calloc(1, sizeof(*o));
     int r;
@@ -375,16 +389,17 @@ int overlay_open(struct overlay **out, const char *path, const struct image *bas
         return err_set(e, ENOMEM, "out of memory");
     pthread_rwlock_init(&o->fill_lock, NULL);
     pthread_mutex_init(&o->flush_lock, NULL);
-    o->base = base;
-    o->path = path;
+    o->base = c->base;
+    o->below = c->below;
+    o->path = c->path;
     o->file.fd = -1;
-    if ((r = open_file(o, path, e)))
+    if ((r = open_file(o, c, e)))
         goto fail;
-    if ((r = init(o, len))) {
-        err_set(e, -r, "out of memory for the map of a disk of %" PRIu64 " bytes", len);
+    if ((r = init(o, c->len))) {
+        err_set(e, -r, "out of memory for the map of a disk of %" PRIu64 " bytes", c->len);
         goto fail;
     }
-    r = o->file.len ? load(o, base_mtime_ns, e) : create(o, base_mtime_ns, e);
+    r = o->file.len || c->read_only ? load(o, c->below_mtime_ns, e) : create(o, c->below_mtime_ns, e);
     if (r)
         goto fail;
     o->file.len = file_len(o);
@@ -395,12 +410,28 @@ fail:
     return r;
 }
 
+bool overlay_is_empty(const struct overlay *o)
+{
+    return run_end(o, 0, o->nr_granules, false) == o->nr_granules;
+}
+
+uint64_t overlay_mtime_ns(const struct overlay *o)
+{
+    struct stat st;
+    return fstat(o->file.fd, &st) ? 0 : os_file_mtime_ns(&st);
+}
+
+void overlay_snap(const struct overlay *o, struct snap *s)
+{
+    snap_file(s, "overlay", o->file.fd, o->path);
+}
+
 void overlay_close(struct overlay *o)
 {
     if (!o)
         return;
     /* Before the lock goes with the descriptor: nobody else has it open. */
-    if (o->made && (!o->bits || run_end(o, 0, o->nr_granules, false) == o->nr_granules))
+    if (o->made && !o->throw_away && (!o->bits || overlay_is_empty(o)))
         unlink(o->path);
     if (o->file.fd >= 0)
         close(o->file.fd);

@@ -3,6 +3,8 @@
 
 #include "base/bits.h"
 #include "base/err.h"
+#include "base/hash.h"
+#include "base/snap.h"
 #include "load/fdt.h"
 #include "mem/ram.h"
 
@@ -201,11 +203,19 @@ static void fw_cfg_destroy(struct device *d)
     free(f);
 }
 
-#define SNAP(field)                                                                                \
-    {                                                                                              \
-#field, offsetof(struct fw_cfg, field), sizeof(((struct fw_cfg *)0)->field)                \
+/* What the items hold is made anew, from the same files. */
+static void fw_cfg_snap(struct device *d, struct snap *s)
+{
+    struct fw_cfg *f = fw_cfg_of(d);
+
+    SNAP_ANY(s, f, key);
+    SNAP_ANY(s, f, at);
+    SNAP_ANY(s, f, dma_high);
+    for (unsigned i = 0; i < FW_CFG_NR_KEYS; i++) {
+        snap_same(s, "item_len", f->item[i].len);
+        snap_same(s, "item_hash", hash64(f->item[i].bytes, f->item[i].len));
     }
-static const struct snap_field fw_cfg_snap[] = {SNAP(key), SNAP(at), SNAP(dma_high)};
+}
 
 static const struct device_class fw_cfg_class = {
     .name = "fw_cfg",
@@ -215,7 +225,6 @@ static const struct device_class fw_cfg_class = {
     .destroy = fw_cfg_destroy,
     .fdt_node = fw_cfg_fdt_node,
     .snap = fw_cfg_snap,
-    .nr_snap = ARRAY_LEN(fw_cfg_snap),
 };
 
 struct device *fw_cfg_create(gpa_t base, const struct ram *ram, struct err *e)

@@ -185,10 +185,6 @@ static void dist_fdt_node(const struct device *d, struct fdt_ctx *f)
                    &(struct dt_range){cpuif->base, cpuif->len});
 }
 
-static const struct snap_field dist_snap[] = {
-    {"state", offsetof(struct gicv3, s), sizeof(struct gic_state)},
-};
-
 /* The object belongs to whoever created it: no destroy. */
 const struct device_class gicv2_dist_class = {
     .name = "gicv2-dist",
@@ -197,6 +193,5 @@ const struct device_class gicv2_dist_class = {
     .write_by = dist_write,
     .reset = dist_reset,
     .fdt_node = dist_fdt_node,
-    .snap = dist_snap,
-    .nr_snap = ARRAY_LEN(dist_snap),
+    .snap = gic_snap,
 };

@@ -174,6 +174,8 @@ void gic_eval_locked(struct gicv3 *g, unsigned cpu, unsigned intid)
             to.cpu = g->route[intid - GIC_NR_PRIVATE];
         else if (slot->cpu != GIC_NOBODY && participates_locked(g, slot->cpu, to.group))
             to.cpu = slot->cpu;
+        else if (g->chosen[intid - GIC_NR_PRIVATE] != GIC_NOBODY)
+            to.cpu = g->chosen[intid - GIC_NR_PRIVATE];
         else
             to.cpu = (uint8_t)choose_cpu_locked(g, intid, to.group, w->prio[intid % 32]);
     }
@@ -344,6 +346,7 @@ void gic_rebuild(struct gicv3 *g)
 {
     gic_lock(g);
     rebuild_locked(g);
+    memset(g->chosen, GIC_NOBODY, sizeof(g->chosen));
     gic_unlock(g);
 }
 
@@ -430,6 +433,7 @@ struct gicv3 *gic_create(const struct gic_config *cfg, gpa_t dist_base, gpa_t cp
     for (unsigned c = 0; c < g->nr_cpus; c++)
         g->affinity[c] = cfg->mpidr[c] & GIC_AFFINITY_MASK;
     g->dist.g = g->redist.g = g;
+    memset(g->chosen, GIC_NOBODY, sizeof(g->chosen));
     if (g->version == 2) {
         device_init(&g->dist.dev, &gicv2_dist_class, dist_base, 0x10000);
         device_init(&g->redist.dev, &gicv2_cpuif_class, cpu_base, 0x10000);

@@ -164,10 +164,6 @@ static void dist_fdt_node(const struct device *d, struct fdt_ctx *f)
                    &(struct dt_range){redist->base, redist->len});
 }
 
-static const struct snap_field dist_snap[] = {
-    {"state", offsetof(struct gicv3, s), sizeof(struct gic_state)},
-};
-
 /* The object belongs to whoever created it: no destroy. */
 const struct device_class gic_dist_class = {
     .name = "gicv3-dist",
@@ -176,6 +172,5 @@ const struct device_class gic_dist_class = {
     .write = dist_write,
     .reset = dist_reset,
     .fdt_node = dist_fdt_node,
-    .snap = dist_snap,
-    .nr_snap = ARRAY_LEN(dist_snap),
+    .snap = gic_snap,
 };

@@ -6,6 +6,7 @@
  *   gicv3_redist.c GICR_* rows          gicv3_cpuif.c  ICC_*_EL1
  *   gicv2_dist.c   GICD_* of a GICv2     gicv2_cpuif.c  GICC_*
  *   gicv3.c        pending state, routing, priority selection, signalling; the object itself
+ *   gicv3_snap.c   to and from a snapshot
  *
  * Threads: everything here but the two atomics needs gicv3.lock.
  *
@@ -151,6 +152,7 @@ struct gicv3 {
 
     uint64_t dirty;              /* CPUs whose signal must be computed again */
     uint8_t route[GIC_MAX_SPIS]; /* the CPU that GICD_IROUTER names, or GIC_NOBODY */
+    uint8_t chosen[GIC_MAX_SPIS]; /* from a snapshot, until gic_rebuild(): the CPU that had it by the 1 of N model */
     struct gic_slot slot[GIC_MAX_SPIS];
     struct gic_cpu cpu[]; /* nr_cpus */
 };
@@ -181,6 +183,9 @@ static inline uint32_t gic_pending(const struct gic_irqs *w)
 {
     return w->latch | ((w->line | w->msg) & ~w->edge);
 }
+
+/* gicv3_snap.c */
+void gic_snap(struct device *d, struct snap *s);
 
 /* gicv3.c */
 void gic_lock(struct gicv3 *g);

@@ -10,6 +10,7 @@
 #include "arch/sysreg.h"
 #include "base/bits.h"
 #include "base/err.h"
+#include "base/snap.h"
 
 #define NS_PER_S UINT64_C(1000000000)
 
@@ -148,6 +149,22 @@ bool gtimer_sysreg_write(struct gtimer *t, uint16_t encoding, uint64_t now_ns, u
         c->cval = val;
     update(t, now_ns);
     return true;
+}
+
+static void snap_channel(struct gtimer_channel *c, struct snap *s)
+{
+    SNAP_ANY(s, c, cval);
+    SNAP_MASK(s, c, ctl, CTL_ENABLE | CTL_IMASK);
+    SNAP_BOOL(s, c, level);
+}
+
+void gtimer_snap(struct gtimer *t, struct snap *s)
+{
+    snap_same(s, "per_num", t->per_num);
+    snap_same(s, "per_den", t->per_den);
+    SNAP_ANY(s, t, cntvoff);
+    snap_channel(&t->phys, s);
+    snap_channel(&t->virt, s);
 }
 
 void gtimer_load_virt(struct gtimer *t, uint64_t ctl, uint64_t cval)

@@ -9,6 +9,8 @@
 
 #include <stdbool.h>
 
+struct snap;
+
 #define GTIMER_INTID_HYP                                                                           \
     26u /* these two belong to exception levels that are not there, but have their place in the device tree */
 #define GTIMER_INTID_VIRT 27u
@@ -45,6 +47,9 @@ void gtimer_load_virt(struct gtimer *t, uint64_t ctl, uint64_t cval);
 /* Host time at which a line next changes by itself; UINT64_MAX: never. The second one: that of the physical timer. */
 uint64_t gtimer_deadline(const struct gtimer *t);
 uint64_t gtimer_phys_deadline(const struct gtimer *t);
+
+/* The registers to or from a snapshot; after that, poll. */
+void gtimer_snap(struct gtimer *t, struct snap *s);
 
 /* Brings the two lines up to date. */
 void gtimer_poll(struct gtimer *t, uint64_t now_ns);

@@ -8,6 +8,7 @@
 
 #include "base/bits.h"
 #include "base/err.h"
+#include "base/snap.h"
 #include "dev/chardev.h"
 #include "load/fdt.h"
 
@@ -288,15 +289,25 @@ static void pl011_destroy(struct device *d)
     free(u);
 }
 
-#define SNAP(field)                                                                                \
-    {                                                                                              \
-#field, offsetof(struct pl011, field), sizeof(((struct pl011 *)0)->field)                  \
-    }
-static const struct snap_field pl011_snap[] = {
-    SNAP(UARTRSR), SNAP(UARTILPR),  SNAP(UARTIBRD), SNAP(UARTFBRD), SNAP(UARTLCR_H),
-    SNAP(UARTCR),  SNAP(UARTIFLS),  SNAP(UARTIMSC), SNAP(UARTRIS),  SNAP(UARTDMACR),
-    SNAP(fifo),    SNAP(fifo_head), SNAP(fifo_len),
-};
+static void pl011_snap(struct device *d, struct snap *s)
+{
+    struct pl011 *u = pl011_of(d);
+
+    SNAP_MASK(s, u, UARTRSR, 0xf);
+    SNAP_MASK(s, u, UARTILPR, 0xff);
+    SNAP_MASK(s, u, UARTIBRD, 0xffff);
+    SNAP_MASK(s, u, UARTFBRD, 0x3f);
+    SNAP_MASK(s, u, UARTLCR_H, 0xff);
+    SNAP_MASK(s, u, UARTCR, 0xff87);
+    SNAP_MASK(s, u, UARTIFLS, 0x3f);
+    SNAP_MASK(s, u, UARTIMSC, INT_ALL);
+    SNAP_MASK(s, u, UARTRIS, INT_ALL);
+    SNAP_MASK(s, u, UARTDMACR, 0x7);
+    SNAP_ARRAY(s, u, fifo, UINT8_MAX);
+    SNAP(s, u, fifo_head, FIFO_LEN - 1);
+    SNAP(s, u, fifo_len, FIFO_LEN);
+    SNAP_BOOL(s, u, refused);
+}
 
 static const struct device_class pl011_class = {
     .name = "pl011",
@@ -306,7 +317,6 @@ static const struct device_class pl011_class = {
     .destroy = pl011_destroy,
     .fdt_node = pl011_fdt_node,
     .snap = pl011_snap,
-    .nr_snap = ARRAY_LEN(pl011_snap),
 };
 
 struct device *pl011_create(gpa_t base, struct irq_line irq, struct chardev *c, struct err *e)

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/snap.h"
 #include "load/fdt.h"
 
 #include <errno.h>
@@ -239,13 +240,23 @@ static void pl031_destroy(struct device *d)
     free(r);
 }
 
-#define SNAP(field)                                                                                \
-    {                                                                                              \
-#field, offsetof(struct pl031, field), sizeof(((struct pl031 *)0)->field)                  \
-    }
-static const struct snap_field pl031_snap[] = {
-    SNAP(base_ns), SNAP(alarm_ns), SNAP(RTCMR), SNAP(RTCLR), SNAP(RTCIMSC), SNAP(RTCRIS),
-};
+/* The guest's clock goes on from where it was, and so does this one: a guest that was away for a while has to set it. */
+static void pl031_snap(struct device *d, struct snap *s)
+{
+    struct pl031 *r = pl031_of(d);
+
+    SNAP_ANY(s, r, base_ns);
+    SNAP_ANY(s, r, alarm_ns);
+    SNAP_ANY(s, r, RTCMR);
+    SNAP_ANY(s, r, RTCLR);
+    SNAP_BOOL(s, r, RTCIMSC);
+    SNAP_BOOL(s, r, RTCRIS);
+}
+
+static void pl031_kick(struct device *d)
+{
+    schedule_locked(pl031_of(d));
+}
 
 static const struct device_class pl031_class = {
     .name = "pl031",
@@ -255,7 +266,7 @@ static const struct device_class pl031_class = {
     .destroy = pl031_destroy,
     .fdt_node = pl031_fdt_node,
     .snap = pl031_snap,
-    .nr_snap = ARRAY_LEN(pl031_snap),
+    .kick = pl031_kick,
 };
 
 struct device *pl031_create(gpa_t base, struct irq_line irq, const struct guest_clock *clock,

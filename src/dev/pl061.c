@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "base/io_thread.h"
 #include "base/os.h"
+#include "base/snap.h"
 #include "load/fdt.h"
 
 #include <errno.h>
@@ -20,7 +21,7 @@ struct pl061 {
     struct device dev;
     struct irq_line irq;
     struct io_thread *io;
-    struct io_work press;
+    struct io_work press, let_go;
     struct io_timer release;
     uint8_t input; /* pins, from the host */
     uint8_t output, GPIODIR, GPIOIS, GPIOIBE, GPIOIEV, GPIOIE, GPIOAFSEL;
@@ -221,19 +222,41 @@ static void pl061_destroy(struct device *d)
     struct pl061 *g = pl061_of(d);
 
     io_work_cancel(g->io, &g->press);
+    io_work_cancel(g->io, &g->let_go);
     io_timer_cancel(&g->release);
     pthread_mutex_destroy(&d->lock);
     free(g);
 }
 
-#define SNAP(field)                                                                                \
-    {                                                                                              \
-#field, offsetof(struct pl061, field), sizeof(((struct pl061 *)0)->field)                  \
-    }
-static const struct snap_field pl061_snap[] = {
-    SNAP(input),   SNAP(output), SNAP(GPIODIR),   SNAP(GPIOIS), SNAP(GPIOIBE),
-    SNAP(GPIOIEV), SNAP(GPIOIE), SNAP(GPIOAFSEL), SNAP(edges),
-};
+static void pl061_snap(struct device *d, struct snap *s)
+{
+    struct pl061 *g = pl061_of(d);
+
+    SNAP_ANY(s, g, input);
+    SNAP_ANY(s, g, output);
+    SNAP_ANY(s, g, GPIODIR);
+    SNAP_ANY(s, g, GPIOIS);
+    SNAP_ANY(s, g, GPIOIBE);
+    SNAP_ANY(s, g, GPIOIEV);
+    SNAP_ANY(s, g, GPIOIE);
+    SNAP_ANY(s, g, GPIOAFSEL);
+    SNAP_ANY(s, g, edges);
+}
+
+/* A key that was down is let go by whoever runs the machine now. */
+static void on_let_go(struct io_work *w)
+{
+    struct pl061 *g = CONTAINER_OF(w, struct pl061, let_go);
+    io_timer_set(g->io, &g->release, os_now_ns() + PRESS_NS);
+}
+
+static void pl061_kick(struct device *d)
+{
+    struct pl061 *g = pl061_of(d);
+
+    if (bit(g->input, PL061_POWER_KEY_PIN))
+        io_post(g->io, &g->let_go);
+}
 
 static const struct device_class pl061_class = {
     .name = "pl061",
@@ -243,7 +266,7 @@ static const struct device_class pl061_class = {
     .destroy = pl061_destroy,
     .fdt_node = pl061_fdt_node,
     .snap = pl061_snap,
-    .nr_snap = ARRAY_LEN(pl061_snap),
+    .kick = pl061_kick,
 };
 
 struct device *pl061_create(gpa_t base, struct irq_line irq, struct io_thread *io, struct err *e)
@@ -258,6 +281,7 @@ struct device *pl061_create(gpa_t base, struct irq_line irq, struct io_thread *i
     g->irq = irq;
     g->io = io;
     g->press.run = on_press;
+    g->let_go.run = on_let_go;
     g->release.due = on_release;
     return &g->dev;
 }

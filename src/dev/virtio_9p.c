@@ -7,6 +7,7 @@
 #include "base/bits.h"
 #include "base/err.h"
 #include "base/io_pool.h"
+#include "base/snap.h"
 #include "dev/p9/server.h"
 
 #include <errno.h>
@@ -98,6 +99,14 @@ static void p9_destroy(struct virtio_device *v)
     free(p);
 }
 
+static void p9_snap(struct virtio_device *v, struct snap *s)
+{
+    struct virtio_9p *p = p9_of(v);
+
+    snap_same(s, "tag_len", p->config.tag_len);
+    p9_server_snap(p->server, s);
+}
+
 static const struct virtio_device_ops p9_ops = {
     .name = "virtio_9p",
     .device_id = VIRTIO_ID_9P,
@@ -106,6 +115,7 @@ static const struct virtio_device_ops p9_ops = {
     .reset = p9_reset,
     .notify = p9_notify,
     .config_read = config_read,
+    .snap = p9_snap,
     .destroy = p9_destroy,
 };
 

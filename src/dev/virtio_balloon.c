@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/io_pool.h"
 #include "base/os.h"
+#include "base/snap.h"
 #include "mem/ram.h"
 
 #include <errno.h>
@@ -271,6 +272,31 @@ static void balloon_destroy(struct virtio_device *v)
     free(b);
 }
 
+static void balloon_snap(struct virtio_device *v, struct snap *s)
+{
+    struct virtio_balloon *b = balloon_of(v);
+
+    if (!s->loading && b->have_stats && virtio_is_void(v, STATSQ, b->stats_epoch))
+        b->have_stats = false;
+    SNAP_ANY(s, &b->config, num_pages);
+    SNAP_ANY(s, &b->config, actual);
+    SNAP_ANY(s, &b->config, poison_val);
+    SNAP_ARRAY(s, b, stat, UINT64_MAX);
+    SNAP_ANY(s, b, largest);
+    SNAP_BOOL(s, b, have_stats);
+    SNAP(s, b, stats_head, QUEUE_SIZE - 1);
+    if (s->loading)
+        b->stats_epoch = virtio_epoch(v, STATSQ);
+}
+
+static void balloon_loaded(struct virtio_device *v)
+{
+    struct virtio_balloon *b = balloon_of(v);
+
+    if (b->have_stats)
+        io_post(b->io, &b->work);
+}
+
 static const struct virtio_device_ops balloon_ops = {
     .name = "virtio_balloon",
     .device_id = VIRTIO_ID_BALLOON,
@@ -280,6 +306,8 @@ static const struct virtio_device_ops balloon_ops = {
     .notify = balloon_notify,
     .config_read = config_read,
     .config_write = config_write,
+    .snap = balloon_snap,
+    .loaded = balloon_loaded,
     .destroy = balloon_destroy,
 };
 

@@ -14,6 +14,7 @@
 #include "base/io_pool.h"
 #include "base/log.h"
 #include "base/os.h"
+#include "base/snap.h"
 #include "dev/disk.h"
 
 #include <errno.h>
@@ -360,6 +361,14 @@ static void blk_destroy(struct virtio_device *v)
     free(b);
 }
 
+static void blk_snap(struct virtio_device *v, struct snap *s)
+{
+    struct virtio_blk *b = blk_of(v);
+
+    snap_same(s, "capacity", b->config.capacity);
+    disk_snap(b->disk, s);
+}
+
 static const struct virtio_device_ops blk_ops = {
     .name = "virtio_blk",
     .device_id = VIRTIO_ID_BLOCK,
@@ -367,6 +376,7 @@ static const struct virtio_device_ops blk_ops = {
     .config_len = sizeof(struct config),
     .notify = blk_notify,
     .config_read = config_read,
+    .snap = blk_snap,
     .destroy = blk_destroy,
 };
 

@@ -8,6 +8,7 @@
 
 #include "base/bits.h"
 #include "base/err.h"
+#include "base/snap.h"
 #include "dev/chardev.h"
 
 #include <errno.h>
@@ -129,6 +130,17 @@ static void console_destroy(struct virtio_device *v)
     free(c);
 }
 
+/* The terminal's size is told by whoever has it now. */
+static void console_snap(struct virtio_device *v, struct snap *s)
+{
+    struct virtio_console *c = console_of(v);
+
+    SNAP_BOOL(s, c, told);
+    SNAP_BOOL(s, c, refused);
+    SNAP_ANY(s, &c->config, cols);
+    SNAP_ANY(s, &c->config, rows);
+}
+
 static const struct virtio_device_ops console_ops = {
     .name = "virtio_console",
     .device_id = VIRTIO_ID_CONSOLE,
@@ -138,6 +150,8 @@ static const struct virtio_device_ops console_ops = {
     .notify = console_notify,
     .config_read = config_read,
     .config_write = config_write,
+    .snap = console_snap,
+    .synchronous = true,
     .destroy = console_destroy,
 };
 

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/os.h"
+#include "base/snap.h"
 #include "load/fdt.h"
 #include "mem/ram.h"
 
@@ -191,6 +192,11 @@ bool virtio_retake(struct virtio_device *v, const struct vq_chain *chain)
 bool virtio_is_void(const struct virtio_device *v, unsigned q, uint32_t epoch)
 {
     return v->transport->epoch[q] != epoch;
+}
+
+uint32_t virtio_epoch(const struct virtio_device *v, unsigned q)
+{
+    return v->transport->epoch[q];
 }
 
 void virtio_push(struct virtio_device *v, unsigned q, uint16_t head, uint32_t written)
@@ -545,29 +551,53 @@ static void mmio_destroy(struct device *d)
     free(m);
 }
 
-#define SNAP(field)                                                                                \
-    {                                                                                              \
-#field, offsetof(struct virtio_mmio, field), sizeof(((struct virtio_mmio *)0)->field)      \
+static void mmio_snap(struct device *d, struct snap *s)
+{
+    struct virtio_mmio *m = mmio_of(d);
+
+    BUG_ON(m->nr_out);
+    if (!m->v)
+        return;
+    snap_same(s, "device_id", m->v->ops->device_id);
+    snap_same(s, "layout", m->layout);
+    snap_same(s, "offered", offered(m));
+    snap_same(s, "nr_queues", m->v->nr_queues);
+    SNAP_ANY(s, m, driver_features);
+    SNAP_ANY(s, m, DeviceFeaturesSel);
+    SNAP_ANY(s, m, DriverFeaturesSel);
+    SNAP_ANY(s, m, QueueSel);
+    SNAP_MASK(s, m, InterruptStatus, INT_USED | INT_CONFIG);
+    SNAP_MASK(s, m, Status, 0xff);
+    SNAP_ANY(s, m, ConfigGeneration);
+    SNAP_ANY(s, m, GuestPageSize);
+    for (unsigned i = 0; i < m->v->nr_queues; i++) {
+        snap_part(s, "queue", (int)i);
+        snap_numbers(s, "QueueAlign", &m->QueueAlign[i], sizeof(m->QueueAlign[i]), 1, UINT32_MAX);
+        snap_numbers(s, "QueuePFN", &m->QueuePFN[i], sizeof(m->QueuePFN[i]), 1, UINT32_MAX);
+        vq_snap(&m->queue[i], m->ram, m->v->ops->queue_max, s);
     }
-static const struct snap_field mmio_snap[] = {
-    SNAP(driver_features),
-    SNAP(DeviceFeaturesSel),
-    SNAP(DriverFeaturesSel),
-    SNAP(QueueSel),
-    SNAP(InterruptStatus),
-    SNAP(Status),
-    SNAP(ConfigGeneration),
-    SNAP(GuestPageSize),
-    SNAP(QueueAlign),
-    SNAP(QueuePFN),
-    SNAP(queue),
-};
+    snap_part(s, m->v->ops->name, -1);
+    if (m->v->ops->snap)
+        m->v->ops->snap(m->v, s);
+}
+
+/* What was in the queues, and not taken, is still there. */
+static void mmio_kick(struct device *d)
+{
+    struct virtio_mmio *m = mmio_of(d);
+
+    if (!m->v)
+        return;
+    if (m->v->ops->loaded)
+        m->v->ops->loaded(m->v);
+    for (unsigned q = 0; q < m->v->nr_queues && !m->v->ops->synchronous; q++)
+        notify(m, q);
+}
 
 #define MMIO_CLASS(regs_)                                                                          \
     {                                                                                              \
         .name = "virtio_mmio", .regs = (regs_), .nr_regs = ARRAY_LEN(regs_), .reset = mmio_reset,  \
-        .destroy = mmio_destroy, .fdt_node = mmio_fdt_node, .snap = mmio_snap,                     \
-        .nr_snap = ARRAY_LEN(mmio_snap)                                                            \
+        .destroy = mmio_destroy, .fdt_node = mmio_fdt_node, .snap = mmio_snap, .kick = mmio_kick,  \
     }
 static const struct device_class modern_class = MMIO_CLASS(modern_regs);
 static const struct device_class legacy_class = MMIO_CLASS(legacy_regs);

@@ -19,6 +19,7 @@
 
 struct err;
 struct ram;
+struct snap;
 struct virtio_device;
 
 #define VIRTIO_MMIO_LEN 0x200
@@ -54,6 +55,11 @@ struct virtio_device_ops {
     /* off + size lies within config_len. Null: reads as zero, ignores writes. */
     uint32_t (*config_read)(struct virtio_device *v, uint32_t off, unsigned size);
     void (*config_write)(struct virtio_device *v, uint32_t off, unsigned size, uint32_t val);
+    /* The device's own state to or from a snapshot, without queues and features. No chain is out. Null: it has none. */
+    void (*snap)(struct virtio_device *v, struct snap *s);
+    /* After it was loaded and before the queues are looked at again, as after a notification of each. Null: nothing to do. */
+    void (*loaded)(struct virtio_device *v);
+    bool synchronous; /* notify() leaves nothing undone: the queues need not be looked at again */
     void (*destroy)(struct virtio_device *v); /* no lock held */
 };
 
@@ -92,6 +98,9 @@ bool virtio_retake(struct virtio_device *v, const struct vq_chain *chain);
 
 /* Whether a chain of queue q, that virtio_pop() gave with that epoch, is the driver's again: for who keeps one back, and its memory not. */
 bool virtio_is_void(const struct virtio_device *v, unsigned q, uint32_t epoch);
+
+/* The epoch of chains that are popped from queue q now. */
+uint32_t virtio_epoch(const struct virtio_device *v, unsigned q);
 
 /* The configuration space has changed: the driver is told. */
 void virtio_config_changed(struct virtio_device *v);

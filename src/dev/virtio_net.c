@@ -9,6 +9,7 @@
 #include "base/bits.h"
 #include "base/err.h"
 #include "base/io_thread.h"
+#include "base/snap.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -408,6 +409,41 @@ static void net_destroy(struct virtio_device *v)
     free(n);
 }
 
+static void snap_macs(struct snap *s, const char *name, struct net_macs *m)
+{
+    snap_part(s, name, -1);
+    SNAP_BOOL(s, m, all);
+    SNAP(s, m, nr, NET_MAX_MACS);
+    snap_numbers(s, "mac", m->mac, 1, sizeof(m->mac), UINT8_MAX);
+}
+
+/* Frames on their way are lost, as on any network; so is what the backend knows of connections. */
+static void net_snap(struct virtio_device *v, struct snap *s)
+{
+    struct virtio_net *n = net_of(v);
+    struct net_filter *f = &n->filter;
+
+    snap_numbers(s, "mac", n->mac, 1, NET_MAC_LEN, UINT8_MAX);
+    snap_numbers(s, "config_mac", n->config.mac, 1, NET_MAC_LEN, UINT8_MAX);
+    snap_same(s, "mtu", n->config.mtu);
+    SNAP_BOOL(s, n, running);
+    snap_numbers(s, "filter_mac", f->mac, 1, NET_MAC_LEN, UINT8_MAX);
+    SNAP_BOOL(s, f, promisc);
+    SNAP_BOOL(s, f, allmulti);
+    SNAP_BOOL(s, f, alluni);
+    SNAP_BOOL(s, f, nomulti);
+    SNAP_BOOL(s, f, nouni);
+    SNAP_BOOL(s, f, nobcast);
+    snap_macs(s, "unicast", &f->uni);
+    snap_macs(s, "multicast", &f->multi);
+}
+
+static void net_loaded(struct virtio_device *v)
+{
+    struct virtio_net *n = net_of(v);
+    io_post(n->io, &n->rx); /* the backend hears of the offloads */
+}
+
 static const struct virtio_device_ops net_ops = {
     .name = "virtio_net",
     .device_id = VIRTIO_ID_NET,
@@ -417,6 +453,8 @@ static const struct virtio_device_ops net_ops = {
     .notify = net_notify,
     .config_read = config_read,
     .config_write = config_write,
+    .snap = net_snap,
+    .loaded = net_loaded,
     .destroy = net_destroy,
 };
 

@@ -7,6 +7,7 @@
 
 #include "base/bits.h"
 #include "base/err.h"
+#include "base/snap.h"
 #include "dev/vsock/vsock.h"
 
 #include <errno.h>
@@ -19,6 +20,7 @@
 enum { RECEIVEQ, TRANSMITQ, EVENTQ, NR_QUEUES };
 #define QUEUE_SIZE 128u
 #define VIRTIO_VSOCK_F_STREAM 0
+#define VSOCK_EVENT_TRANSPORT_RESET 0u
 #define TX_BATCH 64u /* packets before others have their turn */
 
 #define BIT(op) (1u << (op))
@@ -234,7 +236,7 @@ static void work(struct io_work *w)
 
 /* --- The driver's side, under the lock --------------------------------------------------------------------------------- */
 
-/* The event queue's buffers wait for ever: this device never moves to another machine (5.10.6.7). */
+/* The event queue's buffers wait for a snapshot to be loaded. */
 static void vsock_notify(struct virtio_device *v, unsigned q)
 {
     struct vsock *d = vsock_of(v);
@@ -263,6 +265,32 @@ static uint32_t config_read(struct virtio_device *v, uint32_t off, unsigned size
     return val;
 }
 
+static void vsock_snap(struct virtio_device *v, struct snap *s)
+{
+    struct vsock *d = vsock_of(v);
+
+    snap_same(s, "guest_cid", d->guest_cid);
+    SNAP_BOOL(s, d, running);
+    SNAP_ANY(s, d, next_host_port); /* the guest may still know those before it */
+}
+
+/* Nobody is at the other end of any connection that the guest has: it is told so (5.10.6.7, "Device Events"). */
+static void vsock_loaded(struct virtio_device *v)
+{
+    struct vsock *d = vsock_of(v);
+    const uint32_t event = VSOCK_EVENT_TRANSPORT_RESET;
+
+    if (!d->running || !virtio_pop(v, EVENTQ, &d->chain))
+        return;
+    if (d->chain.nr_out || d->chain.in_len < sizeof(event)) {
+        virtio_needs_reset(v, "an event buffer that has no room for an event");
+        return;
+    }
+    vq_chain_write(&d->chain, 0, &event, sizeof(event));
+    virtio_push(v, EVENTQ, d->chain.head, sizeof(event));
+    virtio_used(v, EVENTQ);
+}
+
 static void vsock_destroy(struct virtio_device *v)
 {
     struct vsock *d = vsock_of(v);
@@ -286,6 +314,8 @@ static const struct virtio_device_ops vsock_ops = {
     .reset = vsock_reset,
     .notify = vsock_notify,
     .config_read = config_read,
+    .snap = vsock_snap,
+    .loaded = vsock_loaded,
     .destroy = vsock_destroy,
 };
 

@@ -2,6 +2,7 @@
 #include "dev/virtqueue.h"
 
 #include "base/bits.h"
+#include "base/snap.h"
 #include "mem/ram.h"
 
 #include <string.h>
@@ -37,17 +38,38 @@ static uint64_t used_len(uint16_t size)
     return RING_ENTRIES + sizeof(struct used_elem) * (uint64_t)size + 2;
 }
 
+static bool well_placed(const struct virtqueue *q, const struct ram *ram)
+{
+    return is_pow2(q->size) && q->size <= VQ_MAX_SIZE && q->desc % 16 == 0 && q->avail % 2 == 0 &&
+           q->used % 4 == 0 && ram_ptr(ram, q->desc, sizeof(struct desc) * q->size, false) &&
+           ram_ptr(ram, q->avail, avail_len(q->size), false) &&
+           ram_ptr(ram, q->used, used_len(q->size), true);
+}
+
 bool vq_start(struct virtqueue *q, const struct ram *ram)
 {
-    q->ready = q->broken = q->signalled = false;
+    q->broken = q->signalled = false;
     q->last_avail = q->used_idx = q->signalled_used = 0;
-    if (!is_pow2(q->size) || q->size > VQ_MAX_SIZE || q->desc % 16 || q->avail % 2 || q->used % 4 ||
-        !ram_ptr(ram, q->desc, sizeof(struct desc) * q->size, false) ||
-        !ram_ptr(ram, q->avail, avail_len(q->size), false) ||
-        !ram_ptr(ram, q->used, used_len(q->size), true))
-        return false;
-    q->ready = true;
-    return true;
+    q->ready = well_placed(q, ram);
+    return q->ready;
+}
+
+void vq_snap(struct virtqueue *q, const struct ram *ram, uint16_t size_max, struct snap *s)
+{
+    SNAP_ANY(s, q, size);
+    SNAP_ANY(s, q, last_avail);
+    SNAP_ANY(s, q, used_idx);
+    SNAP_ANY(s, q, signalled_used);
+    SNAP_BOOL(s, q, ready);
+    SNAP_BOOL(s, q, broken);
+    SNAP_BOOL(s, q, signalled);
+    SNAP_BOOL(s, q, event_idx);
+    SNAP_BOOL(s, q, indirect);
+    SNAP_ANY(s, q, desc);
+    SNAP_ANY(s, q, avail);
+    SNAP_ANY(s, q, used);
+    if (s->loading && !s->failed && q->ready && (q->size > size_max || !well_placed(q, ram)))
+        snap_fail(s, "a queue that is not in RAM, or not of a size that can be");
 }
 
 /* A 16-bit field of a ring. vq_start() found all of the ring in RAM, aligned, and RAM never moves: never null. */

@@ -14,12 +14,12 @@
 #include <stddef.h>
 
 struct ram;
+struct snap;
 
 #define VQ_MAX_SIZE 1024u
 /* Buffers in a chain. With an indirect table that may be more than the queue has descriptors, as some drivers do. */
 #define VQ_MAX_CHAIN 512u
 
-/* Plain data: a snapshot is its bytes. */
 struct virtqueue {
     uint16_t size;           /* Queue Size, a power of two */
     uint16_t last_avail;     /* the next entry of the available ring to take */
@@ -57,6 +57,9 @@ enum vq_result { VQ_EMPTY, VQ_CHAIN, VQ_BROKEN };
 
 /* Starts the queue at the size and addresses in q; false: the size, an alignment or an address is wrong, q stays not ready. */
 bool vq_start(struct virtqueue *q, const struct ram *ram);
+
+/* To or from a snapshot. Loading, a queue that is ready is checked as vq_start() does; size is up to size_max then. */
+void vq_snap(struct virtqueue *q, const struct ram *ram, uint16_t size_max, struct snap *s);
 
 /* Takes the next chain. VQ_EMPTY: the driver notifies of the next one. */
 enum vq_result vq_pop(struct virtqueue *q, const struct ram *ram, struct vq_chain *chain);

@@ -90,7 +90,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     write_image();
     unlink(overlay);
     c.read_only = (data[0] & 12) == 4;
-    c.overlay = (data[0] & 12) == 8 ? overlay : NULL;
+    c.nr_overlays = (data[0] & 12) == 8;
+    c.overlay[0] = overlay;
     c.sync = data[0] & 16 ? DISK_SYNC_FLUSH : DISK_SYNC_FULL;
     if (disk_open(&disk, &c, NULL))
         abort();
@@ -113,7 +114,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     run_pending();
     drop_pending();
     bus_destroy(&bus);
-    if (c.read_only || c.overlay)
+    if (c.read_only || c.nr_overlays)
         check_image();
     return 0;
 }

@@ -77,8 +77,11 @@ static struct disk *try_open(const char *name, const char *overlay, bool read_on
     snprintf(base_path, sizeof(base_path), "%s/%s", dir, name);
     if (overlay)
         snprintf(overlay_path, sizeof(overlay_path), "%s/%s", dir, overlay);
-    const struct disk_config c = {
-        .path = base_path, .overlay = overlay ? overlay_path : NULL, .read_only = read_only, .sync = sync};
+    const struct disk_config c = {.path = base_path,
+                                  .nr_overlays = overlay != NULL,
+                                  .overlay = {overlay_path},
+                                  .read_only = read_only,
+                                  .sync = sync};
     *e = (struct err){0};
     const int r = disk_open(&d, &c, e);
     assert_int_equal(!r, d != NULL);
@@ -620,7 +623,7 @@ static void test_block_device(void **state)
         skip();
     device[strcspn(device, "\n")] = 0;
     const struct disk_config c = {.path = device},
-                             over = {.path = device, .overlay = path("device.cow")};
+                             over = {.path = device, .nr_overlays = 1, .overlay = {path("device.cow")}};
     struct disk *d = NULL, *other = NULL;
     const int r = disk_open(&d, &c, &e);
     const uint64_t len = r ? 0 : disk_len(d);

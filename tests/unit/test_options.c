@@ -117,13 +117,14 @@ static void test_disks(void **state)
     assert_int_equal(o.vm.nr_disks, 4);
     assert_string_equal(d[0].config.path, "a");
     assert_int_equal(d[0].config.sync, DISK_SYNC_FLUSH);
-    assert_null(d[0].config.overlay);
+    assert_int_equal(d[0].config.nr_overlays, 0);
     assert_null(d[0].serial);
     assert_int_equal(d[0].nr_queues, 1);
     assert_string_equal(d[1].config.path, "b,c");
     assert_true(d[1].config.read_only);
     assert_string_equal(d[1].serial, "x,y");
-    assert_string_equal(d[2].config.overlay, "e");
+    assert_int_equal(d[2].config.nr_overlays, 1);
+    assert_string_equal(d[2].config.overlay[0], "e");
     assert_int_equal(d[2].config.sync, DISK_SYNC_FULL);
     assert_int_equal(d[2].nr_queues, 16);
     assert_int_equal(d[3].config.sync, DISK_SYNC_NONE);

@@ -103,6 +103,19 @@ static int open_file(int dirfd, const char *name, int flags, struct stat *st)
     return r ? r : fd;
 }
 
+/* Opens a fid's file again; it stays closed where that fails. */
+void p9_fid_open(struct p9_server *s, struct p9_fid *f, int dirfd, const char *name, int flags)
+{
+    struct stat st, of_node;
+    const int fd = open_file(dirfd, name, flags, &st);
+
+    p9_node_stat(f->node, &of_node);
+    if (fd >= 0 && st.st_ino == of_node.st_ino)
+        set_open(s, f, fd, &st);
+    else if (fd >= 0)
+        close(fd);
+}
+
 static int reply_open(struct p9_server *s, struct p9_call *c, struct p9_fid *f, int fd,
                       const struct stat *st)
 {

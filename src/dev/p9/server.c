@@ -28,8 +28,7 @@ struct p9_fid *p9_fid_find(struct p9_server *s, uint32_t id)
     return *fid_at(s, id);
 }
 
-/* Takes over the caller's reference to the node, also when it fails. */
-static int add_fid(struct p9_server *s, uint32_t id, struct p9_node *node)
+int p9_fid_add(struct p9_server *s, uint32_t id, struct p9_node *node)
 {
     struct p9_fid **at = fid_at(s, id);
     struct p9_fid *f = *at || s->nr_fids == P9_MAX_FIDS ? NULL : malloc(sizeof(*f));
@@ -98,7 +97,7 @@ static int do_attach(struct p9_server *s, struct p9_call *c)
         return -EINVAL;
     if (fstat(fd, &st))
         return -errno;
-    const int r = add_fid(s, c->q.attach.fid, p9_node_get(root));
+    const int r = p9_fid_add(s, c->q.attach.fid, p9_node_get(root));
     const struct p9_qid qid = p9_tree_qid(s->tree, &st);
     if (!r)
         p9_put_qid(&c->reply, &qid);
@@ -142,7 +141,7 @@ static int do_walk(struct p9_server *s, struct p9_call *c)
     } else if (q->newfid == q->fid) {
         p9_node_put(s->tree, f->node);
         f->node = at;
-    } else if ((r = add_fid(s, q->newfid, at))) {
+    } else if ((r = p9_fid_add(s, q->newfid, at))) {
         return r;
     }
     p9_put_u16(&c->reply, (uint16_t)n);

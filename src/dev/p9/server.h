@@ -10,6 +10,7 @@
 
 struct err;
 struct p9_server;
+struct snap;
 
 #define P9_MAX_MSIZE (1024u * 1024)
 #define P9_MIN_MSIZE 4096u
@@ -21,6 +22,10 @@ void p9_server_destroy(struct p9_server *s);
 
 /* As before the first message. */
 void p9_server_reset(struct p9_server *s);
+
+/* The session to or from a snapshot. Loading, files are looked for where they were, and opened again; what is not there any more, or is another
+ * file, is to the guest like one that was removed. */
+void p9_server_snap(struct p9_server *s, struct snap *sn);
 
 /* One message and its reply. out: the client's bytes; in: room for the reply. Both may be memory that the client changes meanwhile.
  * Returns the reply's length; 0 when there is none, for what was sent is no message or there is no room for an error. */

@@ -73,7 +73,11 @@ static inline int p9_stat_at(int dirfd, const char *name, struct stat *st)
     return fstatat(dirfd, name, st, AT_SYMLINK_NOFOLLOW) ? -errno : 0;
 }
 
+/* server.c. Takes over the caller's reference to the node, also when it fails. */
+int p9_fid_add(struct p9_server *s, uint32_t id, struct p9_node *node);
+
 /* files.c and attr.c */
+void p9_fid_open(struct p9_server *s, struct p9_fid *f, int dirfd, const char *name, int flags);
 void p9_fid_close(struct p9_server *s, struct p9_fid *f);
 p9_handler p9_do_statfs, p9_do_lopen, p9_do_lcreate, p9_do_symlink, p9_do_mknod, p9_do_rename,
     p9_do_readlink, p9_do_getattr, p9_do_setattr, p9_do_readdir, p9_do_fsync, p9_do_link,

@@ -3,6 +3,7 @@
 
 #include "base/bits.h"
 #include "base/err.h"
+#include "base/snap.h"
 #include "dev/p9/host.h"
 
 #include <errno.h>
@@ -402,4 +403,53 @@ struct p9_qid p9_tree_qid(struct p9_tree *t, const struct stat *st)
         .version = (uint32_t)mtime.tv_sec ^ (uint32_t)mtime.tv_nsec ^ (uint32_t)st->st_size << 8,
         .path = p9_tree_qid_path(t, st->st_dev, st->st_ino),
     };
+}
+
+/* --- Snapshots ------------------------------------------------------------------------------------------------------------- */
+
+char *p9_node_path(const struct p9_tree *t, const struct p9_node *n)
+{
+    char *path = strdup(""), *longer;
+
+    for (; path && n != t->root; n = n->parent) {
+        if (!n->parent) {
+            free(path);
+            return NULL;
+        }
+        const size_t len = strlen(n->name) + 1 + strlen(path) + 1;
+        longer = malloc(len);
+        if (longer)
+            snprintf(longer, len, "%s%s%s", n->name, *path ? "/" : "", path);
+        free(path);
+        path = longer;
+    }
+    return path;
+}
+
+void p9_node_stat(const struct p9_node *n, struct stat *st)
+{
+    *st = (struct stat){.st_dev = n->dev, .st_ino = n->ino, .st_mode = n->type};
+}
+
+/* It is in no place. */
+struct p9_node *p9_tree_dead(struct p9_tree *t, const struct stat *st)
+{
+    return new_node(t, "", st);
+}
+
+/* Those of before, if the folder still is on the same one; otherwise they are found anew, and files below other mounts may have new numbers. */
+void p9_tree_snap(struct p9_tree *t, struct snap *s)
+{
+    uint32_t nr = t->nr_devs;
+    uint64_t dev[NR_DEVS];
+
+    for (unsigned i = 0; i < NR_DEVS; i++)
+        dev[i] = (uint64_t)t->dev[i];
+    snap_numbers(s, "nr_devs", &nr, sizeof(nr), 1, NR_DEVS);
+    snap_numbers(s, "dev", dev, sizeof(dev[0]), s->failed ? 0 : nr, UINT64_MAX);
+    if (!s->loading || s->failed || !nr || (dev_t)dev[0] != t->dev[0])
+        return;
+    t->nr_devs = nr;
+    for (unsigned i = 0; i < nr; i++)
+        t->dev[i] = (dev_t)dev[i];
 }

@@ -18,6 +18,7 @@
 struct err;
 struct p9_node;
 struct p9_tree;
+struct snap;
 
 #define P9_MAX_DEPTH 512u          /* of a node that is to be used */
 #define P9_MAX_NODES (512u * 1024) /* some 100 bytes each */
@@ -58,6 +59,14 @@ int p9_tree_unlink(struct p9_tree *t, struct p9_node *dir, const char *name, boo
 /* The same for a node: -EBUSY for the root. */
 int p9_node_rename(struct p9_tree *t, struct p9_node *n, struct p9_node *to, const char *to_name);
 int p9_node_unlink(struct p9_tree *t, struct p9_node *n);
+
+/* The way to the node, from the root: "" for that, "a/b" otherwise; malloc'd. Null: the node is dead, or out of memory. */
+char *p9_node_path(const struct p9_tree *t, const struct p9_node *n);
+/* By st_dev, st_ino and st_mode: which file a node is; and a node of that file that is dead, the caller's to put (null: out of memory). */
+void p9_node_stat(const struct p9_node *n, struct stat *st);
+struct p9_node *p9_tree_dead(struct p9_tree *t, const struct stat *st);
+/* Which file systems the numbers of files tell apart, to or from a snapshot. */
+void p9_tree_snap(struct p9_tree *t, struct snap *s);
 
 /* The file's identity for the guest: one number, of device and inode. */
 struct p9_qid p9_tree_qid(struct p9_tree *t, const struct stat *st);
