@@ -50,6 +50,24 @@ FLOOD = code(
 )
 
 
+def exit_with(status):
+    """Ends the run with that status: mov w0, #0x86000100; mov w1, #status; hvc #0; b ."""
+    return code(0x52B0C000, 0x72802000, 0x52800001 | status << 5, 0xD4000002, 0x14000000)
+
+
+def printing(text, then):
+    """Writes the bytes of text, which has no zero in it, to the PL011; then goes on with the code `then`."""
+    head = code(
+        0xD2A12002,  # mov  x2, #0x09000000
+        0x10000001 | (6 * 4 + len(then) - 4) // 4 << 5,  # adr x1, text
+        0x38401420,  # 1: ldrb w0, [x1], #1
+        0x34000060,  # cbz  w0, 2f
+        0x39000040,  # strb w0, [x2]
+        0x17FFFFFD,  # b    1b
+    )  # 2:
+    return head + then + text + bytes(4)
+
+
 def flood_bytes():
     return bytes(n & 0xFF for n in range(NR_FLOOD, 0, -1))
 

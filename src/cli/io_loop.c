@@ -102,16 +102,23 @@ struct loop {
     size_t room;       /* in the console's input queue, as last heard */
     uint64_t deadline; /* os_now_ns() of the timeout, or of giving up while stopping; UINT64_MAX: none */
     uint64_t flush_at; /* not before this */
+    uint64_t watch_at; /* when the watch wants to be called */
 };
+
+/* The VM has been asked to stop. */
+static void stopping(struct loop *l, enum io_loop_end why)
+{
+    l->stopping = true;
+    l->res->end = why;
+    l->deadline = os_now_ns() + GRACE_NS;
+}
 
 static void request_stop(struct loop *l, enum io_loop_end why, int sig)
 {
     if (l->stopping)
         return;
-    l->stopping = true;
-    l->res->end = why;
+    stopping(l, why);
     l->res->signal = sig;
-    l->deadline = os_now_ns() + GRACE_NS;
     l->cfg->stop(l->cfg->opaque, why);
 }
 
@@ -193,7 +200,7 @@ static int poll_timeout(uint64_t now, uint64_t t)
     return (int)MIN((t - now + MS - 1) / MS, (uint64_t)1000000);
 }
 
-enum { FD_FINISHED, FD_SIGNAL, FD_OUTPUT, FD_INPUT, NR_FDS };
+enum { FD_FINISHED, FD_SIGNAL, FD_OUTPUT, FD_INPUT, FD_WATCH, NR_FDS };
 
 /* One turn; false at the end. */
 static bool turn(struct loop *l)
@@ -205,11 +212,18 @@ static bool turn(struct loop *l)
     bool refused = want_input && !l->raw && l->room == 0;
     bool want_flush = now >= l->flush_at;
 
+    if (cfg->watch && now >= l->watch_at && cfg->watch(cfg->watch_opaque, now, &l->watch_at) &&
+        !l->stopping) {
+        stopping(l, IO_LOOP_WATCH);
+        return true;
+    }
+    wake = MIN(wake, l->watch_at);
     struct pollfd fds[NR_FDS] = {
         [FD_FINISHED] = {.fd = cfg->finished_fd, .events = POLLIN},
         [FD_SIGNAL] = {.fd = signal_pipe[0], .events = POLLIN},
         [FD_OUTPUT] = {.fd = want_flush ? chardev_poll_fd(cfg->console) : -1, .events = POLLIN},
         [FD_INPUT] = {.fd = want_input && !refused ? cfg->input_fd : -1, .events = POLLIN},
+        [FD_WATCH] = {.fd = cfg->watch ? cfg->watch_fd : -1, .events = POLLIN},
     };
     if (refused)
         wake = MIN(wake, now + REFUSED_NS);
@@ -231,6 +245,8 @@ static bool turn(struct loop *l)
     }
     if (fds[FD_INPUT].revents)
         take_input(l);
+    if (fds[FD_WATCH].revents)
+        l->watch_at = 0;
     if (refused)
         l->room = chardev_input(cfg->console, NULL, 0);
     if (os_now_ns() >= l->deadline) {
@@ -250,6 +266,7 @@ void io_loop_run(const struct io_loop_config *cfg, struct io_loop_result *res)
         .res = res,
         .input_open = cfg->input_fd >= 0,
         .deadline = cfg->timeout_ns ? os_now_ns() + cfg->timeout_ns : UINT64_MAX,
+        .watch_at = cfg->watch ? 0 : UINT64_MAX,
     };
     *res = (struct io_loop_result){.end = IO_LOOP_FINISHED};
     if (l.input_open)

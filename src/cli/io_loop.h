@@ -14,6 +14,7 @@ enum io_loop_end {
     IO_LOOP_QUIT,     /* Ctrl-A x */
     IO_LOOP_SIGNAL,   /* SIGINT (Ctrl-C), SIGTERM, SIGHUP */
     IO_LOOP_TIMEOUT,
+    IO_LOOP_WATCH, /* the watch has stopped it */
 };
 
 struct io_loop_config {
@@ -26,6 +27,11 @@ struct io_loop_config {
     void (*power_key)(void *opaque); /* what the first SIGTERM does instead of stopping; null: it stops */
     void (*resized)(void *opaque); /* the terminal may have another size now */
     void *opaque;
+    /* Somebody else with something to do here: called when watch_fd is readable, and at the os_now_ns() time that it sets. True: it has asked the
+     * VM to stop. Null: nobody. */
+    bool (*watch)(void *watch_opaque, uint64_t now_ns, uint64_t *wake_ns);
+    int watch_fd;
+    void *watch_opaque;
 };
 
 struct io_loop_result {

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "base/os.h"
+#include "cli/contract.h"
 #include "cli/io_loop.h"
 #include "cli/options.h"
 #include "cli/self_test.h"
@@ -30,7 +31,8 @@ enum status {
     STATUS_USAGE = 2,
     STATUS_TIMEOUT = 3,
     STATUS_STUCK = 4,
-    STATUS_SIGNAL = 128, /* + its number */
+    STATUS_UNEXPECTED = 5, /* cli/contract.c decides */
+    STATUS_SIGNAL = 128,   /* + its number */
 };
 
 /* Files that are written at the end, opened before the run: an hour's work should not end at a wrong folder name. */
@@ -161,6 +163,8 @@ static int exit_status(const struct vm_outcome *o, const struct io_loop_result *
     case VM_STOP_TIMEOUT: return STATUS_TIMEOUT;
     case VM_STOP_STUCK: return STATUS_STUCK;
     case VM_STOP_SIGNAL: return STATUS_SIGNAL + loop->signal;
+    case VM_STOP_EXPECTED: return STATUS_OK;
+    case VM_STOP_UNEXPECTED: return STATUS_UNEXPECTED;
     case VM_STOP_NONE:
     case VM_STOP_RESET:
     case VM_STOP_ERROR: break;
@@ -174,6 +178,7 @@ static enum vm_stop_reason stop_reason(enum io_loop_end end)
     case IO_LOOP_QUIT: return VM_STOP_QUIT;
     case IO_LOOP_SIGNAL: return VM_STOP_SIGNAL;
     case IO_LOOP_TIMEOUT: return VM_STOP_TIMEOUT;
+    case IO_LOOP_WATCH: /* it has given its reason itself */
     case IO_LOOP_FINISHED: break;
     }
     return VM_STOP_NONE;
@@ -230,19 +235,40 @@ static int feed_input(struct chardev *console, struct err *e)
     }
 }
 
-/* From the VM's start to its end. Returns the exit status; a host error is in *e and negative. */
-static int run_vm(struct vm *vm, const struct vm_options *v, struct outputs *out, struct err *e)
+static bool turn_contract(void *opaque, uint64_t now_ns, uint64_t *wake_ns)
+{
+    return contract_turn(opaque, now_ns, wake_ns);
+}
+
+/* The exit status, and why it is no success. */
+static int conclude(struct contract *contract, const struct vm_outcome *o,
+                    const struct io_loop_result *loop)
+{
+    int status = exit_status(o, loop);
+    if (contract) {
+        status = contract_finish(contract, o, status);
+        contract_explain(contract, stderr);
+    }
+    return status;
+}
+
+/* From the VM's start to its end. contract: null where there is none. Returns the exit status; a host error is in *e and negative. */
+static int run_vm(struct vm *vm, const struct vm_options *v, struct contract *contract,
+                  struct outputs *out, struct err *e)
 {
     tell_terminal_size(vm);
     struct chardev *console = vm_console(vm);
-    const bool fed = v->deterministic && !isatty(STDIN_FILENO);
+    const bool scripted = contract && contract_has_script(contract);
+    const bool fed = v->deterministic && !scripted && !isatty(STDIN_FILENO);
     int r = fed ? feed_input(console, e) : 0;
+    if (r == 0 && contract)
+        r = contract_start(contract, vm, v->deterministic, e);
     if (r < 0 || (r = vm_start(vm, e)) < 0)
         return r;
     struct io_loop_result loop;
     io_loop_run(
         &(struct io_loop_config){
-            .input_fd = fed ? -1 : STDIN_FILENO,
+            .input_fd = fed || scripted ? -1 : STDIN_FILENO,
             .console = console,
             .finished_fd = vm_finished_fd(vm),
             .timeout_ns = v->timeout_ns,
@@ -250,6 +276,9 @@ static int run_vm(struct vm *vm, const struct vm_options *v, struct outputs *out
             .power_key = v->powerkey ? press_power_key : NULL,
             .resized = tell_terminal_size,
             .opaque = vm,
+            .watch = contract ? turn_contract : NULL,
+            .watch_fd = contract ? contract_fd(contract) : -1,
+            .watch_opaque = contract,
         },
         &loop);
     if (loop.hung) {
@@ -257,7 +286,10 @@ static int run_vm(struct vm *vm, const struct vm_options *v, struct outputs *out
         terminal_restore();
         log_error("the virtual CPUs did not stop within 3 seconds; is the reader of the console's output stuck?");
         struct vm_outcome o = {.reason = stop_reason(loop.end)};
-        _exit(exit_status(&o, &loop));
+        const int hung_status = conclude(contract, &o, &loop);
+        if (contract && contract_report(contract, NULL, e) < 0)
+            print_error(e);
+        _exit(hung_status);
     }
     struct vm_outcome outcome;
     vm_join(vm, &outcome);
@@ -265,13 +297,15 @@ static int run_vm(struct vm *vm, const struct vm_options *v, struct outputs *out
     terminal_restore();
     explain_vm(vm, stderr);
 
-    int status = exit_status(&outcome, &loop);
+    int status = conclude(contract, &outcome, &loop);
     static struct vm_stats stats; /* some tens of KiB */
     vm_get_stats(vm, &stats);
     stats.exit_status = status;
     r = write_stats(out->stats, v, &stats, e);
     for (unsigned i = 0; i < v->nr_dumps && r == 0; i++)
         r = write_dump(out->dump[i], &v->dump[i], vm_ram(vm), e);
+    if (r == 0 && contract)
+        r = contract_report(contract, &stats, e);
     return r < 0 ? r : status;
 }
 
@@ -291,6 +325,17 @@ static int print_and_check(const struct options *o)
     return STATUS_OK;
 }
 
+/* What runs, for reports. */
+static const char *image_name(const struct vm_options *v)
+{
+    const char *path = v->kernel     ? v->kernel
+                       : v->binary   ? v->binary
+                       : v->firmware ? v->firmware
+                                     : "vibevmm";
+    const char *slash = strrchr(path, '/');
+    return slash && slash[1] ? slash + 1 : path;
+}
+
 int main(int argc, char **argv)
 {
     uint64_t start_ns = os_now_ns();
@@ -298,6 +343,7 @@ int main(int argc, char **argv)
     struct options o;
     struct outputs out = {0};
     struct vm *vm = NULL;
+    struct contract *contract = NULL;
     int status = STATUS_USAGE;
 
     int r = options_parse(&o, argc, argv, &e);
@@ -317,6 +363,12 @@ int main(int argc, char **argv)
     r = io_loop_init(&e);
     if (r < 0)
         goto out;
+    if (o.has_contract) {
+        o.contract.name = image_name(&o.vm);
+        r = contract_create(&contract, &o.contract, &e);
+    }
+    if (r < 0)
+        goto out;
     r = vm_create(&vm, &o.vm, &e);
     if (r < 0)
         goto out;
@@ -328,12 +380,13 @@ int main(int argc, char **argv)
         goto out;
 
     r = o.vm.dump_dtb ? write_device_tree(out.tree, o.vm.dump_dtb, vm, &e)
-                      : run_vm(vm, &o.vm, &out, &e);
+                      : run_vm(vm, &o.vm, contract, &out, &e);
     status = r < 0 ? STATUS_FAILED : r;
 out:
     if (r < 0)
         print_error(&e);
     vm_destroy(vm);
+    contract_destroy(contract);
     close_outputs(&out);
     options_free(&o);
     return status;

@@ -135,6 +135,7 @@ int options_parse(struct options *o, int argc, char *const *argv, struct err *e)
             return err_set(e, EINVAL, "--%s is given twice, as %.80s and as %.80s; give it once",
                            d->name, before[n] ? before[n] : "nothing", val ? val : "nothing");
         given[n] = true;
+        o->has_contract |= d->topic == TOPIC_CI;
         before[n] = val;
 
         if (d->set(o, val, e) < 0)

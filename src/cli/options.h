@@ -3,6 +3,7 @@
 #ifndef VIBE_CLI_OPTIONS_H
 #define VIBE_CLI_OPTIONS_H
 
+#include "cli/contract.h"
 #include "vm/options.h"
 
 #include <stdio.h>
@@ -18,6 +19,8 @@ struct options {
     enum options_action action;
     const char *topic; /* of OPTIONS_HELP: null, or one that exists */
     struct vm_options vm;
+    bool has_contract; /* one of the options of TOPIC_CI was given */
+    struct contract_options contract;
     char *owned[OPTIONS_MAX_OWNED]; /* cut out of FILE@ADDR and the like */
     unsigned nr_owned;
 };

@@ -15,6 +15,7 @@ static const struct {
     [TOPIC_MACHINE] = {"machine", "The machine"},
     [TOPIC_DEVICES] = {"devices", "Its devices"},
     [TOPIC_RUN] = {"run", "How long to run"},
+    [TOPIC_CI] = {"ci", "What it has to show"},
     [TOPIC_OBSERVE] = {"observe", "What to see of it"},
     [TOPIC_GENERAL] = {"general", "About vibevmm"},
 };
@@ -36,6 +37,8 @@ static const char help_status[] =
     "  2                    Bad usage or bad input\n"
     "  3                    --timeout ran out\n"
     "  4                    The guest is stuck in a fault that it cannot leave\n"
+    "  5                    With an option of --help ci: what it asks for did not come, what it forbids\n"
+    "                       did, or the run ended otherwise than by the guest's success\n"
     "  128+SIGNAL           vibevmm was stopped by a signal (130: Ctrl-C)\n";
 
 static const char *const extra_topics[][2] = {{"keys", help_keys}, {"status", help_status}};

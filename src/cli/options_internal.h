@@ -15,6 +15,7 @@ enum option_topic {
     TOPIC_MACHINE,
     TOPIC_DEVICES,
     TOPIC_RUN,
+    TOPIC_CI,
     TOPIC_OBSERVE,
     TOPIC_GENERAL,
     NR_TOPICS

@@ -30,6 +30,8 @@ struct chardev {
     bool out_broken; /* the reader went away */
     bool notified;
     uint64_t dropped, first_byte_ns;
+    void (*tap)(void *opaque, const uint8_t *buf, size_t len);
+    void *tap_opaque;
 
     pthread_mutex_t in_lock;
     uint8_t in[IN_LEN];
@@ -106,6 +108,8 @@ size_t chardev_write(struct chardev *c, const void *buf, size_t len)
     pthread_mutex_lock(&c->out_lock);
     if (!c->first_byte_ns && len)
         c->first_byte_ns = os_now_ns();
+    if (unlikely(c->tap))
+        c->tap(c->tap_opaque, p, len);
     if (c->out_fd < 0) {
         taken = len;
     } else if (c->out_broken) {
@@ -151,6 +155,15 @@ uint64_t chardev_first_byte_ns(struct chardev *c)
     const uint64_t ns = c->first_byte_ns;
     pthread_mutex_unlock(&c->out_lock);
     return ns;
+}
+
+void chardev_set_tap(struct chardev *c, void (*tap)(void *opaque, const uint8_t *buf, size_t len),
+                     void *opaque)
+{
+    pthread_mutex_lock(&c->out_lock);
+    c->tap = tap;
+    c->tap_opaque = opaque;
+    pthread_mutex_unlock(&c->out_lock);
 }
 
 int chardev_poll_fd(const struct chardev *c)

@@ -38,6 +38,11 @@ size_t chardev_input(struct chardev *c, const uint8_t *buf, size_t len);
 /* The device can take more: retries the queue. Any thread, no chardev or device lock held by the caller. */
 void chardev_resume_input(struct chardev *c);
 
+/* Somebody who follows the output: called with every byte that is written, in order, on the writer's thread and under the output lock, which
+ * it may not take again. Null: nobody. Before anybody writes. */
+void chardev_set_tap(struct chardev *c, void (*tap)(void *opaque, const uint8_t *buf, size_t len),
+                     void *opaque);
+
 /* For the I/O loop: a descriptor that is readable when output waits to be flushed (or -1), and what to call then and every few ms. */
 int chardev_poll_fd(const struct chardev *c);
 void chardev_poll(struct chardev *c);

@@ -2,6 +2,7 @@
 #include "vm/stats.h"
 
 #include "base/bits.h"
+#include "base/escape.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -251,24 +252,6 @@ void stats_print_box(FILE *out, const struct vm_stats *s)
 
 /* ---- JSON ------------------------------------------------------------------------------------------------------------------- */
 
-static void json_string(FILE *out, const char *text)
-{
-    if (!text) {
-        fputs("null", out);
-        return;
-    }
-    fputc('"', out);
-    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-        if (*p == '"' || *p == '\\')
-            fprintf(out, "\\%c", *p);
-        else if (*p < 0x20)
-            fprintf(out, "\\u%04x", *p);
-        else
-            fputc(*p, out);
-    }
-    fputc('"', out);
-}
-
 /* Three decimals whatever the locale's decimal point is; far above what is counted, still a number. */
 static void json_rate(FILE *out, double x)
 {
@@ -317,7 +300,7 @@ static void json_balloon(FILE *out, const struct balloon_info *i)
 static void json_disk(FILE *out, const struct blk_info *i)
 {
     fputs("{\"file\": ", out);
-    json_string(out, i->path);
+    json_put_string(out, i->path);
     fprintf(out,
             ", \"reads\": %" PRIu64 ", \"writes\": %" PRIu64 ", \"flushes\": %" PRIu64
             ", \"discards\": %" PRIu64 ",\n     \"read_bytes\": %" PRIu64
@@ -328,11 +311,11 @@ static void json_disk(FILE *out, const struct blk_info *i)
 void stats_print_json(FILE *out, const struct vm_stats *s)
 {
     fprintf(out, "{\n  \"schema\": %d,\n  \"accel\": ", VM_STATS_SCHEMA);
-    json_string(out, s->accel);
+    json_put_string(out, s->accel);
     fputs(",\n  \"machine\": ", out);
-    json_string(out, s->machine);
+    json_put_string(out, s->machine);
     fprintf(out, ",\n  \"memory_bytes\": %" PRIu64 ",\n  \"result\": ", s->mem_len);
-    json_string(out, s->result);
+    json_put_string(out, s->result);
     fprintf(out, ",\n  \"exit_status\": %d,\n  \"wall_ns\": %" PRIu64 ",\n  \"first_byte_ns\": ",
             s->exit_status, s->wall_ns);
     if (s->first_byte_ns)
@@ -348,7 +331,7 @@ void stats_print_json(FILE *out, const struct vm_stats *s)
     for (unsigned i = 0; i < s->nr_devices; i++) {
         const struct vm_device_stats *d = &s->device[i];
         fputs(i ? ",\n    {\"name\": " : "\n    {\"name\": ", out);
-        json_string(out, d->name);
+        json_put_string(out, d->name);
         fprintf(out,
                 ", \"reads\": %" PRIu64 ", \"writes\": %" PRIu64 ", \"bad\": %" PRIu64
                 ", \"broken\": %" PRIu64 "}",

@@ -212,11 +212,20 @@ static enum hv_action exit_sev(struct vcpu *v, struct hv_exit *exit)
     return HV_CONTINUE;
 }
 
+/* What the guest wrote to the console may be what somebody waited for. */
+static void act_on_output(struct vm *vm)
+{
+    if (unlikely(atomic_load_explicit(&vm->watch_due, memory_order_relaxed)) &&
+        atomic_exchange(&vm->watch_due, false))
+        vm->watch.act(vm->watch.opaque);
+}
+
 static enum hv_action exit_mmio(struct vcpu *v, struct hv_exit *exit)
 {
     exit->u.mmio.failed =
         bus_access_by(&v->vm->bus, v->index, exit->u.mmio.gpa, exit->u.mmio.size,
                       exit->reason == HV_EXIT_MMIO_WRITE, &exit->u.mmio.data) == BUS_NONE;
+    act_on_output(v->vm);
     return HV_CONTINUE;
 }
 

@@ -201,6 +201,19 @@ struct chardev *vm_console(struct vm *vm)
     return vm->board.console;
 }
 
+static void console_output(void *opaque, const uint8_t *buf, size_t len)
+{
+    struct vm *vm = opaque;
+    if (vm->watch.output(vm->watch.opaque, buf, len))
+        atomic_store(&vm->watch_due, true);
+}
+
+void vm_set_watch(struct vm *vm, const struct vm_watch *w)
+{
+    vm->watch = *w;
+    chardev_set_tap(vm->board.console, console_output, vm);
+}
+
 const struct ram *vm_ram(const struct vm *vm)
 {
     return &vm->ram;
@@ -215,10 +228,13 @@ const void *vm_device_tree(const struct vm *vm, size_t *len)
 const char *vm_stop_reason_name(enum vm_stop_reason reason)
 {
     static const char *const name[] = {
-        [VM_STOP_NONE] = "none",     [VM_STOP_POWEROFF] = "poweroff", [VM_STOP_RESET] = "reset",
-        [VM_STOP_REBOOT] = "reboot", [VM_STOP_GUEST_EXIT] = "exit",   [VM_STOP_QUIT] = "quit",
-        [VM_STOP_SIGNAL] = "signal", [VM_STOP_TIMEOUT] = "timeout",   [VM_STOP_STUCK] = "stuck",
-        [VM_STOP_ERROR] = "error",   [VM_STOP_LIMIT] = "max-insns",
+        [VM_STOP_NONE] = "none",         [VM_STOP_POWEROFF] = "poweroff",
+        [VM_STOP_RESET] = "reset",       [VM_STOP_REBOOT] = "reboot",
+        [VM_STOP_GUEST_EXIT] = "exit",   [VM_STOP_QUIT] = "quit",
+        [VM_STOP_SIGNAL] = "signal",     [VM_STOP_TIMEOUT] = "timeout",
+        [VM_STOP_LIMIT] = "max-insns",   [VM_STOP_STUCK] = "stuck",
+        [VM_STOP_EXPECTED] = "expected", [VM_STOP_UNEXPECTED] = "unexpected",
+        [VM_STOP_ERROR] = "error",
     };
     return name[reason];
 }

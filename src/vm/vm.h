@@ -22,9 +22,11 @@ enum vm_stop_reason {
     VM_STOP_QUIT,       /* the user */
     VM_STOP_SIGNAL,
     VM_STOP_TIMEOUT,
-    VM_STOP_LIMIT, /* a vCPU has run as many instructions as it was to */
-    VM_STOP_STUCK, /* a vCPU is in a fault that it can't leave */
-    VM_STOP_ERROR, /* the backend failed */
+    VM_STOP_LIMIT,      /* a vCPU has run as many instructions as it was to */
+    VM_STOP_STUCK,      /* a vCPU is in a fault that it can't leave */
+    VM_STOP_EXPECTED,   /* the console said what it was to say */
+    VM_STOP_UNEXPECTED, /* it said what it was not to say, or did not in time */
+    VM_STOP_ERROR,      /* the backend failed */
 };
 
 struct vm_outcome {
@@ -53,6 +55,18 @@ int vm_finished_fd(struct vm *vm);
 
 /* Waits for the vCPU threads. */
 void vm_join(struct vm *vm, struct vm_outcome *out);
+
+/* Somebody who follows the console's output. */
+struct vm_watch {
+    /* The guest has written buf. True: there is something to do. On the writer's thread, under locks: calls nothing of the VM's nor the console's. */
+    bool (*output)(void *opaque, const uint8_t *buf, size_t len);
+    /* Something is to be done: after the guest's instruction, on its vCPU's thread, with no lock held. May send input and stop the VM. */
+    void (*act)(void *opaque);
+    void *opaque;
+};
+
+/* Before vm_start(), once. */
+void vm_set_watch(struct vm *vm, const struct vm_watch *w);
 
 /* The byte stream of the device that is attached to the terminal. */
 struct chardev *vm_console(struct vm *vm);

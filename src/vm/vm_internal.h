@@ -122,6 +122,8 @@ struct vm {
     struct io_thread *io; /* the device side; starts with the vCPUs */
     struct io_pool *pool; /* devices that use it start it */
     struct board board;
+    struct vm_watch watch;  /* of the console; its output is null when nobody does */
+    _Atomic bool watch_due; /* watch.act is to be called */
     unsigned nr_vcpus;
     struct vcpu vcpu[VM_MAX_CPUS];
     struct guest_clock clock;

@@ -131,6 +131,30 @@ static void test_disks(void **state)
     options_free(&o);
 }
 
+static void test_contract(void **state)
+{
+    (void)state;
+    struct options o =
+        parse_good("--kernel k --expect a$ --fail=b --expect c --script s --junit j --result r");
+    const struct contract_options *c = &o.contract;
+    assert_true(o.has_contract);
+    assert_int_equal(c->nr_expects, 2);
+    assert_string_equal(c->expect[0], "a$");
+    assert_string_equal(c->expect[1], "c");
+    assert_int_equal(c->nr_fails, 1);
+    assert_string_equal(c->fail[0], "b");
+    assert_string_equal(c->script, "s");
+    assert_string_equal(c->junit, "j");
+    assert_string_equal(c->result, "r");
+    options_free(&o);
+    o = parse_good("--kernel k --timeout 5 --stats=json");
+    assert_false(o.has_contract);
+    options_free(&o);
+    o = parse_good("--kernel k --result r");
+    assert_true(o.has_contract);
+    options_free(&o);
+}
+
 static void test_choices(void **state)
 {
     (void)state;
@@ -405,17 +429,12 @@ static void test_help_is_complete(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_every_option),
-        cmocka_unit_test(test_disks),
-        cmocka_unit_test(test_choices),
-        cmocka_unit_test(test_actions),
-        cmocka_unit_test(test_sizes),
-        cmocka_unit_test(test_addresses),
-        cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_host_memory),
-        cmocka_unit_test(test_help_is_complete),
+        cmocka_unit_test(test_defaults),    cmocka_unit_test(test_every_option),
+        cmocka_unit_test(test_disks),       cmocka_unit_test(test_contract),
+        cmocka_unit_test(test_choices),     cmocka_unit_test(test_actions),
+        cmocka_unit_test(test_sizes),       cmocka_unit_test(test_addresses),
+        cmocka_unit_test(test_refused),     cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_host_memory), cmocka_unit_test(test_help_is_complete),
     };
     return cmocka_run_group_tests_name("options", tests, NULL, NULL);
 }

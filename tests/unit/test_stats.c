@@ -176,7 +176,7 @@ static void test_json(void **state)
         "\"discards\": 14,\n     \"read_bytes\": 15, \"written_bytes\": 16, \"errors\": 17}\n  ],",
         "\"schema\": 1,",
         "\"accel\": \"soft\",",
-        "\"result\": \"a \\\"quoted\\\\\\u000a\"",
+        "\"result\": \"a \\\"quoted\\\\\\n\"",
         "\"first_byte_ns\": null,",
         "\"exits\": {\"total\": 7, \"hlt\": 4, \"wfe\": 0, \"sev\": 0,",
         "\"hvc\": 3,",
