@@ -3,6 +3,7 @@
 Packages are fetched once into build/guests, or where VIBEVMM_GUESTS points; without a network, or without apt-get, the tests are skipped and
 say so. Each guest's console is kept in build/guest-logs/NAME.log.
 """
+import fcntl
 import glob
 import hashlib
 import os
@@ -52,12 +53,14 @@ def debian_image(path, *packages):
         with open(source, "rb") as f:
             made_of.update(f.read())
     folder = os.environ.get("VIBEVMM_GUESTS") or os.path.join(vibe.ROOT, "build", "guests")
-    kept = os.path.join(folder, "debian-%s.img" % made_of.hexdigest()[:16])
-    if not os.path.exists(kept):
-        os.makedirs(folder, exist_ok=True)
-        p = subprocess.run([script, kept, *packages], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=1800)
-        if p.returncode:
-            raise unittest.SkipTest("no Debian disk: %s" % b"; ".join(p.stdout.splitlines()[-3:]).decode(errors="replace"))
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, ".image-lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another test may be making it
+        kept = os.path.join(folder, "debian-%s.img" % made_of.hexdigest()[:16])
+        if not os.path.exists(kept):
+            p = subprocess.run([script, kept, *packages], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=1800)
+            if p.returncode:
+                raise unittest.SkipTest("no Debian disk: %s" % b"; ".join(p.stdout.splitlines()[-3:]).decode(errors="replace"))
     subprocess.run(["cp", "--sparse=always", "--reflink=auto", kept, path], check=True, timeout=LIMIT_S)
     return path
 

@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """Runs unittest modules by name, each timed, and counts.
 
-usage: run_python.py [--list] [MODULE...]         (default: every tests/test_*.py)
+usage: run_python.py [-jN] [MODULE...]         (default: every tests/test_*.py; N of them at a time)
 """
+import concurrent.futures
 import glob
 import io
 import os
+import re
+import subprocess
 import sys
 import time
 import unittest
@@ -15,7 +18,27 @@ from summary import Summary
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 
+def run_side_by_side(names, nr):
+    """Each in a process of its own; what they print comes in their order."""
+    total = Summary()
+
+    def one(name):
+        return subprocess.run([sys.executable, __file__, name], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    with concurrent.futures.ThreadPoolExecutor(nr) as pool:
+        for p in pool.map(one, names):
+            lines = p.stdout.splitlines()
+            m = re.fullmatch(r"(\d+) passed, (\d+) failed, (\d+) skipped", lines[-1]) if lines else None
+            print("\n".join(lines[:-1] if m else lines), flush=True)
+            passed, failed, skipped = [int(n) for n in m.groups()] if m else (0, 1, 0)
+            total.passed += passed
+            total.failed += max(failed, int(p.returncode != 0))
+            total.skipped += skipped
+    return total.print()
+
+
 def main(argv):
+    if len(argv) > 1 and argv[1].startswith("-j"):
+        return run_side_by_side(argv[2:], int(argv[1][2:]))
     names = argv[1:] or sorted(os.path.basename(f)[:-3] for f in glob.glob(os.path.join(HERE, "test_*.py")))
     sys.path.insert(0, HERE)
     total = Summary()

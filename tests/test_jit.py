@@ -1,5 +1,5 @@
 """The translator on real guests, each of its runs compared with the interpreter (--check-jit): the test kernels, with everything on and with
-each of its parts off or made hard. Random programs are tests/unit/test_jit_blocks.c's, Linux is test_guest_linux.py's."""
+each of its parts off or made hard. Random programs are tests/unit/test_jit_blocks.c's, Linux is test_guest_jit.py's."""
 import os
 import platform
 import subprocess
