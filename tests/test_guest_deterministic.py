@@ -56,6 +56,7 @@ class Deterministic(unittest.TestCase):
                 first = self.run_once(*args, stdin=stdin.encode("latin-1"))
                 self.assertIn(b"PASS " + name.encode(), first[0])
                 self.assertEqual(self.run_once(*args, stdin=stdin.encode("latin-1")), first)
+                self.assertEqual(self.run_once(*args, "--accel", "soft,jit=off", stdin=stdin.encode("latin-1")), first)
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ enum cpu_leave {
     CPU_LEAVE_NONE,
     CPU_LEAVE_EXCEPTION, /* internal, but for cpu_step(): c->exc is to be taken */
     CPU_LEAVE_RESYNC,    /* internal: context changed, go on from st.pc */
+    CPU_LEAVE_AGAIN,     /* internal: nothing happened that anybody has to see, go on from st.pc */
     CPU_LEAVE_SLICE,     /* internal: the slice is over, go on from st.pc */
     CPU_LEAVE_WFE,       /* see cpu_wait_event() */
     CPU_LEAVE_SEV,       /* CPUs that wait in WFE are to be woken */

@@ -24,7 +24,7 @@ static inline const struct a64_insn *indirect_btype(struct cpu *c, const struct 
     branch_note(c, cpu_pc(c, insn), target);
     c->st.pc = target;
     c->st.btype = (uint8_t)btype;
-    c->leave = CPU_LEAVE_RESYNC;
+    c->leave = CPU_LEAVE_AGAIN;
     return NULL;
 }
 

@@ -327,7 +327,7 @@ const struct a64_insn *cpu_goto(struct cpu *c, gva_t va)
         return &e->page->insn[(va >> 2) & (PAGE_INSNS - 1)];
     }
     c->st.pc = va;
-    c->leave = CPU_LEAVE_RESYNC;
+    c->leave = CPU_LEAVE_AGAIN;
     return NULL;
 }
 
@@ -472,7 +472,7 @@ static void look_at_time(struct cpu *c)
         c->ops->deadline(c->opaque);
 }
 
-/* Its turn, if that is over: waits for the next. What is left of it is the slice. */
+/* Its turn, if that is over: waits for the next. */
 static void take_turn(struct cpu *c)
 {
     if (!c->new_turn && c->nr_insns >= c->turn_end && c->own_turns) {
@@ -487,7 +487,13 @@ static void take_turn(struct cpu *c)
         c->turn_end = c->nr_insns + c->turn_insns;
         look_at_time(c);
     }
-    c->slice_left = c->jit_hot.budget = (int64_t)(c->turn_end - c->nr_insns);
+}
+
+/* With turns: instructions until there is something to do between two of them. */
+static int64_t left_of_turn(struct cpu *c)
+{
+    const uint64_t end = c->stop_at ? MIN(c->stop_at, c->turn_end) : c->turn_end;
+    return c->jit_hot.budget = (int64_t)(end - c->nr_insns);
 }
 
 int cpu_stop_at(struct cpu *c, uint64_t insns)
@@ -504,15 +510,13 @@ int cpu_stop_at(struct cpu *c, uint64_t insns)
     return 0;
 }
 
-/* Whether it has come to stop_at; else that ends the slice. */
+/* Whether it has come to stop_at. */
 static bool at_limit(struct cpu *c)
 {
     if (c->nr_insns >= c->stop_at) {
         debug_tell(c, DEBUG_CAUSE_LIMIT, c->stop_at, false);
         return true;
     }
-    c->slice_left = MIN(c->slice_left, (int64_t)(c->stop_at - c->nr_insns));
-    c->jit_hot.budget = c->slice_left;
     return false;
 }
 
@@ -543,7 +547,9 @@ static enum cpu_leave look_around(struct cpu *c)
         c->has_hot_target = false;
         jit_hot(c, c->hot_target);
     }
-    if (c->slice_left <= 0 && !c->turn_insns) {
+    if (c->turn_insns) {
+        c->slice_left = left_of_turn(c);
+    } else if (c->slice_left <= 0) {
         c->slice_left = SLICE_INSNS;
         c->jit_hot.budget = JIT_SLICE_INSNS;
         look_at_time(c);
@@ -614,7 +620,9 @@ static enum cpu_leave after_one(struct cpu *c, const struct a64_insn *insn)
     }
     if (c->leave == CPU_LEAVE_EXCEPTION)
         return take_exception(c) ? CPU_LEAVE_STUCK : CPU_LEAVE_NONE;
-    return c->leave == CPU_LEAVE_RESYNC || c->leave == CPU_LEAVE_SLICE ? CPU_LEAVE_NONE : c->leave;
+    return c->leave == CPU_LEAVE_RESYNC || c->leave == CPU_LEAVE_AGAIN || c->leave == CPU_LEAVE_SLICE
+               ? CPU_LEAVE_NONE
+               : c->leave;
 }
 
 /* Software step: an instruction where PSTATE.SS is set, which clears it, and the exception where it is not (DDI 0487, "Software Step exceptions"). */
@@ -657,8 +665,13 @@ static enum cpu_leave debug_step(struct cpu *c)
 
 static enum cpu_leave run_slices(struct cpu *c)
 {
+    bool look = true; /* with turns that depends on the guest alone, not on what is translated */
+
     for (;;) {
-        enum cpu_leave leave = look_around(c);
+        if (!look)
+            c->slice_left = left_of_turn(c);
+        enum cpu_leave leave = look || c->slice_left <= 0 ? look_around(c) : CPU_LEAVE_NONE;
+        look = true;
         if (unlikely(leave != CPU_LEAVE_NONE))
             return leave;
         if (unlikely(SYS(&c->st, MDSCR_EL1) & MDSCR_EL1_SS) && exception_steps(&c->st)) {
@@ -670,6 +683,8 @@ static enum cpu_leave run_slices(struct cpu *c)
 
         const void *code = c->turn_insns ? jit_exact_code(c) : known_code(c);
         const struct a64_insn *insn = code ? jit_run(c, code) : fetch(c);
+        if (code && c->turn_insns)
+            c->slice_left = c->jit_hot.budget;
         int64_t n = c->slice_left;
         if (unlikely(!insn && !code)) {
             c->slice_left--;
@@ -690,6 +705,7 @@ static enum cpu_leave run_slices(struct cpu *c)
         c->slice_left = n;
         if (insn) {
             c->st.pc = cpu_pc(c, insn);
+            look = !c->turn_insns;
             continue;
         }
         switch (c->leave) {
@@ -697,7 +713,8 @@ static enum cpu_leave run_slices(struct cpu *c)
             if (unlikely(take_exception(c)))
                 return CPU_LEAVE_STUCK;
             break;
-        case CPU_LEAVE_SLICE: c->slice_left = 0; break;
+        case CPU_LEAVE_SLICE: c->slice_left = 0; /* fallthrough */
+        case CPU_LEAVE_AGAIN: look = !c->turn_insns; break;
         case CPU_LEAVE_RESYNC: break;
         default: return c->leave;
         }
@@ -760,7 +777,7 @@ enum cpu_leave cpu_step(struct cpu *c)
         c->st.pc = cpu_pc(c, insn);
     else if (c->leave == CPU_LEAVE_EXCEPTION)
         take(c);
-    else if (c->leave == CPU_LEAVE_RESYNC || c->leave == CPU_LEAVE_SLICE)
+    else if (c->leave == CPU_LEAVE_RESYNC || c->leave == CPU_LEAVE_AGAIN || c->leave == CPU_LEAVE_SLICE)
         c->leave = CPU_LEAVE_NONE;
     return insn ? CPU_LEAVE_NONE : c->leave;
 }

@@ -157,7 +157,7 @@ static void interpret(struct cpu *c, struct jit_check *k)
             k->faulted = true;
             k->exc = c->exc;
             c->st.pc = pc;
-        } else if (c->leave != CPU_LEAVE_RESYNC) {
+        } else if (c->leave != CPU_LEAVE_RESYNC && c->leave != CPU_LEAVE_AGAIN) {
             return;
         }
         k->state[++k->nr] = c->st;

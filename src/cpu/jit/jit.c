@@ -326,7 +326,7 @@ static const struct a64_insn *run(struct cpu *c, const void *code, uint64_t *don
     switch ((enum jit_exit)c->jit_hot.exit) {
     case JIT_EXIT_INTERPRET:
         if (c->st.btype) { /* the run loop looks at it */
-            c->leave = CPU_LEAVE_RESYNC;
+            c->leave = CPU_LEAVE_AGAIN;
             return NULL;
         }
         return cpu_goto(c, c->st.pc);
@@ -386,7 +386,7 @@ const struct a64_insn *jit_enter(struct cpu *c, const struct a64_insn *insn)
     c->st.pc = va;
     c->nr_insns--;       /* the run loop counts this call */
     if (c->turn_insns) { /* which knows how many are left */
-        c->leave = CPU_LEAVE_RESYNC;
+        c->leave = CPU_LEAVE_AGAIN;
         return NULL;
     }
     if (c->jit_hot.budget <= 0) {

@@ -148,8 +148,8 @@ bool lift_control(struct lift *l, const struct a64_insn *i)
             lift_ir(l, IR_FENCE);
         return true;
     case A64_ROW_WFI_HI_hints:
-        /* At EL0 it may trap. */
-        lift_ir(l, l->u->mode & MODE_EL1 ? IR_WFI : IR_INTERP);
+        /* At EL0 it may trap. With turns, what came is looked at before the next instruction. */
+        lift_ir(l, (l->u->mode & MODE_EL1) && !l->u->j->opt.exact ? IR_WFI : IR_INTERP);
         return true;
     case A64_ROW_NONE:
     case A64_ROW_WFE_HI_hints:

@@ -169,6 +169,7 @@ static void soft_run(struct hv_vcpu *v, struct hv_exit *exit)
     case CPU_LEAVE_NONE:
     case CPU_LEAVE_EXCEPTION:
     case CPU_LEAVE_RESYNC:
+    case CPU_LEAVE_AGAIN:
     case CPU_LEAVE_SLICE: break;
     }
     BUG("cpu_run() left for no reason");
