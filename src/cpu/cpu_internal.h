@@ -78,16 +78,20 @@ void debug_destroy(struct cpu *c);
 bool cpu_event_soon(struct cpu *c);
 void cpu_wait_over(struct cpu *c);
 
+/* --- inval.c -------------------------------------------------------------------------------------------------------- */
+
+/* Sends to the other CPUs of the cluster; they are done when this CPU's next DSB is. */
+void cpu_broadcast(struct cpu *c, const struct cpu_inval *inv);
+/* DSB: waits for them. */
+void cpu_broadcast_wait(struct cpu *c);
+/* Does what others asked for. The instruction that runs stays valid: decoded pages are reset in place, not freed. */
+void cpu_inval_drain(struct cpu *c);
+
 /* --- run.c ---------------------------------------------------------------------------------------------------------- */
 
 /* WFI. False: something happened meanwhile, and the run loop has to look at it. */
 bool cpu_wfi(struct cpu *c);
 /* cpu_ops.mmio, and what it has changed in the translations of this CPU. */
 bool cpu_mmio(struct cpu *c, gpa_t pa, unsigned size, bool write, uint64_t *val);
-
-/* Sends to the other CPUs of the cluster; they are done when this CPU's next DSB is. */
-void cpu_broadcast(struct cpu *c, const struct cpu_inval *inv);
-/* DSB: waits for them. */
-void cpu_broadcast_wait(struct cpu *c);
 
 #endif
