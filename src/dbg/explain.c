@@ -130,8 +130,7 @@ static void print_esr(const struct explain_exception *e, FILE *f)
         else
             snprintf(range, sizeof(range), "%u:%u", fld->hi, fld->lo);
         snprintf(number, sizeof(number), fld->hi - fld->lo < 3 ? "%" PRIu64 : "0x%02" PRIx64, val);
-        fprintf(f, "       %-9s  %5s  %s%s%s\n", fld->name, range, number,
-                text[0] ? &"      "[strlen(number)] : "", text);
+        fprintf(f, "       %-9s  %5s  %-*s%s\n", fld->name, range, text[0] ? 6 : 0, number, text);
     }
 }
 
