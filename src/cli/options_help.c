@@ -11,13 +11,8 @@
 static const struct {
     const char *name, *title;
 } topics[NR_TOPICS] = {
-    [TOPIC_IMAGE] = {"image", "What to run"},
-    [TOPIC_MACHINE] = {"machine", "The machine"},
-    [TOPIC_DEVICES] = {"devices", "Its devices"},
-    [TOPIC_RUN] = {"run", "How long to run"},
-    [TOPIC_CI] = {"ci", "What it has to show"},
-    [TOPIC_OBSERVE] = {"observe", "What to see of it"},
-    [TOPIC_GENERAL] = {"general", "About vibevmm"},
+#define TOPIC(id, name, title) [TOPIC_##id] = {name, title},
+#include "cli/options.def"
 };
 
 /* Topics without options. */
@@ -41,7 +36,10 @@ static const char help_status[] =
     "                       did, or the run ended otherwise than by the guest's success\n"
     "  128+SIGNAL           vibevmm was stopped by a signal (130: Ctrl-C)\n";
 
-static const char *const extra_topics[][2] = {{"keys", help_keys}, {"status", help_status}};
+static const char *const extra_topics[][2] = {
+#define PAGE(name, text) {name, text},
+#include "cli/options.def"
+};
 
 static void print_option(FILE *out, const struct option_desc *d)
 {

@@ -11,13 +11,8 @@
 /* ---- the table -------------------------------------------------------------------------------------------------------------- */
 
 enum option_topic {
-    TOPIC_IMAGE,
-    TOPIC_MACHINE,
-    TOPIC_DEVICES,
-    TOPIC_RUN,
-    TOPIC_CI,
-    TOPIC_OBSERVE,
-    TOPIC_GENERAL,
+#define TOPIC(id, name, title) TOPIC_##id,
+#include "cli/options.def"
     NR_TOPICS
 };
 

@@ -408,7 +408,7 @@ static void test_help_is_complete(void **state)
                                        "--timeout SECONDS",
                                        "--keep-going",
                                        "--stats[=box|json|none]",
-                                       "--log LEVEL",
+                                       "--log error|warn|info|debug|trace",
                                        "--dump-memory ADDR:LEN=FILE",
                                        "--help [TOPIC]",
                                        "--version",
