@@ -17,7 +17,8 @@ import vibe
 
 BUILD = os.path.join(vibe.ROOT, "tests", "arm64", "build.sh")
 PROGRAM = os.path.join(vibe.ROOT, "build", "release-aarch64-linux-gnu-gcc", "vibevmm")
-LIBRARIES = "/usr/aarch64-linux-gnu/lib/"
+LIBRARIES = ("ld-linux-aarch64.so.1", "libc.so.6", "libm.so.6", "libz.so.1", "libfdt.so.1", "libzstd.so.1", "libcapstone.so.4", "libslirp.so.0",
+             "libglib-2.0.so.0", "libpcre2-8.so.0")
 # QEMU 7.2 keeps stale translations of code that SVE stores have overwritten; pauth-impdef because its QARMA5 costs most of the time.
 VHE = "max,pauth-impdef=on,sve=off"
 NVHE = "cortex-a57"
@@ -67,7 +68,9 @@ class Kvm(unittest.TestCase):
         cls.addClassCleanup(tmp.cleanup)
         cls.tmp = tmp.name
         cls.add = [PROGRAM + "=bin/vibevmm"]
-        cls.add += ["%s%s=lib/%s" % (LIBRARIES, n, n) for n in ("ld-linux-aarch64.so.1", "libc.so.6", "libm.so.6")]
+        sysroot = subprocess.run([os.path.join(vibe.ROOT, "tools", "arm64_sysroot.sh")], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+        for name in LIBRARIES:
+            cls.add += ["%s=lib/%s" % (f, name) for f in glob.glob("%s/**/%s" % (sysroot, name), recursive=True)[:1]]
         shim = os.path.join(cls.tmp, "failing_ioctl.so")
         subprocess.run([guests.CROSS, "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", os.path.join(os.path.dirname(BUILD), "failing_ioctl.c"),
                         "-o", shim], check=True, timeout=vibe.LIMIT_S)

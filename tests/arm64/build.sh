@@ -1,20 +1,14 @@
 #!/usr/bin/env bash
-# The arm64 build, by the cross compiler, with what it is linked with from Debian's packages:
-#   build.sh MAKE-ARGUMENT...      prog, unit-bins, unit ...
+# The arm64 build, by the cross compiler, with the libraries of tools/arm64_sysroot.sh:
+#   build.sh MAKE-ARGUMENT...      prog, unit-bins, unit, install ...
 # Unit tests run under qemu-aarch64. Status 3: a package is not to be had.
 set -eu
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-root=$here/../..
-prefix=aarch64-linux-gnu-
-packages=$("$root/tools/guest_packages.sh" libfdt-dev zlib1g-dev libcmocka-dev libcmocka0) || exit 3
-include='' lib=''
-for p in $packages; do
-    include="$include -idirafter $p/usr/include"
-    lib="$lib -L$p/usr/lib/aarch64-linux-gnu"
-    cmocka=$p/usr/lib/aarch64-linux-gnu
-done
+sysroot=$("$here/../../tools/arm64_sysroot.sh") || exit 3
+lib=$sysroot/usr/lib/aarch64-linux-gnu
+# What libraries need themselves, and what the programs here find at run time.
+more=$lib:$sysroot/lib/aarch64-linux-gnu
+export PKG_CONFIG_SYSROOT_DIR=$sysroot PKG_CONFIG_LIBDIR=$lib/pkgconfig
 
-# What the programs here find at run time: the cross compiler's libraries, and cmocka.
-run="qemu-aarch64 -L /usr/aarch64-linux-gnu -E LD_LIBRARY_PATH=$cmocka"
-make -C "$root" -s "-j$(getconf _NPROCESSORS_ONLN)" CROSS=$prefix CPPFLAGS="$include" LDFLAGS="$lib" CMOCKA_LIBS=-l:libcmocka.so.0 \
-    RUN="$run" "$@"
+make -C "$here/../.." -s "-j$(getconf _NPROCESSORS_ONLN)" CROSS=aarch64-linux-gnu- PKG_CONFIG=pkg-config CPPFLAGS="-idirafter $sysroot/usr/include" \
+    LDFLAGS="-L$lib -Wl,-rpath-link,$more" RUN="qemu-aarch64 -L $sysroot -E LD_LIBRARY_PATH=$more" "$@"
