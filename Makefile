@@ -6,6 +6,8 @@
 BUILD ?= release
 PREFIX ?= /usr/local
 DESTDIR ?=
+BASH_COMPLETIONS ?= $(PREFIX)/share/bash-completion/completions
+ZSH_COMPLETIONS ?= $(PREFIX)/share/zsh/site-functions
 WERROR ?= 1
 LTO ?= 0
 PYTHON ?= python3
@@ -27,7 +29,7 @@ MACHINE := $(if $(CROSS),cross,$(shell uname -m))
 PKG_CONFIG ?= $(CROSS)pkg-config
 CODESIGN ?= codesign
 VERSION := $(shell cat VERSION)
-GIT_REV := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+GIT_REV := $(shell sh packaging/commit.sh | cut -c1-12)
 
 ifeq ($(filter $(BUILD),release debug asan tsan fuzz),)
 $(error BUILD=$(BUILD): must be release, debug, asan, tsan or fuzz)
@@ -86,7 +88,7 @@ WITH_ZLIB ?= auto
 WITH_ZSTD ?= auto
 WITH_CAPSTONE ?= auto
 WITH_LIBSLIRP ?= auto
-ifneq ($(filter clean help format format-check,$(MAKECMDGOALS)),)
+ifneq ($(filter clean help format format-check dist,$(MAKECMDGOALS)),)
 WITH_LIBFDT := no
 WITH_ZLIB := no
 WITH_ZSTD := no
@@ -135,7 +137,7 @@ FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 # Generators write several files each into $(GEN), and the list of their C files into a makefile of their own, which make
 # includes and, being a target, brings up to date first. tools/generate.py replaces only what changed and leaves nothing half written.
 GEN_SRC :=
-ifeq ($(filter clean help format format-check,$(MAKECMDGOALS)),)
+ifeq ($(filter clean help format format-check dist,$(MAKECMDGOALS)),)
 ifneq ($(wildcard tools/gen_sysreg.py),)
 include $(GEN)/sysreg.mk
 endif
@@ -154,7 +156,8 @@ PROG := $(OUT)/vibevmm
 
 # ---- rules ------------------------------------------------------------------------------------------------------------------
 
-.PHONY: all prog gen libs hvf-double test unit unit-bins tsan fuzz fuzz-bins bench lint format format-check install uninstall clean help FORCE
+.PHONY: all prog gen libs hvf-double test unit unit-bins tsan fuzz fuzz-bins bench lint format format-check completions install uninstall dist deb clean \
+        help FORCE
 .DELETE_ON_ERROR:
 .SUFFIXES:
 
@@ -317,13 +320,35 @@ format-check:
 lint: gen
 	$(Q)$(PYTHON) tools/lint.py
 
-install: all
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
-	install -m 755 $(PROG) $(DESTDIR)$(PREFIX)/bin/vibevmm
-	install -m 644 docs/vibevmm.1 $(DESTDIR)$(PREFIX)/share/man/man1/vibevmm.1
+$(GEN)/completions/completions.mk: tools/gen_completions.py tools/generate.py src/cli/options.def
+	$(say) GEN src/cli/options.def
+	$(Q)$(PYTHON) tools/generate.py completions $(@D) tools/gen_completions.py src/cli/options.def
+
+completions: $(GEN)/completions/completions.mk
+
+# What is installed: mode, file, its place.
+INSTALLED = 755,$(PROG),$(PREFIX)/bin/vibevmm
+INSTALLED += 644,docs/vibevmm.1,$(PREFIX)/share/man/man1/vibevmm.1
+INSTALLED += 644,$(GEN)/completions/vibevmm,$(BASH_COMPLETIONS)/vibevmm
+INSTALLED += 644,$(GEN)/completions/_vibevmm,$(ZSH_COMPLETIONS)/_vibevmm
+comma := ,
+
+install: all completions
+	$(Q)set -e; for f in $(INSTALLED); do IFS=,; set -- $$f; install -d "$(DESTDIR)$${3%/*}"; install -m $$1 "$$2" "$(DESTDIR)$$3"; done
 
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/vibevmm $(DESTDIR)$(PREFIX)/share/man/man1/vibevmm.1
+	rm -f $(foreach f,$(INSTALLED),"$(DESTDIR)$(lastword $(subst $(comma), ,$(f)))")
+
+# Of the commit that is checked out. URL: where the tarball will be, for the formula.
+dist:
+	$(Q)packaging/dist.sh $(O)/dist $(URL)
+
+# For this system, and for arm64 where the cross compiler is.
+deb:
+	$(Q)packaging/deb.sh "$$(dpkg --print-architecture)" $(O)/deb $(MAKE) -s
+	$(Q)if [ "$$(dpkg --print-architecture)" = arm64 ]; then :; \
+	elif command -v aarch64-linux-gnu-gcc >/dev/null; then packaging/deb.sh arm64 $(O)/deb tests/arm64/build.sh; \
+	else echo 'deb: aarch64-linux-gnu-gcc is not installed (gcc-aarch64-linux-gnu): no package for arm64' >&2; fi
 
 clean:
 	rm -rf $(O) $(BIN)
@@ -339,12 +364,14 @@ help:
 	@echo 'make lint            layer check, clang-tidy, cppcheck'
 	@echo 'make format          clang-format over the C sources; format-check only looks'
 	@echo 'make install         to DESTDIR/PREFIX (now $(DESTDIR)$(PREFIX)); uninstall takes it away'
+	@echo 'make dist            source tarball and Homebrew formula into $(O)/dist; URL=where the tarball will be'
+	@echo 'make deb             Debian packages into $(O)/deb, also for arm64 where its cross compiler is'
 	@echo 'make clean           remove build/ and bin/'
 	@echo ''
 	@echo 'BUILD=release|debug|asan|tsan|fuzz   CC=gcc|clang   WERROR=0|1   LTO=0|1   V=1   O=dir (build out of the tree)'
 	@echo 'CROSS=aarch64-linux-gnu-   builds build/release-aarch64-linux-gnu-gcc/vibevmm; STATIC=1; RUN=qemu-aarch64: for its unit tests'
 	@echo 'WITH_LIBFDT=no, _ZLIB, _ZSTD, _CAPSTONE, _LIBSLIRP: leave out an optional library that is there'
 
-ifeq ($(filter clean help format format-check,$(MAKECMDGOALS)),)
+ifeq ($(filter clean help format format-check dist,$(MAKECMDGOALS)),)
 -include $(LIB_OBJ:.o=.d) $(MAIN_OBJ:.o=.d) $(UNIT_BIN:=.d) $(DOUBLE_OBJ:.o=.d) $(OUT)/hvf-double/test_rules.d $(FUZZ_BIN:=.d)
 endif

@@ -46,6 +46,10 @@ need_test_tools()
     cc_has capstone/capstone.h || pkgs+=(libcapstone-dev)
     cc_has slirp/libslirp.h || pkgs+=(libslirp-dev)
     have man || pkgs+=(man-db)
+    have zsh || pkgs+=(zsh)
+    have ruby || pkgs+=(ruby)
+    have lintian || pkgs+=(lintian)
+    have dpkg-shlibdeps || pkgs+=(dpkg-dev)
     have mke2fs || [ -x /sbin/mke2fs ] || pkgs+=(e2fsprogs)
     [ "$(id -u)" = 0 ] || have fakeroot || pkgs+=(fakeroot)
     have dtc || pkgs+=(device-tree-compiler)
@@ -76,7 +80,7 @@ stage_shell()
 {
     have shellcheck || { echo "SKIP shell: shellcheck is not installed"; echo "0 passed, 0 failed, 1 skipped"; return; }
     local f files=(run.sh test.sh tools/deps.sh .ci/run)
-    while IFS= read -r f; do files+=("$f"); done < <(find tests bench tools -name '*.sh' -not -name deps.sh 2>/dev/null | sort)
+    while IFS= read -r f; do files+=("$f"); done < <(find tests bench tools packaging -name '*.sh' -not -name deps.sh 2>/dev/null | sort)
     shellcheck -x "${files[@]}"
 }
 
@@ -111,15 +115,15 @@ stage_bare()
 {
     local o=build/bare without="WITH_LIBFDT=no WITH_ZLIB=no WITH_ZSTD=no WITH_CAPSTONE=no WITH_LIBSLIRP=no" t
     # shellcheck disable=SC2086
-    make -s "-j$jobs" O=$o $without prog $o/release/unit/test_fdt $o/release/unit/test_image $o/release/unit/test_net_user || return 1
-    python3 tests/run_unit.py $o/release/unit/test_fdt $o/release/unit/test_image $o/release/unit/test_net_user || return 1
+    make -s "-j$jobs" BUILD=debug O=$o $without prog $o/debug/unit/test_fdt $o/debug/unit/test_image $o/debug/unit/test_net_user || return 1
+    python3 tests/run_unit.py $o/debug/unit/test_fdt $o/debug/unit/test_image $o/debug/unit/test_net_user || return 1
     for t in '--dump-dtb /dev/null' '--kernel tests/fuzz/corpus/image/image'; do
         # shellcheck disable=SC2086
-        $o/release/vibevmm $t 2>&1 | grep 'no libfdt' || return 1
+        $o/debug/vibevmm $t 2>&1 | grep 'no libfdt' || return 1
     done
-    $o/release/vibevmm --kernel tests/fuzz/corpus/image/gzip 2>&1 | grep 'no zlib' || return 1
-    $o/release/vibevmm --binary tests/kernels/alignment.raw --net user 2>&1 | grep 'no user-mode networking' || return 1
-    $o/release/vibevmm --binary tests/kernels/alignment.raw --stats=none 2>&1 | grep 'no device tree' || return 1
+    $o/debug/vibevmm --kernel tests/fuzz/corpus/image/gzip 2>&1 | grep 'no zlib' || return 1
+    $o/debug/vibevmm --binary tests/kernels/alignment.raw --net user 2>&1 | grep 'no user-mode networking' || return 1
+    $o/debug/vibevmm --binary tests/kernels/alignment.raw --stats=none 2>&1 | grep 'no device tree' || return 1
 }
 
 # Generated headers are all that it needs of the build.
