@@ -117,7 +117,7 @@ class Kvm(unittest.TestCase):
 
     def compare(self, g, cpu):
         differs = {**DIFFERS[None], **DIFFERS[cpu]}
-        for name, cpus, options, stdin, _ in test_kernels.listed():
+        for name, cpus, options, stdin, _ in test_kernels.listed(native=True):
             # Ten seconds, and the same code of KVM's.
             if name == "tlb" and cpu == NVHE:
                 continue

@@ -38,7 +38,7 @@ def run_kernel(accel, name, where, cpus, options, stdin):
 
 class Kernels(unittest.TestCase):
     def check_all(self, *where):
-        for name, cpus, options, stdin, expect in test_kernels.listed():
+        for name, cpus, options, stdin, expect in test_kernels.listed(native=True):
             with self.subTest(name, cpus=cpus, options=options):
                 p, exits = run_kernel("hvf", name, where, cpus, options, stdin)
                 self.assertIn(b"PASS " + name.encode(), p.stdout, p.stdout + p.stderr)

@@ -11,6 +11,9 @@ import vibe
 KERNELS = os.path.join(vibe.ROOT, "tests", "kernels")
 
 
+_folder = None  # for the guests' files, as long as the tests run
+
+
 def rows():
     """The rows of kernels.list, field by field."""
     with open(os.path.join(KERNELS, "kernels.list"), encoding="utf-8") as f:
@@ -19,10 +22,16 @@ def rows():
                 yield [c.strip() for c in line.rstrip("\n").split("|")]
 
 
-def listed():
-    """Name, cpus, options, input, expected lines."""
+def listed(native=False):
+    """Name, cpus, options, input, expected lines. native: those that a hypervisor can run."""
+    global _folder
     for name, cpus, _, _, options, stdin, expect in rows():
         decode = lambda s: s.encode().decode("unicode_escape")
+        if native and "--semihosting" in options:
+            continue
+        if "@tmp@" in options:
+            _folder = _folder or tempfile.TemporaryDirectory()
+            options = options.replace("@tmp@", _folder.name)
         yield name, cpus, options.split(), decode(stdin), [x for x in decode(expect).split("\n") if x]
 
 

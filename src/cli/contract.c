@@ -279,13 +279,23 @@ static const char *next_piece_locked(struct contract *c, size_t *len)
     return NULL;
 }
 
+/* Whether the script has sent the last of what it sends, and nobody was told. */
+static bool ends_input_locked(struct contract *c)
+{
+    if (c->input_ended || !c->script.nr_steps)
+        return false;
+    for (unsigned i = c->sending; i < c->nr_items; i++)
+        if (c->item[i].kind == SCRIPT_SEND)
+            return false;
+    return c->input_ended = true;
+}
+
 /* Stops the VM, sends: one thread at a time, whoever comes meanwhile has it done by that one. */
 static void act(void *opaque)
 {
     struct contract *c = opaque;
     struct chardev *console = vm_console(c->vm);
-    const char *piece;
-    size_t len;
+    size_t len = 0;
 
     pthread_mutex_lock(&c->lock);
     if (c->acting) {
@@ -293,26 +303,28 @@ static void act(void *opaque)
         return;
     }
     c->acting = true;
-    for (;;) {
-        if (c->verdict != VERDICT_OPEN && !c->stopped) {
-            c->stopped = true;
-            const enum vm_stop_reason why =
-                c->verdict == VERDICT_KEPT ? VM_STOP_EXPECTED : VM_STOP_UNEXPECTED;
-            pthread_mutex_unlock(&c->lock);
-            vm_request_stop(c->vm, why);
-            pthread_mutex_lock(&c->lock);
-        }
-        if (!(piece = next_piece_locked(c, &len)))
-            break;
+    for (bool more = true; more;) {
+        const bool stop = c->verdict != VERDICT_OPEN && !c->stopped;
+        const enum vm_stop_reason why =
+            c->verdict == VERDICT_KEPT ? VM_STOP_EXPECTED : VM_STOP_UNEXPECTED;
+        const char *piece = next_piece_locked(c, &len);
+        const bool end = ends_input_locked(c);
+        c->stopped |= stop;
         pthread_mutex_unlock(&c->lock);
-        const size_t room = chardev_input(console, NULL, 0);
-        len = MIN(len, room);
-        if (len)
+        if (stop)
+            vm_request_stop(c->vm, why);
+        if (piece) {
+            const size_t room = chardev_input(console, NULL, 0);
+            len = MIN(len, room);
             chardev_input(console, (const uint8_t *)piece, len);
+        }
+        if (end)
+            chardev_end_input(console);
         pthread_mutex_lock(&c->lock);
-        c->sent += len;
-        if (!len)
-            break; /* the main thread tries again */
+        if (piece)
+            c->sent += len;
+        c->refused = piece && !len; /* the main thread tries again */
+        more = !c->refused && (piece || must_act_locked(c));
     }
     c->acting = false;
     wake_main(c);
@@ -374,9 +386,11 @@ bool contract_turn(struct contract *c, uint64_t now_ns, uint64_t *wake_ns)
         look_locked(c, false);
         c->asked = false;
     }
-    if (late && c->verdict == VERDICT_OPEN && now_ns >= c->deadline_ns)
+    const bool out = late && c->verdict == VERDICT_OPEN && now_ns >= c->deadline_ns;
+    if (out)
         run_out_locked(c, now_ns);
-    due = must_act_locked(c);
+    /* Where each run has to be the same, what the guest has brought about is done by its vCPU, at a time that is no matter of this thread. */
+    due = must_act_locked(c) && (!c->at_once || out || c->refused);
     pthread_mutex_unlock(&c->lock);
     if (due)
         act(c);
@@ -385,7 +399,7 @@ bool contract_turn(struct contract *c, uint64_t now_ns, uint64_t *wake_ns)
     *wake_ns = c->asked ? c->quiet_ns : UINT64_MAX;
     if (c->verdict == VERDICT_OPEN)
         *wake_ns = MIN(*wake_ns, c->deadline_ns);
-    if (c->sending < c->current)
+    if (c->refused)
         *wake_ns = MIN(*wake_ns, now_ns + REFUSED_NS);
     const bool stopped = c->stopped;
     pthread_mutex_unlock(&c->lock);

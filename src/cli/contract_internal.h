@@ -49,6 +49,8 @@ struct contract {
     unsigned sending;     /* up to here, not included, texts were sent */
     size_t sent;          /* of the text of `sending` */
     uint64_t deadline_ns; /* of the current item */
+    bool input_ended;     /* all is sent, and the console knows that no more comes */
+    bool refused;         /* there was no room for what is to be sent next */
     bool acting;          /* somebody is in act() */
     bool stopped;         /* the VM was told */
     char reason[REASON_LEN];

@@ -173,6 +173,7 @@ static void take_input(struct loop *l)
         return;
     if (n <= 0) {
         l->input_open = false;
+        chardev_end_input(l->cfg->console);
         return;
     }
     if (!l->raw) {

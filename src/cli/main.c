@@ -226,8 +226,10 @@ static int feed_input(struct chardev *console, struct err *e)
         const ssize_t n = read(STDIN_FILENO, buf, sizeof(buf));
         if (n < 0 && errno == EINTR)
             continue;
-        if (n <= 0)
+        if (n <= 0) {
+            chardev_end_input(console);
             return 0;
+        }
         if ((size_t)n > room)
             return err_set(e, E2BIG,
                            "standard input: more than the 64 KiB that --deterministic has room for");

@@ -134,6 +134,9 @@ int options_parse(struct options *o, int argc, char *const *argv, struct err *e)
         if (given[n] && d->count == ONCE && !same_text(before[n], val))
             return err_set(e, EINVAL, "--%s is given twice, as %.80s and as %.80s; give it once",
                            d->name, before[n] ? before[n] : "nothing", val ? val : "nothing");
+        /* The same thing said twice is said once. */
+        if (given[n] && d->count == ONCE)
+            continue;
         given[n] = true;
         o->has_contract |= d->topic == TOPIC_CI;
         before[n] = val;

@@ -4,6 +4,7 @@
 #include "base/err.h"
 
 #include <errno.h>
+#include <string.h>
 
 static int add_pattern(const char **list, unsigned *nr, const char *text, struct err *e)
 {
@@ -36,4 +37,40 @@ int set_junit(struct options *o, const char *text, struct err *e)
 int set_result(struct options *o, const char *text, struct err *e)
 {
     return option_parse_file(text, &o->contract.result, e);
+}
+
+int set_semihosting(struct options *o, const char *text, struct err *e)
+{
+    struct vm_semihosting *h = &o->vm.semihosting;
+    const char *part;
+
+    h->on = true;
+    if (!text)
+        return 0;
+    char *rest = option_keep(o, text, strlen(text), e);
+    if (!rest)
+        return -ENOMEM;
+    const char *dir = option_next_part(&rest);
+    h->dir = *dir ? dir : NULL;
+    while ((part = option_next_part(&rest))) {
+        if (!strcmp(part, "ro"))
+            h->read_only = true;
+        else if (!strcmp(part, "el0"))
+            h->el0 = true;
+        else
+            return err_set(e, EINVAL,
+                           "\"%.80s\" is neither ro nor el0 (a comma in the folder's name is written twice)",
+                           part);
+    }
+    return 0;
+}
+
+int set_semihosting_arg(struct options *o, const char *text, struct err *e)
+{
+    struct vm_semihosting *h = &o->vm.semihosting;
+
+    if (h->nr_args == VM_MAX_SEMIHOSTING_ARGS)
+        return err_set(e, E2BIG, "given more than %d times", VM_MAX_SEMIHOSTING_ARGS);
+    h->arg[h->nr_args++] = text;
+    return 0;
 }

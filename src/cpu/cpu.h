@@ -48,6 +48,7 @@ enum cpu_leave {
     CPU_LEAVE_SEV,       /* CPUs that wait in WFE are to be woken */
     CPU_LEAVE_HVC,       /* imm in c->leave_imm; PC past the instruction, also for SMC */
     CPU_LEAVE_SMC,
+    CPU_LEAVE_SEMIHOSTING, /* PC past the instruction */
     CPU_LEAVE_KICK,
     CPU_LEAVE_STUCK, /* the same fault for ever, see c->stuck */
     CPU_LEAVE_DEBUG, /* cpu_debug_event() */
@@ -219,6 +220,7 @@ struct cpu {
     struct ram *ram;
     struct cpu_cluster *cluster;
     unsigned index;
+    uint8_t semihosting; /* ELs at which HLT #0xF000 leaves: 1 << EL; else, and with other immediates, it is UNDEFINED */
     bool no_gic_registers; /* cpu_without_gic_registers() */
     uint64_t counter_base_ns;
     const struct guest_clock *clock; /* the guest's time; the host's unless somebody says otherwise before it runs */

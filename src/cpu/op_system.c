@@ -1,6 +1,7 @@
 /* Exception generation and return, hints, barriers, PSTATE and system registers (DDI 0487, "Branches, Exception Generating and System
  * instructions"). */
 #include "arch/pac.h"
+#include "arch/semihosting.h"
 #include "arch/sysreg.h"
 #include "base/log.h"
 #include "cpu/cpu_internal.h"
@@ -56,10 +57,11 @@ OP(BRK_EX_exception)
     return cpu_raise(c, insn, EC_BRK64, a->imm);
 }
 
-/* Halting debug is not there: UNDEFINED. */
+/* Halting debug is not there: UNDEFINED, but for what a debugger would take for a call. */
 OP(HLT_EX_exception)
 {
-    (void)a;
+    if (unlikely(a->imm == SEMIHOSTING_HLT && bit(c->semihosting, c->st.el)))
+        return cpu_leave_after(c, insn, CPU_LEAVE_SEMIHOSTING);
     return cpu_undefined(c, insn);
 }
 

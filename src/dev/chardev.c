@@ -37,7 +37,11 @@ struct chardev {
     uint8_t in[IN_LEN];
     size_t in_head, in_len; /* a ring */
     size_t (*take)(void *opaque, const uint8_t *buf, size_t len);
+    size_t (*give_back)(void *opaque, uint8_t *buf, size_t len);
     void *take_opaque;
+    void (*wake)(void *opaque);
+    void *wake_opaque;
+    bool reader_waits, in_ended;
 };
 
 struct chardev *chardev_create(int out_fd, struct err *e)
@@ -195,7 +199,23 @@ void chardev_set_sink(struct chardev *c,
 {
     pthread_mutex_lock(&c->in_lock);
     c->take = take;
+    c->give_back = NULL;
     c->take_opaque = opaque;
+    pthread_mutex_unlock(&c->in_lock);
+}
+
+void chardev_set_give_back(struct chardev *c, size_t (*give_back)(void *opaque, uint8_t *buf, size_t len))
+{
+    pthread_mutex_lock(&c->in_lock);
+    c->give_back = give_back;
+    pthread_mutex_unlock(&c->in_lock);
+}
+
+void chardev_set_reader(struct chardev *c, void (*wake)(void *opaque), void *opaque)
+{
+    pthread_mutex_lock(&c->in_lock);
+    c->wake = wake;
+    c->wake_opaque = opaque;
     pthread_mutex_unlock(&c->in_lock);
 }
 
@@ -212,6 +232,38 @@ static void offer_locked(struct chardev *c)
     }
 }
 
+static void wake_reader_locked(struct chardev *c)
+{
+    c->reader_waits = false;
+    c->wake(c->wake_opaque);
+}
+
+size_t chardev_read(struct chardev *c, uint8_t *buf, size_t len, bool *ended)
+{
+    pthread_mutex_lock(&c->in_lock);
+    size_t n = c->give_back ? c->give_back(c->take_opaque, buf, len) : 0;
+    while (n < len && c->in_len) {
+        buf[n++] = c->in[c->in_head];
+        c->in_head = (c->in_head + 1) % IN_LEN;
+        c->in_len--;
+    }
+    if (n)
+        offer_locked(c); /* of the rest, nobody knows yet who will want it */
+    *ended = !n && c->in_ended;
+    c->reader_waits = !n && !c->in_ended;
+    pthread_mutex_unlock(&c->in_lock);
+    return n;
+}
+
+void chardev_end_input(struct chardev *c)
+{
+    pthread_mutex_lock(&c->in_lock);
+    c->in_ended = true;
+    if (c->reader_waits)
+        wake_reader_locked(c);
+    pthread_mutex_unlock(&c->in_lock);
+}
+
 size_t chardev_input(struct chardev *c, const uint8_t *buf, size_t len)
 {
     pthread_mutex_lock(&c->in_lock);
@@ -219,7 +271,11 @@ size_t chardev_input(struct chardev *c, const uint8_t *buf, size_t len)
         c->in[(c->in_head + c->in_len) % IN_LEN] = buf[i];
         c->in_len++;
     }
-    offer_locked(c);
+    /* What a reader waits for is not the device's. */
+    if (c->reader_waits && c->in_len)
+        wake_reader_locked(c);
+    else
+        offer_locked(c);
     const size_t room = IN_LEN - c->in_len;
     pthread_mutex_unlock(&c->in_lock);
     return room;

@@ -32,6 +32,9 @@ uint64_t chardev_first_byte_ns(struct chardev *c);
  * caller's of chardev_resume_input(). */
 void chardev_set_sink(struct chardev *c,
                       size_t (*take)(void *opaque, const uint8_t *buf, size_t len), void *opaque);
+/* The device gives back up to len bytes that it took and still holds, the first first. Called as take() is; null: it never does. */
+void chardev_set_give_back(struct chardev *c,
+                           size_t (*give_back)(void *opaque, uint8_t *buf, size_t len));
 /* I/O thread: bytes typed or piped in. Those the device refuses wait in a queue. Returns the room left in that queue: the
  * caller stops reading its descriptor at 0. */
 size_t chardev_input(struct chardev *c, const uint8_t *buf, size_t len);
@@ -42,6 +45,14 @@ void chardev_resume_input(struct chardev *c);
  * it may not take again. Null: nobody. Before anybody writes. */
 void chardev_set_tap(struct chardev *c, void (*tap)(void *opaque, const uint8_t *buf, size_t len),
                      void *opaque);
+
+/* A reader beside the device, for semihosting. wake(): there may be something to read; under the input lock. Before anybody reads. */
+void chardev_set_reader(struct chardev *c, void (*wake)(void *opaque), void *opaque);
+/* Up to len bytes of input: what the device has taken and the guest has not yet had from it, then the queue. 0: there is none now, and wake() will be called;
+ * or *ended, there will never be. Any thread, no chardev or device lock held by the caller. */
+size_t chardev_read(struct chardev *c, uint8_t *buf, size_t len, bool *ended);
+/* No more input comes. Any thread. */
+void chardev_end_input(struct chardev *c);
 
 /* For the I/O loop: a descriptor that is readable when output waits to be flushed (or -1), and what to call then and every few ms. */
 int chardev_poll_fd(const struct chardev *c);

@@ -76,6 +76,32 @@ static size_t take_input(void *opaque, const uint8_t *buf, size_t len)
     return n;
 }
 
+static uint8_t pop_locked(struct pl011 *u)
+{
+    const uint8_t byte = u->fifo[u->fifo_head];
+
+    u->fifo_head = (u->fifo_head + 1) % FIFO_LEN;
+    u->fifo_len--;
+    if (u->fifo_len < rx_trigger(u))
+        u->UARTRIS &= ~(uint32_t)INT_RX;
+    if (!u->fifo_len)
+        u->UARTRIS &= ~(uint32_t)INT_RT;
+    update_irq_locked(u);
+    return byte;
+}
+
+static size_t give_back(void *opaque, uint8_t *buf, size_t len)
+{
+    struct pl011 *u = opaque;
+    size_t n = 0;
+
+    pthread_mutex_lock(&u->dev.lock);
+    while (n < len && u->fifo_len)
+        buf[n++] = pop_locked(u);
+    pthread_mutex_unlock(&u->dev.lock);
+    return n;
+}
+
 static uint64_t read_dr(struct device *d, uint32_t off, unsigned size)
 {
     struct pl011 *u = pl011_of(d);
@@ -83,16 +109,8 @@ static uint64_t read_dr(struct device *d, uint32_t off, unsigned size)
 
     (void)off;
     (void)size;
-    if (u->fifo_len) {
-        byte = u->fifo[u->fifo_head];
-        u->fifo_head = (u->fifo_head + 1) % FIFO_LEN;
-        u->fifo_len--;
-        if (u->fifo_len < rx_trigger(u))
-            u->UARTRIS &= ~(uint32_t)INT_RX;
-        if (!u->fifo_len)
-            u->UARTRIS &= ~(uint32_t)INT_RT;
-        update_irq_locked(u);
-    }
+    if (u->fifo_len)
+        byte = pop_locked(u);
     if (u->refused) {
         /* The chardev's lock comes before ours. */
         u->refused = false;
@@ -332,5 +350,6 @@ struct device *pl011_create(gpa_t base, struct irq_line irq, struct chardev *c, 
     u->chardev = c;
     pl011_reset(&u->dev);
     chardev_set_sink(c, take_input, u);
+    chardev_set_give_back(c, give_back);
     return &u->dev;
 }

@@ -1,7 +1,7 @@
 /* ARM PrimeCell Real Time Clock PL031.
  *
  * Counts the seconds of the host's wall clock from power-on by the monotonic clock, so a guest never sees time jump. A thread waits for
- * the alarm; it starts when a guest first enables the interrupt, which few do.
+ * the alarm; it starts when a guest first enables the interrupt, which few do. The alarm of a clock that is moved on shows only when a register is used.
  * Threads: registers under the device's lock; the alarm's thread takes it.
  * Specification: DDI 0224, "Programmers Model". */
 #include "dev/pl031.h"
@@ -19,8 +19,6 @@
 
 #define SECOND UINT64_C(1000000000)
 #define NEVER UINT64_MAX
-/* What a clock that is moved on starts with: 2020-01-01. Its alarm shows only when a register is used. */
-#define MOVED_EPOCH 1577836800u
 
 struct pl031 {
     struct device dev;
@@ -200,7 +198,7 @@ static void pl031_reset(struct device *d)
     clock_gettime(CLOCK_REALTIME, &wall);
     r->base_ns = clock_now_ns(r->clock);
     if (r->clock->moved) {
-        r->RTCLR = MOVED_EPOCH;
+        r->RTCLR = PL031_MOVED_EPOCH;
     } else {
         r->RTCLR = (uint32_t)wall.tv_sec;
         r->base_ns -= MIN(r->base_ns, (uint64_t)wall.tv_nsec); /* seconds change with the host's */

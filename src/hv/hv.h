@@ -67,7 +67,7 @@ struct hv_exit {
         struct {
             bool reset; /* else power-off */
         } system_event;
-        struct debug_event debug;
+        struct debug_event debug; /* HV_EXIT_DEBUG */
         struct {
             int code; /* errno of the backend */
         } error;
@@ -115,7 +115,8 @@ struct hv_vm_config {
     unsigned nr_vcpus;
     uint64_t counter_base_ns;        /* os_now_ns() at which CNTPCT_EL0 and CNTVCT_EL0 read 0 */
     const struct guest_clock *clock; /* the guest's time; null: the host's */
-    uint64_t turn_insns; /* of hv_soft: instructions after which on_turn is called; 0: never */
+    uint64_t turn_insns;  /* of hv_soft: instructions after which on_turn is called; 0: never */
+    unsigned semihosting; /* of hv_soft: the ELs whose HLT #0xF000 is an exit, 1 << EL */
     const struct jit_options *jit; /* of hv_soft; null: as they are by default */
     struct hv_gic_config gic;      /* with caps.irqchip */
 };

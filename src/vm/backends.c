@@ -16,14 +16,15 @@ const struct backend backends[NR_BACKENDS] = {
     {VM_ACCEL_SOFT, "soft", &hv_soft, "any system"},
 };
 
-/* An option that looks into the software CPU, or null. */
+/* An option that looks into the software CPU, or null. HLT goes to the guest's EL1 as an undefined instruction on hardware: no hypervisor sees it. */
 static const char *asks_for_soft(const struct vm_options *o)
 {
-    return o->deterministic  ? "--deterministic"
-           : o->jit.check    ? "--check-jit"
-           : o->jit.dump     ? "--jit-dump"
-           : o->jit.perf_map ? "--perf-map"
-                             : NULL;
+    return o->semihosting.on  ? "--semihosting"
+           : o->deterministic ? "--deterministic"
+           : o->jit.check     ? "--check-jit"
+           : o->jit.dump      ? "--jit-dump"
+           : o->jit.perf_map  ? "--perf-map"
+                              : NULL;
 }
 
 /* Whether what the backend brings is what the machine needs. */

@@ -247,38 +247,54 @@ static bool walk_load(void *opaque, gpa_t gpa, uint64_t *desc)
 
 static int walk_cas(void *opaque, gpa_t gpa, uint64_t expected, uint64_t desired)
 {
-    (void)opaque, (void)gpa, (void)expected, (void)desired;
-    return -1; /* no_update: is not called */
+    const struct vm *vm = opaque;
+    uint64_t *p = ram_ptr(&vm->ram, gpa, sizeof(*p), true);
+
+    if (!p)
+        return -1;
+    return __atomic_compare_exchange_n(p, &expected, desired, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 }
 
 /* Everything that a walk looks at. */
 static const enum sysreg_id walk_registers[] = {SR_SCTLR_EL1, SR_TCR_EL1, SR_TTBR0_EL1,
                                                 SR_TTBR1_EL1, SR_MAIR_EL1};
 
+void vcpu_fetch_regime(const struct vm *vm, struct hv_vcpu *hv, struct pe_state *s)
+{
+    pe_reset(s);
+    for (unsigned i = 0; i < ARRAY_LEN(walk_registers); i++) {
+        const struct sysreg_desc *d = sysreg_of_id(walk_registers[i]);
+        uint64_t val = 0;
+        if (!vm->hv->get_reg(hv, HV_REG_SYS | d->encoding, &val))
+            sysreg_write(s, d, val);
+    }
+}
+
+bool vm_walk(struct vm *vm, const struct pe_state *s, const struct walk_request *rq,
+             struct walk_result *w)
+{
+    const struct walk_mem m = {.opaque = vm, .load = walk_load, .cas = walk_cas};
+
+    walk_el10(s, &m, rq, w);
+    return w->ok;
+}
+
 static void do_translate(struct hv_vcpu *hv, void *opaque)
 {
     struct translation *t = opaque;
-    const struct walk_mem m = {.opaque = t->vm, .load = walk_load, .cas = walk_cas};
     static const struct {
         enum walk_access access;
         bool el0;
     } as[] = {{WALK_READ, false}, {WALK_READ, true}, {WALK_FETCH, false}, {WALK_FETCH, true}};
     struct pe_state s;
 
-    pe_reset(&s);
-    for (unsigned i = 0; i < ARRAY_LEN(walk_registers); i++) {
-        const struct sysreg_desc *d = sysreg_of_id(walk_registers[i]);
-        uint64_t val = 0;
-        if (!t->vm->hv->get_reg(hv, HV_REG_SYS | d->encoding, &val))
-            sysreg_write(&s, d, val);
-    }
+    vcpu_fetch_regime(t->vm, hv, &s);
     for (unsigned i = 0; i < ARRAY_LEN(as) && !t->ok; i++) {
         struct walk_result w;
-        walk_el10(&s, &m,
-                  &(struct walk_request){
-                      .va = t->va, .access = as[i].access, .el0 = as[i].el0, .no_update = true},
-                  &w);
-        t->ok = w.ok;
+        t->ok = vm_walk(t->vm, &s,
+                        &(struct walk_request){
+                            .va = t->va, .access = as[i].access, .el0 = as[i].el0, .no_update = true},
+                        &w);
         t->pa = w.pa;
     }
 }

@@ -19,6 +19,7 @@
 #define VM_MAX_SHARES 8
 #define VM_MAX_DISKS 16
 #define VM_MAX_NETS 4
+#define VM_MAX_SEMIHOSTING_ARGS 64
 #define VM_MAX_FORWARDS 16 /* of each */
 #define VM_DEFAULT_ENTRY 0x10000
 #define VM_DEFAULT_MEM (UINT64_C(128) << 20)        /* of raw binaries and ELF files */
@@ -77,6 +78,14 @@ struct vm_net {
     struct net_forward forward[VM_MAX_FORWARDS];
 };
 
+/* --semihosting[=[DIR][,ro][,el0]], --semihosting-arg TEXT */
+struct vm_semihosting {
+    bool on, el0, read_only;
+    const char *dir; /* its files; null: none */
+    unsigned nr_args;
+    const char *arg[VM_MAX_SEMIHOSTING_ARGS];
+};
+
 struct vm_options {
     const char *binary; /* raw binary, or null */
     const char *kernel; /* ELF or Linux Image, or null; exactly one of the two is given unless dump_dtb is */
@@ -101,6 +110,7 @@ struct vm_options {
     struct vm_disk disk[VM_MAX_DISKS];
     unsigned nr_shares;
     struct vm_share share[VM_MAX_SHARES];
+    struct vm_semihosting semihosting;
     bool powerkey;     /* the first SIGTERM presses it */
     bool no_reboot;    /* a reset that the guest asks for ends the run */
     const char *vsock; /* the socket, or null */

@@ -6,9 +6,11 @@
 #include "base/log.h"
 #include "base/os.h"
 #include "vm/debug.h"
+#include "vm/semihosting.h"
 #include "vm/vm_internal.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -183,6 +185,17 @@ static void sleep_wfe(struct vcpu *v)
         v->nap = NAP_NONE;
 }
 
+void vcpu_wait_for_input(struct vcpu *v)
+{
+    if (must_wake(v)) { /* masked: it would find itself here again at once */
+        poll(NULL, 0, 1);
+        return;
+    }
+    look_at_own_timer(v);
+    sleep_until(v, gtimer_deadline(&v->timer), 0);
+    timer_due(v);
+}
+
 /* A WFI that nothing could end is a yield. Otherwise it sleeps. */
 static enum hv_action exit_wfi(struct vcpu *v, struct hv_exit *exit)
 {
@@ -227,6 +240,15 @@ static enum hv_action exit_mmio(struct vcpu *v, struct hv_exit *exit)
                       exit->reason == HV_EXIT_MMIO_WRITE, &exit->u.mmio.data) == BUS_NONE;
     act_on_output(v->vm);
     return HV_CONTINUE;
+}
+
+static enum hv_action exit_semihosting(struct vcpu *v, struct hv_exit *exit)
+{
+    const enum hv_action action = semihost_call(v);
+
+    (void)exit;
+    act_on_output(v->vm);
+    return action;
 }
 
 static enum hv_action exit_call(struct vcpu *v, struct hv_exit *exit)
@@ -318,13 +340,21 @@ static enum hv_action exit_error(struct vcpu *v, struct hv_exit *exit)
 }
 
 static enum hv_action (*const exit_handler[HV_NR_EXITS])(struct vcpu *, struct hv_exit *) = {
-    [HV_EXIT_WFI] = exit_wfi,         [HV_EXIT_WFE] = exit_wfe,
-    [HV_EXIT_SEV] = exit_sev,         [HV_EXIT_MMIO_READ] = exit_mmio,
-    [HV_EXIT_MMIO_WRITE] = exit_mmio, [HV_EXIT_HVC] = exit_call,
-    [HV_EXIT_SMC] = exit_call,        [HV_EXIT_SYSREG] = exit_sysreg,
-    [HV_EXIT_TIMER] = exit_timer,     [HV_EXIT_DEBUG] = exit_debug,
-    [HV_EXIT_CANCEL] = exit_none,     [HV_EXIT_STUCK] = exit_stuck,
-    [HV_EXIT_ERROR] = exit_error,     [HV_EXIT_SYSTEM_EVENT] = exit_system_event,
+    [HV_EXIT_WFI] = exit_wfi,
+    [HV_EXIT_WFE] = exit_wfe,
+    [HV_EXIT_SEV] = exit_sev,
+    [HV_EXIT_MMIO_READ] = exit_mmio,
+    [HV_EXIT_MMIO_WRITE] = exit_mmio,
+    [HV_EXIT_HVC] = exit_call,
+    [HV_EXIT_SMC] = exit_call,
+    [HV_EXIT_SYSREG] = exit_sysreg,
+    [HV_EXIT_TIMER] = exit_timer,
+    [HV_EXIT_DEBUG] = exit_debug,
+    [HV_EXIT_CANCEL] = exit_none,
+    [HV_EXIT_STUCK] = exit_stuck,
+    [HV_EXIT_SEMIHOSTING] = exit_semihosting,
+    [HV_EXIT_ERROR] = exit_error,
+    [HV_EXIT_SYSTEM_EVENT] = exit_system_event,
 };
 
 /* One exit that was timed, which stands for itself or for TIMED_EXITS. One during which the host let others run must not stand for so many: it
@@ -411,6 +441,8 @@ static void meet_for_reset_locked(struct vm *vm)
     }
     struct err e = {0};
     board_reset(vm);
+    if (vm->semihost)
+        semihost_reset(vm->semihost);
     if ((vm->hv->vm_reset && vm->hv->vm_reset(vm->hv_vm, &e)) || boot_load(vm, &e)) {
         log_error("reset: %s", e.text);
         atomic_store(&vm->stop, VM_STOP_RESET);

@@ -8,6 +8,7 @@
 #include "dev/pl061.h"
 #include "dev/virtio_console.h"
 #include "vm/backends.h"
+#include "vm/semihosting.h"
 #include "vm/vm_internal.h"
 
 #include <errno.h>
@@ -66,7 +67,8 @@ int vm_create(struct vm **out, const struct vm_options *opt, struct err *e)
     if ((r = choose_backend(vm, e)) || (r = ram_init(&vm->ram, e)) || (r = boot_identify(vm, e)) ||
         (r = io_thread_create(&vm->io, "io", e)) ||
         (r = io_pool_create(&vm->pool, NR_POOL_THREADS, vm->io, e)) || (r = board_add_memory(vm, e)) ||
-        (r = board_create(vm, e)) || (r = boot_fill_flash(vm, e)) || (r = boot_load(vm, e)))
+        (r = board_create(vm, e)) || (r = boot_fill_flash(vm, e)) || (r = boot_load(vm, e)) ||
+        (opt->semihosting.on && (r = semihost_create(vm, &vm->semihost, e))))
         goto fail;
     if (pipe(vm->finished_fd)) {
         r = err_set(e, errno, "pipe: %s", strerror(errno));
@@ -99,6 +101,9 @@ int vm_start(struct vm *vm, struct err *e)
         .counter_base_ns = base,
         .clock = &vm->clock,
         .turn_insns = vm->opt->deterministic ? TURN_INSNS : 0,
+        .semihosting = !vm->opt->semihosting.on   ? 0
+                       : vm->opt->semihosting.el0 ? 1u << 1 | 1u
+                                                  : 1u << 1,
         .jit = &vm->opt->jit,
         .gic = board_gic(vm),
     };
@@ -344,6 +349,7 @@ void vm_destroy(struct vm *vm)
     }
     if (vm->hv_vm)
         vm->hv->vm_destroy(vm->hv_vm);
+    semihost_destroy(vm->semihost);
     board_destroy(vm);
     io_thread_destroy(vm->io);
     boot_destroy(vm);

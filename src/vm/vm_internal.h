@@ -2,6 +2,7 @@
 #ifndef VIBE_VM_VM_INTERNAL_H
 #define VIBE_VM_VM_INTERNAL_H
 
+#include "arch/walk.h"
 #include "base/io_pool.h"
 #include "base/io_thread.h"
 #include "bus/bus.h"
@@ -122,8 +123,9 @@ struct vm {
     struct io_thread *io; /* the device side; starts with the vCPUs */
     struct io_pool *pool; /* devices that use it start it */
     struct board board;
-    struct vm_watch watch;  /* of the console; its output is null when nobody does */
-    _Atomic bool watch_due; /* watch.act is to be called */
+    struct semihost *semihost; /* vm/semihosting.h; or null */
+    struct vm_watch watch;     /* of the console; its output is null when nobody does */
+    _Atomic bool watch_due;    /* watch.act is to be called */
     unsigned nr_vcpus;
     struct vcpu vcpu[VM_MAX_CPUS];
     struct guest_clock clock;
@@ -186,8 +188,16 @@ hv_exit_fn vcpu_handle_exit;
 void vcpu_hold_locked(struct vcpu *v);
 void vcpu_park_locked(struct vcpu *v);
 
+/* What a walk of the vCPU's tables looks at, into a state that is reset. On the vCPU's thread. And the walk; descriptors are in RAM and ROM alone. */
+void vcpu_fetch_regime(const struct vm *vm, struct hv_vcpu *hv, struct pe_state *s);
+bool vm_walk(struct vm *vm, const struct pe_state *s, const struct walk_request *rq,
+             struct walk_result *w);
+
 /* psci.c: an HVC or SMC. vCPU's thread. */
 enum hv_action psci_call(struct vcpu *v);
+
+/* vcpu.c: until somebody wakes it or an interrupt is pending; a moment where one is already. Its thread. */
+void vcpu_wait_for_input(struct vcpu *v);
 
 /* Tells the backend what the loaders put into memory. While no vCPU runs. */
 void vm_code_loaded(struct vm *vm);

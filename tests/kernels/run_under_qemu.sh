@@ -18,6 +18,7 @@ if ! command -v qemu-system-aarch64 >/dev/null 2>&1; then
 fi
 
 tmp=$(mktemp -d)
+mkdir "$tmp/files"
 trap 'rm -rf "$tmp"' EXIT
 failed=0
 
@@ -34,7 +35,7 @@ run_one() {
     case $4 in *chardev*) serial="file:$tmp/serial" ;; esac
     : >"$tmp/serial"
     # shellcheck disable=SC2086 # options are words
-    timeout "${TIMEOUT:-60}" qemu-system-aarch64 -M virt,gic-version=3 -cpu "$2" -smp "$3" -m 128M -display none -nodefaults \
+    cd "$tmp/files" && timeout "${TIMEOUT:-60}" qemu-system-aarch64 -M virt,gic-version=3 -cpu "$2" -smp "$3" -m 128M -display none -nodefaults \
         -serial "$serial" -device "loader,file=$here/$1.raw,addr=$address,cpu-num=0,force-raw=on" $4 <"$tmp/in" >"$tmp/out" 2>"$tmp/err"
     rc=$?
     cat "$tmp/out" "$tmp/serial" | tr -d '\r' >"$tmp/text"

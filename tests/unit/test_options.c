@@ -147,6 +147,17 @@ static void test_contract(void **state)
     assert_string_equal(c->junit, "j");
     assert_string_equal(c->result, "r");
     options_free(&o);
+    o = parse_good("--kernel k --semihosting=a,,b,el0,ro --semihosting-arg x --semihosting-arg=--y");
+    const struct vm_semihosting *h = &o.vm.semihosting;
+    assert_true(o.has_contract && h->on && h->el0 && h->read_only);
+    assert_string_equal(h->dir, "a,b");
+    assert_int_equal(h->nr_args, 2);
+    assert_string_equal(h->arg[1], "--y");
+    options_free(&o);
+    o = parse_good("--kernel k --semihosting-arg x --semihosting");
+    assert_true(h->on && !h->el0 && !h->read_only && !h->dir);
+    assert_int_equal(h->nr_args, 1);
+    options_free(&o);
     o = parse_good("--kernel k --timeout 5 --stats=json");
     assert_false(o.has_contract);
     options_free(&o);

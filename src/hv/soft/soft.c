@@ -126,6 +126,7 @@ static int soft_vcpu_create(struct hv_vm *vm, struct hv_vcpu **vcpu,
         v->cpu->clock = vm->cfg.clock;
     v->cpu->turn_insns = vm->cfg.turn_insns;
     v->cpu->new_turn = vm->cfg.turn_insns != 0;
+    v->cpu->semihosting = (uint8_t)vm->cfg.semihosting;
     if (cfg->gicv2)
         cpu_without_gic_registers(v->cpu);
     jit_attach(v->cpu, vm->cfg.jit);
@@ -160,6 +161,7 @@ static void soft_run(struct hv_vcpu *v, struct hv_exit *exit)
         exit->reason = HV_EXIT_SMC;
         exit->u.call.imm = v->cpu->leave_imm;
         return;
+    case CPU_LEAVE_SEMIHOSTING: exit->reason = HV_EXIT_SEMIHOSTING; return;
     case CPU_LEAVE_KICK: exit->reason = HV_EXIT_CANCEL; return;
     case CPU_LEAVE_STUCK: exit->reason = HV_EXIT_STUCK; return;
     case CPU_LEAVE_DEBUG:
