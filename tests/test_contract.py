@@ -122,6 +122,22 @@ class Contract(unittest.TestCase):
         self.assertIn(b"the guest asked for a reset", p.stderr)
         self.assertEqual(result["message"], "the guest asked for a reset")
 
+    def test_test_register(self):
+        """Its values, and what is none of them; on both machines."""
+        def store(value, then=vibe.POWER_OFF):  # mov x1, #0x09001000 (in two); mov w2, #value; str w2, [x1]
+            return vibe.code(0xD2A12001, 0xF2820001, 0x52800002 | (value & 0xFFFF) << 5, 0x72A00002 | value >> 16 << 5, 0xB9000022) + then
+        for value, status in ((0x5555, 0), (0x33333, 3), (0x3333, 1), (0xFF3333, 255), (0x1003333, 255), (0xFFFF3333, 255), (0x75555, 0)):
+            for machine in ("vibe", "virt"):
+                p, result, _ = self.run_guest(store(value, vibe.SPIN), "--machine", machine, "--entry", "0x10000" if machine == "vibe" else "0x40210000")
+                self.assertEqual((p.returncode, result["reason"], result["guest_status"]), (status, "exit", status))
+        p, result, _ = self.run_guest(store(0x7777, vibe.SPIN), "--no-reboot")
+        self.assertEqual((p.returncode, result["reason"]), (UNEXPECTED, "reboot"))
+        p, result, _ = self.run_guest(store(0x1234))
+        self.assertEqual((p.returncode, result["reason"]), (0, "poweroff"))
+        # It reads as zero, and nothing but a whole word counts.
+        p, result, _ = self.run_guest(vibe.code(0xD2A12001, 0xF2820001, 0x528AAAA2, 0x79000022, 0xF9000022, 0xB9000422) + vibe.POWER_OFF)
+        self.assertEqual((p.returncode, result["reason"]), (0, "poweroff"))
+
     def test_signal(self):
         p = subprocess.Popen([vibe.PROGRAM, "--binary", self.write("guest.raw", vibe.printing(b"x\n", vibe.SPIN)), "--expect", "yes",
                               "--stats=none", "--timeout", "50", "--result", self.path("result.json")], stdin=subprocess.DEVNULL,

@@ -4,6 +4,7 @@
  *   0x08000000  GIC distributor              0x080a0000  GICv3 redistributors, 128 KiB a CPU
  *                                            0x08010000  GICv2 CPU interfaces
  *   0x09000000  PL011, the debug console     SPI 1
+ *   0x09001000  test register, by which a guest ends the run
  *   0x09010000  PL031                        SPI 2
  *   0x09020000  fw_cfg
  *   0x09030000  PL061, pin 3 the power key   SPI 7
@@ -20,6 +21,7 @@
 #include "dev/pl011.h"
 #include "dev/pl031.h"
 #include "dev/pl061.h"
+#include "dev/test_register.h"
 #include "dev/virtio_mmio.h"
 #include "vm/vm_internal.h"
 
@@ -36,6 +38,7 @@
 #define GICV2_CPUIF_BASE UINT64_C(0x08010000)
 #define GIC_REDIST_BASE UINT64_C(0x080a0000)
 #define PL011_BASE UINT64_C(0x09000000)
+#define TEST_BASE UINT64_C(0x09001000)
 #define PL031_BASE UINT64_C(0x09010000)
 #define FW_CFG_BASE UINT64_C(0x09020000)
 #define PL061_BASE UINT64_C(0x09030000)
@@ -197,6 +200,16 @@ static int add_gic(struct vm *vm, struct err *e)
     return 0;
 }
 
+static void end_run(void *opaque, int status)
+{
+    vm_request_exit(opaque, status);
+}
+
+static void reset_machine(void *opaque)
+{
+    vm_request_reset(opaque);
+}
+
 int board_create(struct vm *vm, struct err *e)
 {
     struct board *b = &vm->board;
@@ -213,8 +226,10 @@ int board_create(struct vm *vm, struct err *e)
     const struct irq_line uart_irq = irq_line(vm, PL011_INTID), rtc_irq = irq_line(vm, PL031_INTID),
                           gpio_irq = irq_line(vm, PL061_INTID);
     b->uart = pl011_create(PL011_BASE, uart_irq, on_uart ? b->console : b->other, e);
+    const struct test_ops test = {.exit = end_run, .reset = reset_machine, .opaque = vm};
     b->gpio = pl061_create(PL061_BASE, gpio_irq, vm->io, e);
-    if ((r = add(vm, b->uart, e)) || (r = add(vm, pl031_create(PL031_BASE, rtc_irq, &vm->clock, e), e)) ||
+    if ((r = add(vm, b->uart, e)) || (r = add(vm, test_register_create(TEST_BASE, &test, e), e)) ||
+        (r = add(vm, pl031_create(PL031_BASE, rtc_irq, &vm->clock, e), e)) ||
         (r = add(vm, b->gpio, e)) || (r = add_firmware_devices(vm, e)))
         return r;
     return fill_virtio_slots(vm, on_uart ? b->other : b->console, e);
