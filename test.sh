@@ -56,6 +56,7 @@ need_test_tools()
     have zstd || pkgs+=(zstd)
     have mformat || pkgs+=(mtools)
     have ip || pkgs+=(iproute2)
+    have gdb-multiarch || pkgs+=(gdb-multiarch)
     have lld || pkgs+=(lld)
     have llvm-ar || pkgs+=(llvm)
     if [ ${#pkgs[@]} -gt 0 ]; then

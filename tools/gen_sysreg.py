@@ -13,7 +13,7 @@ import re
 import sys
 
 HOMES = ("storage", "const", "raz_wi", "state", "counter", "board")
-EFFECTS = ("mmu", "tlb", "irq", "fp", "debug", "vbar")
+EFFECTS = ("mmu", "tlb", "irq", "fp", "debug", "vbar", "read")
 TRAPS = (
     "sctlr_uct", "sctlr_uma", "sctlr_dze_no", "cntkctl_pct", "cntkctl_vct", "cntkctl_frq", "cntkctl_pt",
     "cntkctl_vt", "cpacr_fpen", "pmuserenr", "mdscr_tdcc",

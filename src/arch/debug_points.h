@@ -37,11 +37,15 @@ enum debug_cause {
     DEBUG_CAUSE_EXCEPTION, /* at the first instruction of the vector */
     DEBUG_CAUSE_SYSREG,    /* before the MSR */
     DEBUG_CAUSE_LIMIT,     /* as many instructions have been run as were to be */
+    DEBUG_CAUSE_STUCK,     /* in a fault that it cannot leave; it is about to take it once more */
+    DEBUG_CAUSE_RESET,  /* the machine has been reset, and starts with this vCPU; nothing has run */
+    DEBUG_CAUSE_CPU_ON, /* PSCI has switched it on; likewise */
 };
 
 struct debug_event {
     enum debug_cause cause;
-    /* BREAK: where; WATCH: the first byte accessed; EXCEPTION: the return address; SYSREG: the register's encoding. */
+    /* BREAK: where; WATCH: the first byte accessed of those that are watched; EXCEPTION: the return address; SYSREG: the register's encoding;
+     * STUCK: the fault's return address. */
     uint64_t addr;
     bool write; /* of WATCH */
 };

@@ -21,7 +21,7 @@ enum sysreg_home {
     HOME_BOARD,   /* ICC_*, CNTP_*, CNTV_*: an exit to the VMM */
 };
 
-/* What the CPU must do after a write, as a set. */
+/* What the CPU must do after a write, as a set; and EFFECT_READ. */
 enum sysreg_effect {
     EFFECT_NONE = 0,
     EFFECT_MMU = 1, /* translation context changed: SCTLR, TCR, TTBRn, MAIR, PAN, UAO */
@@ -30,6 +30,7 @@ enum sysreg_effect {
     EFFECT_FP = 8,     /* FP access may have changed: CPACR */
     EFFECT_DEBUG = 16, /* MDSCR, breakpoints */
     EFFECT_VBAR = 32,  /* VBAR written: the fault explanation wants to know that it ever was */
+    EFFECT_READ = 64,  /* a read changes something: not for debuggers */
 };
 
 /* Extra conditions under which EL0 (or EL1) access traps to EL1, beyond the minimum EL. */

@@ -11,6 +11,7 @@
 #include "cli/terminal.h"
 #include "cli/version.h"
 #include "dbg/explain_vm.h"
+#include "dbg/gdb/gdb.h"
 #include "dev/chardev.h"
 #include "mem/ram.h"
 #include "vm/stats.h"
@@ -254,9 +255,25 @@ static int conclude(struct contract *contract, const struct vm_outcome *o,
     return status;
 }
 
-/* From the VM's start to its end. contract: null where there is none. Returns the exit status; a host error is in *e and negative. */
+static int start_vm(struct vm *vm, const struct vm_options *v, struct gdb *gdb, struct err *e)
+{
+    int r = gdb ? gdb_set_vm(gdb, vm, v->gdb_wait, e) : 0;
+    if (r < 0 || (r = vm_start(vm, e)) < 0 || !gdb)
+        return r;
+    if ((r = gdb_start(gdb, e)) < 0) {
+        struct vm_outcome o;
+        vm_request_stop(vm, VM_STOP_ERROR);
+        vm_join(vm, &o);
+        return r;
+    }
+    fprintf(stderr, "vibevmm: gdb: target remote %s%s\n", gdb_address(gdb),
+            v->gdb_wait ? " (the guest waits for it)" : "");
+    return 0;
+}
+
+/* From the VM's start to its end. contract, gdb: null where there is none. Returns the exit status; a host error is in *e and negative. */
 static int run_vm(struct vm *vm, const struct vm_options *v, struct contract *contract,
-                  struct outputs *out, struct err *e)
+                  struct gdb *gdb, struct outputs *out, struct err *e)
 {
     tell_terminal_size(vm);
     struct chardev *console = vm_console(vm);
@@ -265,7 +282,7 @@ static int run_vm(struct vm *vm, const struct vm_options *v, struct contract *co
     int r = fed ? feed_input(console, e) : 0;
     if (r == 0 && contract)
         r = contract_start(contract, vm, v->deterministic, e);
-    if (r < 0 || (r = vm_start(vm, e)) < 0)
+    if (r < 0 || (r = start_vm(vm, v, gdb, e)) < 0)
         return r;
     struct io_loop_result loop;
     io_loop_run(
@@ -300,6 +317,8 @@ static int run_vm(struct vm *vm, const struct vm_options *v, struct contract *co
     explain_vm(vm, stderr);
 
     int status = conclude(contract, &outcome, &loop);
+    if (gdb)
+        gdb_stop(gdb, status, outcome.reason == VM_STOP_SIGNAL ? loop.signal : 0);
     static struct vm_stats stats; /* some tens of KiB */
     vm_get_stats(vm, &stats);
     stats.exit_status = status;
@@ -346,6 +365,7 @@ int main(int argc, char **argv)
     struct outputs out = {0};
     struct vm *vm = NULL;
     struct contract *contract = NULL;
+    struct gdb *gdb = NULL;
     int status = STATUS_USAGE;
 
     int r = options_parse(&o, argc, argv, &e);
@@ -380,13 +400,20 @@ int main(int argc, char **argv)
     r = open_outputs(&out, &o.vm, &e);
     if (r < 0)
         goto out;
+    if (o.vm.gdb && !o.vm.dump_dtb)
+        r = gdb_open(&gdb, o.vm.gdb, &e);
+    if (r < 0) {
+        err_prefix(&e, "--gdb");
+        goto out;
+    }
 
     r = o.vm.dump_dtb ? write_device_tree(out.tree, o.vm.dump_dtb, vm, &e)
-                      : run_vm(vm, &o.vm, contract, &out, &e);
+                      : run_vm(vm, &o.vm, contract, gdb, &out, &e);
     status = r < 0 ? STATUS_FAILED : r;
 out:
     if (r < 0)
         print_error(&e);
+    gdb_destroy(gdb);
     vm_destroy(vm);
     contract_destroy(contract);
     close_outputs(&out);

@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "dbg/gdb/gdb.h"
 
 #include <errno.h>
 #include <string.h>
@@ -34,6 +35,20 @@ int set_keep_going(struct options *o, const char *text, struct err *e)
     (void)text;
     (void)e;
     o->vm.keep_going = true;
+    return 0;
+}
+
+int set_gdb(struct options *o, const char *text, struct err *e)
+{
+    o->vm.gdb = text;
+    return gdb_check_address(text, e);
+}
+
+int set_wait(struct options *o, const char *text, struct err *e)
+{
+    (void)text;
+    (void)e;
+    o->vm.gdb_wait = true;
     return 0;
 }
 

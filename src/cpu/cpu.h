@@ -308,6 +308,8 @@ int cpu_set_debug(struct cpu *c, const struct debug_points *p);
 int cpu_set_step(struct cpu *c, bool on);
 /* cpu_run() comes back when nr_insns is insns, exactly; 0: it does not. The translator needs jit_options.exact. 0 or -ENOMEM. */
 int cpu_stop_at(struct cpu *c, uint64_t insns);
+/* Sets st.pc; what is there is not passed, should it be something to stop at. */
+void cpu_set_pc(struct cpu *c, gva_t pc);
 /* After CPU_LEAVE_DEBUG. Valid until the next cpu_run(). */
 const struct debug_event *cpu_debug_event(const struct cpu *c);
 

@@ -76,6 +76,13 @@ int cpu_set_step(struct cpu *c, bool on)
     return 0;
 }
 
+void cpu_set_pc(struct cpu *c, gva_t pc)
+{
+    c->st.pc = pc;
+    if (c->debug)
+        c->debug->resumed = PASSED_NOTHING;
+}
+
 const struct debug_event *cpu_debug_event(const struct cpu *c)
 {
     return &c->debug->event;
@@ -121,11 +128,12 @@ static bool stops_at(struct cpu *c, gva_t va, gpa_t pa, uint32_t word)
     struct cpu_debug *d = c->debug;
     uint16_t encoding;
 
-    for (unsigned i = 0; i < d->points.nr; i++)
+    for (unsigned i = 0; d->passed < PASSED_BREAK && i < d->points.nr; i++)
         if ((d->point[i].kind == DEBUG_BREAK && d->point[i].addr == va) ||
             (d->point[i].kind == DEBUG_BREAK_PHYSICAL && d->point[i].addr == pa))
             return debug_tell(c, DEBUG_CAUSE_BREAK, d->point[i].addr, false);
-    return writes_sysreg(d, word, &encoding) && debug_tell(c, DEBUG_CAUSE_SYSREG, encoding, false);
+    return d->passed < PASSED_SYSREG && writes_sysreg(d, word, &encoding) &&
+           debug_tell(c, DEBUG_CAUSE_SYSREG, encoding, false);
 }
 
 const struct a64_insn *debug_op(struct cpu *c, const struct a64_insn *insn)
@@ -134,7 +142,7 @@ const struct a64_insn *debug_op(struct cpu *c, const struct a64_insn *insn)
     const gva_t va = cpu_pc(c, insn);
     struct a64_insn plain;
 
-    if (!c->debug->off && stops_at(c, va, p->pa | (va & (TLB_PAGE_SIZE - 1)), insn->word)) {
+    if (stops_at(c, va, p->pa | (va & (TLB_PAGE_SIZE - 1)), insn->word)) {
         c->st.pc = va;
         c->nr_insns--; /* the run loop counts this call */
         c->leave = CPU_LEAVE_DEBUG;
@@ -151,13 +159,13 @@ bool debug_watch_hit(struct cpu *c, gva_t va, unsigned len, bool write)
     struct cpu_debug *d = c->debug;
     const gva_t at = walk_strip_tag(&c->st, va, false);
 
-    if (!d->nr_watches || d->off || !len)
+    if (!d->nr_watches || d->passed == PASSED_ALL || !len)
         return false;
     for (unsigned i = 0; i < d->points.nr; i++) {
         const struct debug_point *p = &d->point[i];
         if (p->kind == DEBUG_WATCH && (write ? p->write : p->read) &&
             (at - p->addr < p->len || p->addr - at < len))
-            return debug_tell(c, DEBUG_CAUSE_WATCH, at, write);
+            return debug_tell(c, DEBUG_CAUSE_WATCH, MAX(at, p->addr), write);
     }
     return false;
 }

@@ -14,10 +14,11 @@ struct cpu_debug {
     struct debug_point *point;
     uint16_t *sysreg;
     unsigned nr_watches;
-    bool step;    /* cpu_run() runs one instruction */
-    bool resumed; /* the next instruction has been stopped at, and is run now */
-    bool off;     /* that is being done: nothing stops it */
-    bool pending; /* event is to be told before anything else is run */
+    bool step; /* cpu_run() runs one instruction */
+    /* The next instruction has been stopped at, and is run now: what it was stopped for does not stop it again, nor what was asked before. */
+    enum debug_passed { PASSED_NOTHING, PASSED_BREAK, PASSED_SYSREG, PASSED_ALL } resumed;
+    enum debug_passed passed; /* of the instruction that is being run */
+    bool pending;             /* event is to be told before anything else is run */
     struct debug_event event;
 };
 

@@ -83,8 +83,10 @@ void cpu_reset(struct cpu *c)
     c->stuck.vbar_written = false;
     c->excl.size = 0;
     c->event_register = false;
-    if (c->debug)
-        c->debug->pending = c->debug->resumed = false;
+    if (c->debug) {
+        c->debug->pending = false;
+        c->debug->resumed = PASSED_NOTHING;
+    }
     icache_flush_all(c);
     cpu_state_changed(c);
 }
@@ -522,12 +524,12 @@ static enum cpu_leave debug_step(struct cpu *c)
 
     if (atomic_load_explicit(&c->events, memory_order_relaxed) & EVENT_INVAL)
         cpu_inval_drain(c);
-    c->debug->off = c->debug->resumed;
+    c->debug->passed = c->debug->resumed;
     if (unlikely(SYS(&c->st, MDSCR_EL1) & MDSCR_EL1_SS) && exception_steps(&c->st))
         leave = software_step(c);
     else
         leave = after_one(c, run_one(c));
-    c->debug->off = c->debug->resumed = false;
+    c->debug->passed = c->debug->resumed = PASSED_NOTHING;
     if (c->debug->pending)
         return CPU_LEAVE_DEBUG;
     if (c->debug->step && leave != CPU_LEAVE_STUCK)
@@ -609,8 +611,10 @@ static enum cpu_leave run_debugged(struct cpu *c)
         return leave;
     atomic_fetch_and(&c->events, ~(uint32_t)EVENT_DEBUG);
     d->pending = false;
-    d->resumed = d->event.cause == DEBUG_CAUSE_BREAK || d->event.cause == DEBUG_CAUSE_WATCH ||
-                 d->event.cause == DEBUG_CAUSE_SYSREG;
+    d->resumed = d->event.cause == DEBUG_CAUSE_BREAK    ? PASSED_BREAK
+                 : d->event.cause == DEBUG_CAUSE_SYSREG ? PASSED_SYSREG
+                 : d->event.cause == DEBUG_CAUSE_WATCH  ? PASSED_ALL
+                                                        : PASSED_NOTHING;
     return leave;
 }
 

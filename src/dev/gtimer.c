@@ -103,6 +103,15 @@ void gtimer_reset(struct gtimer *t)
     update(t, t->base_ns); /* at no time is a line of a disabled timer high */
 }
 
+bool gtimer_count(const struct gtimer *t, uint16_t encoding, uint64_t now_ns, uint64_t *val)
+{
+    switch (encoding) {
+    case SYSENC_CNTPCT_EL0: *val = count_at(t, now_ns); return true;
+    case SYSENC_CNTVCT_EL0: *val = count_at(t, now_ns) - t->cntvoff; return true;
+    default: return false;
+    }
+}
+
 /* TVAL: 0, CTL: 1, CVAL: 2; null when the encoding is no timer register. */
 static struct gtimer_channel *decode(struct gtimer *t, uint16_t encoding, unsigned *reg, uint64_t *offset)
 {

@@ -41,6 +41,9 @@ void gtimer_reset(struct gtimer *t);
 bool gtimer_sysreg_read(struct gtimer *t, uint16_t encoding, uint64_t now_ns, uint64_t *val);
 bool gtimer_sysreg_write(struct gtimer *t, uint16_t encoding, uint64_t now_ns, uint64_t val);
 
+/* CNTPCT_EL0 and CNTVCT_EL0, likewise. */
+bool gtimer_count(const struct gtimer *t, uint16_t encoding, uint64_t now_ns, uint64_t *val);
+
 /* Where the virtual timer is the CPU's own, this is told what its registers are before anything else is asked. */
 void gtimer_load_virt(struct gtimer *t, uint64_t ctl, uint64_t cval);
 

@@ -29,6 +29,27 @@ vcpu_set_t vm_vcpus_on(struct vm *vm)
     return on;
 }
 
+vcpu_set_t vm_vcpus_asleep(struct vm *vm)
+{
+    vcpu_set_t asleep = 0;
+
+    pthread_mutex_lock(&vm->lock);
+    for (unsigned i = 0; i < vm->nr_vcpus; i++)
+        if (vm->vcpu[i].power == VCPU_ON && vm->vcpu[i].parked && vm->vcpu[i].nap != NAP_NONE)
+            asleep |= BIT64(i);
+    pthread_mutex_unlock(&vm->lock);
+    return asleep;
+}
+
+uint64_t vm_guest_now_ns(struct vm *vm)
+{
+    pthread_mutex_lock(&vm->lock);
+    const uint64_t now =
+        vm->clock_stopped_ns && !vm->clock.moved ? vm->clock_stopped_ns : clock_now_ns(&vm->clock);
+    pthread_mutex_unlock(&vm->lock);
+    return now;
+}
+
 /* --- Holding -------------------------------------------------------------------------------------------------------- */
 
 /* The guest's clock stands still while nobody could look at it. */
@@ -144,39 +165,103 @@ bool vm_on_vcpu(struct vm *vm, unsigned index, void (*fn)(struct hv_vcpu *hv, vo
     return done;
 }
 
+void vm_reset(struct vm *vm)
+{
+    pthread_mutex_lock(&vm->lock);
+    vm_reset_locked(vm);
+    while (atomic_load(&vm->resetting) && !atomic_load(&vm->stop))
+        pthread_cond_wait(&vm->changed, &vm->lock);
+    pthread_mutex_unlock(&vm->lock);
+}
+
 /* --- Registers and points ------------------------------------------------------------------------------------------- */
 
 struct job {
     struct vm *vm;
+    struct vcpu *v;
     struct err *e;
     const struct debug_points *points;
-    unsigned reg;
+    struct vm_reg *reg;
+    unsigned nr_regs;
     bool write, step;
-    uint64_t val;
     int result;
 };
 
-static void do_reg(struct hv_vcpu *hv, void *opaque)
+/* A register that the board has, not the backend. */
+static int board_reg(struct vcpu *v, uint16_t encoding, bool write, uint64_t *val)
+{
+    const struct sysreg_desc *d = sysreg_find(encoding);
+    struct gicv3 *gic = v->vm->board.gic;
+    const uint64_t now = vm_guest_now_ns(v->vm);
+    bool known;
+
+    if (!d || (d->home != HOME_BOARD && d->home != HOME_COUNTER) ||
+        (write ? d->write_el : d->read_el) > 3 || (!write && (d->effects & EFFECT_READ)))
+        return -EINVAL;
+    if (d->home == HOME_COUNTER)
+        known = !write && !v->vm->caps.timer && gtimer_count(&v->timer, encoding, now, val);
+    else if (write)
+        known = vcpu_sysreg_write(v, encoding, now, *val);
+    else
+        known = gtimer_sysreg_read(&v->timer, encoding, now, val) ||
+                (gic && gic_sysreg_read(gic, v->index, encoding, val));
+    return known ? 0 : -EINVAL;
+}
+
+static int get_or_set(struct job *j, struct hv_vcpu *hv, struct vm_reg *r)
+{
+    const struct hv_backend *ops = j->vm->hv;
+
+    if (j->write && r->reg == HV_REG_PC)
+        j->v->nap = NAP_NONE;
+    const int result = j->write ? ops->set_reg(hv, r->reg, r->val) : ops->get_reg(hv, r->reg, &r->val);
+    return result && (r->reg & HV_REG_SYS) ? board_reg(j->v, (uint16_t)r->reg, j->write, &r->val)
+                                           : result;
+}
+
+static void do_regs(struct hv_vcpu *hv, void *opaque)
 {
     struct job *j = opaque;
-    j->result =
-        j->write ? j->vm->hv->set_reg(hv, j->reg, j->val) : j->vm->hv->get_reg(hv, j->reg, &j->val);
+
+    for (unsigned i = 0; i < j->nr_regs; i++)
+        j->reg[i].result = get_or_set(j, hv, &j->reg[i]);
+}
+
+static void on_regs(struct vm *vm, unsigned index, bool write, struct vm_reg *reg, unsigned nr)
+{
+    struct job j = {.vm = vm, .v = &vm->vcpu[index], .write = write, .reg = reg, .nr_regs = nr};
+
+    if (!vm_on_vcpu(vm, index, do_regs, &j))
+        for (unsigned i = 0; i < nr; i++)
+            reg[i].result = -ESRCH;
+}
+
+void vm_get_regs(struct vm *vm, unsigned index, struct vm_reg *reg, unsigned nr)
+{
+    on_regs(vm, index, false, reg, nr);
+}
+
+void vm_set_regs(struct vm *vm, unsigned index, struct vm_reg *reg, unsigned nr)
+{
+    on_regs(vm, index, true, reg, nr);
 }
 
 int vm_get_reg(struct vm *vm, unsigned index, unsigned reg, uint64_t *val)
 {
-    struct job j = {.vm = vm, .reg = reg};
+    struct vm_reg r = {.reg = reg};
 
-    if (!vm_on_vcpu(vm, index, do_reg, &j))
-        return -ESRCH;
-    *val = j.val;
-    return j.result;
+    on_regs(vm, index, false, &r, 1);
+    if (!r.result)
+        *val = r.val;
+    return r.result;
 }
 
 int vm_set_reg(struct vm *vm, unsigned index, unsigned reg, uint64_t val)
 {
-    struct job j = {.vm = vm, .reg = reg, .write = true, .val = val};
-    return vm_on_vcpu(vm, index, do_reg, &j) ? j.result : -ESRCH;
+    struct vm_reg r = {.reg = reg, .val = val};
+
+    on_regs(vm, index, true, &r, 1);
+    return r.result;
 }
 
 static void do_debug(struct hv_vcpu *hv, void *opaque)
@@ -188,7 +273,10 @@ static void do_debug(struct hv_vcpu *hv, void *opaque)
 static void do_step(struct hv_vcpu *hv, void *opaque)
 {
     struct job *j = opaque;
+
     j->result = j->vm->hv->set_step(hv, j->step);
+    if (!j->result)
+        j->v->stepping = j->step;
 }
 
 void vm_set_debugger(struct vm *vm, const struct vm_debugger *d, bool hold)
@@ -218,20 +306,21 @@ int vm_set_debug(struct vm *vm, const struct debug_points *p, struct err *e)
 
 int vm_set_step(struct vm *vm, unsigned index, bool on)
 {
-    struct job j = {.vm = vm, .step = on};
+    struct job j = {.vm = vm, .v = &vm->vcpu[index], .step = on};
 
     if (!vm->hv->set_step)
         return -ENOTSUP;
     return vm_on_vcpu(vm, index, do_step, &j) ? j.result : -ESRCH;
 }
 
-/* --- Memory --------------------------------------------------------------------------------------------------------- */
+/* --- Translation ---------------------------------------------------------------------------------------------------- */
 
 struct translation {
     struct vm *vm;
-    gva_t va;
-    gpa_t pa;
-    bool ok;
+    const struct walk_request *rq; /* the first that succeeds */
+    unsigned nr_rq;
+    const uint64_t *ttbr0; /* or null */
+    struct walk_result w;
 };
 
 static bool walk_load(void *opaque, gpa_t gpa, uint64_t *desc)
@@ -282,32 +371,43 @@ bool vm_walk(struct vm *vm, const struct pe_state *s, const struct walk_request 
 static void do_translate(struct hv_vcpu *hv, void *opaque)
 {
     struct translation *t = opaque;
-    static const struct {
-        enum walk_access access;
-        bool el0;
-    } as[] = {{WALK_READ, false}, {WALK_READ, true}, {WALK_FETCH, false}, {WALK_FETCH, true}};
     struct pe_state s;
 
     vcpu_fetch_regime(t->vm, hv, &s);
-    for (unsigned i = 0; i < ARRAY_LEN(as) && !t->ok; i++) {
-        struct walk_result w;
-        t->ok = vm_walk(t->vm, &s,
-                        &(struct walk_request){
-                            .va = t->va, .access = as[i].access, .el0 = as[i].el0, .no_update = true},
-                        &w);
-        t->pa = w.pa;
-    }
+    if (t->ttbr0)
+        sysreg_write(&s, sysreg_of_id(SR_TTBR0_EL1), *t->ttbr0);
+    for (unsigned i = 0; i < t->nr_rq && !t->w.ok; i++)
+        vm_walk(t->vm, &s, &t->rq[i], &t->w);
+}
+
+int vm_walk_vcpu(struct vm *vm, unsigned index, const struct walk_request *rq,
+                 const uint64_t *ttbr0, struct walk_result *w)
+{
+    struct translation t = {.vm = vm, .rq = rq, .nr_rq = 1, .ttbr0 = ttbr0};
+
+    if (!vm_on_vcpu(vm, index, do_translate, &t))
+        return -ESRCH;
+    *w = t.w;
+    return 0;
 }
 
 int vm_translate(struct vm *vm, unsigned index, gva_t va, gpa_t *pa)
 {
-    struct translation t = {.vm = vm, .va = va};
+    const struct walk_request rq[] = {
+        {.va = va, .access = WALK_READ, .no_update = true},
+        {.va = va, .access = WALK_READ, .el0 = true, .no_update = true},
+        {.va = va, .access = WALK_FETCH, .no_update = true},
+        {.va = va, .access = WALK_FETCH, .el0 = true, .no_update = true},
+    };
+    struct translation t = {.vm = vm, .rq = rq, .nr_rq = ARRAY_LEN(rq)};
 
     if (!vm_on_vcpu(vm, index, do_translate, &t))
         return -ESRCH;
-    *pa = t.pa;
-    return t.ok ? 0 : -EFAULT;
+    *pa = t.w.pa;
+    return t.w.ok ? 0 : -EFAULT;
 }
+
+/* --- Memory --------------------------------------------------------------------------------------------------------- */
 
 /* Piece by piece: no page is smaller. */
 #define PIECE UINT64_C(4096)

@@ -9,6 +9,7 @@
 #define VIBE_VM_DEBUG_H
 
 #include "arch/debug_points.h"
+#include "arch/walk.h"
 #include "vm/vm.h"
 
 struct hv_vcpu;
@@ -17,8 +18,9 @@ struct hv_vcpu;
 typedef uint64_t vcpu_set_t;
 
 vcpu_set_t vm_all_vcpus(const struct vm *vm);
-/* Those that PSCI has switched on. */
+/* Those that PSCI has switched on; of them, those that sleep in a WFI or WFE. */
 vcpu_set_t vm_vcpus_on(struct vm *vm);
+vcpu_set_t vm_vcpus_asleep(struct vm *vm);
 
 /* Returns when all of them stand still, or have ended with the VM. */
 void vm_hold(struct vm *vm, vcpu_set_t set);
@@ -28,16 +30,30 @@ void vm_release(struct vm *vm, vcpu_set_t set);
 /* A vCPU that is held runs fn on its thread, and then waits on. False: it has ended, or the VM is about to. */
 bool vm_on_vcpu(struct vm *vm, unsigned index, void (*fn)(struct hv_vcpu *hv, void *opaque), void *opaque);
 
-/* One register (enum hv_reg) of a vCPU that is held. 0, -EINVAL: there is no such register, -ESRCH: no such vCPU any more. */
+/* The machine as after power-on, also where a reset of the guest's would end the run. vCPUs that are held stay so, before their first instruction. Returns
+ * when that is done, or the VM is about to end. */
+void vm_reset(struct vm *vm);
+
+/* One register (enum hv_reg) of a vCPU that is held, the board's of the timers and the GIC included; a read changes nothing. 0, -EINVAL: there is no such
+ * register, or a read of it would change something, -ESRCH: no such vCPU any more. To write the PC ends a WFI or WFE. */
 int vm_get_reg(struct vm *vm, unsigned index, unsigned reg, uint64_t *val);
 int vm_set_reg(struct vm *vm, unsigned index, unsigned reg, uint64_t val);
+
+/* Several at once, in their order: each gets its result, and what was read or written. */
+struct vm_reg {
+    unsigned reg; /* enum hv_reg */
+    int result;
+    uint64_t val;
+};
+void vm_get_regs(struct vm *vm, unsigned index, struct vm_reg *reg, unsigned nr);
+void vm_set_regs(struct vm *vm, unsigned index, struct vm_reg *reg, unsigned nr);
 
 /* What a debugger hears, on the vCPU's thread: it has one hold more from before the call, which the debugger gives back by vm_release() when it has seen
  * to it. None of vm_*() may be called from there. */
 struct vm_debugger {
     void (*stopped)(void *opaque, unsigned index, const struct debug_event *event);
-    /* CPU_ON, or power-on: registers are set, and nothing has run. Null, or whether it is to be held. */
-    bool (*started)(void *opaque, unsigned index);
+    /* Whether it wants to hear of what nobody set a point for: STUCK, RESET or CPU_ON. Null: no. */
+    bool (*wants)(void *opaque, unsigned index, enum debug_cause cause);
     void *opaque;
 };
 
@@ -57,6 +73,10 @@ enum vm_space {
 
 /* The guest-physical address of a virtual one, by the translation tables of a vCPU that is held; nothing is changed by it. 0, -EFAULT, -ESRCH. */
 int vm_translate(struct vm *vm, unsigned index, gva_t va, gpa_t *pa);
+/* The same with all that a walk tells, for the access that is asked for; ttbr0, where it is not null, is used instead of the vCPU's TTBR0_EL1. 0: w says
+ * how it went; -ESRCH. */
+int vm_walk_vcpu(struct vm *vm, unsigned index, const struct walk_request *rq,
+                 const uint64_t *ttbr0, struct walk_result *w);
 
 /* Memory, never a device. Bytes done from the start: less than len where there is none or, of vm_write_memory(), it is not to be translated. Decoded
  * instructions are brought up to date. Where it matters, the vCPUs are held. */
@@ -64,5 +84,8 @@ size_t vm_read_memory(struct vm *vm, unsigned index, enum vm_space space, uint64
                       size_t len);
 size_t vm_write_memory(struct vm *vm, unsigned index, enum vm_space space, uint64_t addr,
                        const void *buf, size_t len);
+
+/* What the guest's clock says now, as the devices read it: it stands still while all vCPUs are held. */
+uint64_t vm_guest_now_ns(struct vm *vm);
 
 #endif

@@ -125,6 +125,8 @@ struct vm_options {
     uint64_t start_ns; /* os_now_ns() when the process started: the first console byte is timed from there */
 
     /* For the command line, after and around the run. */
+    const char *gdb;     /* where a debugger connects, or null */
+    bool gdb_wait;       /* the guest does not begin before it lets it */
     uint64_t timeout_ns; /* 0: none */
     int log_level;       /* enum log_level */
     enum vm_stats_format stats;

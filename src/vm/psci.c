@@ -41,6 +41,7 @@ static int64_t cpu_on(struct vm *vm, uint64_t target, gpa_t entry, uint64_t cont
         t->power = VCPU_ON_PENDING;
         t->on_entry = entry;
         t->on_context = context;
+        t->by_reset = false;
         if (vm->opt->deterministic)
             turns_ready(vm, t->index);
         pthread_cond_broadcast(&vm->changed);

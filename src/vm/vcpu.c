@@ -196,13 +196,19 @@ void vcpu_wait_for_input(struct vcpu *v)
     timer_due(v);
 }
 
+/* A step does not wait, as the architecture allows, but where time is the guest's: there it takes none of the host's. */
+static bool may_nap(const struct vcpu *v)
+{
+    return !v->stepping || v->vm->opt->deterministic;
+}
+
 /* A WFI that nothing could end is a yield. Otherwise it sleeps. */
 static enum hv_action exit_wfi(struct vcpu *v, struct hv_exit *exit)
 {
     const struct gicv3 *gic = v->vm->board.gic;
 
     (void)exit;
-    if (gic && !gic_can_wake(gic, v->index))
+    if ((gic && !gic_can_wake(gic, v->index)) || !may_nap(v))
         return HV_CONTINUE;
     sleep_wfi(v);
     return HV_CONTINUE;
@@ -211,7 +217,8 @@ static enum hv_action exit_wfi(struct vcpu *v, struct hv_exit *exit)
 static enum hv_action exit_wfe(struct vcpu *v, struct hv_exit *exit)
 {
     v->nap_until_ns = exit->u.wfe.until_ns;
-    sleep_wfe(v);
+    if (may_nap(v))
+        sleep_wfe(v);
     return HV_CONTINUE;
 }
 
@@ -257,6 +264,16 @@ static enum hv_action exit_call(struct vcpu *v, struct hv_exit *exit)
     return psci_call(v);
 }
 
+bool vcpu_sysreg_write(struct vcpu *v, uint16_t encoding, uint64_t now_ns, uint64_t val)
+{
+    struct gicv3 *gic = v->vm->board.gic;
+
+    if (!gtimer_sysreg_write(&v->timer, encoding, now_ns, val))
+        return gic && gic_sysreg_write(gic, v->index, encoding, val);
+    timer_changed(v);
+    return true;
+}
+
 /* The generic timers and the GIC's CPU interface, where the backend does not bring them. */
 static enum hv_action exit_sysreg(struct vcpu *v, struct hv_exit *exit)
 {
@@ -267,11 +284,7 @@ static enum hv_action exit_sysreg(struct vcpu *v, struct hv_exit *exit)
     if (bits(enc, 10, 7) == 14) /* a timer's */
         load_virtual_timer(v);
     if (exit->u.sysreg.write) {
-        known = gtimer_sysreg_write(&v->timer, enc, clock_now_ns(&v->vm->clock), exit->u.sysreg.value);
-        if (known)
-            timer_changed(v);
-        else
-            known = gic && gic_sysreg_write(gic, v->index, enc, exit->u.sysreg.value);
+        known = vcpu_sysreg_write(v, enc, clock_now_ns(&v->vm->clock), exit->u.sysreg.value);
     } else {
         known = gtimer_sysreg_read(&v->timer, enc, clock_now_ns(&v->vm->clock), &exit->u.sysreg.value) ||
                 (gic && gic_sysreg_read(gic, v->index, enc, &exit->u.sysreg.value));
@@ -296,7 +309,24 @@ static enum hv_action exit_timer(struct vcpu *v, struct hv_exit *exit)
     return HV_CONTINUE;
 }
 
-/* For the debugger: it is held before that hears of it. */
+/* Whether the debugger wants to hear of what it set no point for. */
+static bool debugger_wants(struct vcpu *v, enum debug_cause cause)
+{
+    const struct vm_debugger *d = v->vm->debugger;
+    return d && d->wants && d->wants(d->opaque, v->index, cause);
+}
+
+/* The vCPU is held before the debugger hears of it. */
+static void tell_debugger(struct vcpu *v, const struct debug_event *event)
+{
+    struct vm *vm = v->vm;
+
+    pthread_mutex_lock(&vm->lock);
+    vcpu_hold_locked(v);
+    pthread_mutex_unlock(&vm->lock);
+    vm->debugger->stopped(vm->debugger->opaque, v->index, event);
+}
+
 static enum hv_action exit_debug(struct vcpu *v, struct hv_exit *exit)
 {
     struct vm *vm = v->vm;
@@ -307,10 +337,7 @@ static enum hv_action exit_debug(struct vcpu *v, struct hv_exit *exit)
     }
     if (!vm->debugger)
         return HV_CONTINUE;
-    pthread_mutex_lock(&vm->lock);
-    vcpu_hold_locked(v);
-    pthread_mutex_unlock(&vm->lock);
-    vm->debugger->stopped(vm->debugger->opaque, v->index, &exit->u.debug);
+    tell_debugger(v, &exit->u.debug);
     return HV_STOP;
 }
 
@@ -324,6 +351,12 @@ static enum hv_action exit_none(struct vcpu *v, struct hv_exit *exit)
 static enum hv_action exit_stuck(struct vcpu *v, struct hv_exit *exit)
 {
     (void)exit;
+    if (debugger_wants(v, DEBUG_CAUSE_STUCK)) {
+        struct debug_event event = {.cause = DEBUG_CAUSE_STUCK};
+        v->vm->hv->get_reg(v->hv, HV_REG_PC, &event.addr);
+        tell_debugger(v, &event);
+        return HV_STOP;
+    }
     if (v->vm->opt->keep_going)
         return HV_CONTINUE;
     v->vm->outcome.vcpu = v->index;
@@ -425,8 +458,10 @@ static void run(struct vcpu *v)
 /* Where the backend knows who is on and who is off, all of them run. */
 void vcpus_power_on_locked(struct vm *vm)
 {
-    for (unsigned i = 0; i < vm->nr_vcpus; i++)
+    for (unsigned i = 0; i < vm->nr_vcpus; i++) {
         vm->vcpu[i].power = vm->caps.psci || i == 0 ? VCPU_ON_PENDING : VCPU_OFF;
+        vm->vcpu[i].by_reset = true;
+    }
     vm->vcpu[0].on_entry = vm->entry;
     vm->vcpu[0].on_context = vm->boot_x0;
 }
@@ -471,11 +506,10 @@ static void power_on_locked(struct vcpu *v)
         start_at(v, entry, context, v->index == 0 ? vm->stack : 0);
     if (!v->first_ns)
         v->first_ns = os_now_ns();
-    const bool hold = vm->debugger && vm->debugger->started &&
-                      vm->debugger->started(vm->debugger->opaque, v->index);
+    const enum debug_cause cause = v->by_reset ? DEBUG_CAUSE_RESET : DEBUG_CAUSE_CPU_ON;
+    if (debugger_wants(v, cause))
+        tell_debugger(v, &(struct debug_event){.cause = cause, .addr = entry});
     pthread_mutex_lock(&vm->lock);
-    if (hold)
-        vcpu_hold_locked(v);
 }
 
 /* The guest's clock stood still for a while. */
@@ -499,6 +533,8 @@ static void run_locked(struct vcpu *v)
     atomic_store(&v->attention, false);
     follow_clock(v);
     pthread_mutex_unlock(&vm->lock);
+    if (!may_nap(v))
+        v->nap = NAP_NONE;
     if (v->nap == NAP_WFI)
         sleep_wfi(v);
     else if (v->nap == NAP_WFE)

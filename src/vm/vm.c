@@ -163,6 +163,12 @@ void vm_request_exit(struct vm *vm, int code)
     pthread_mutex_unlock(&vm->lock);
 }
 
+void vm_reset_locked(struct vm *vm)
+{
+    atomic_store(&vm->resetting, true);
+    kick_all_locked(vm);
+}
+
 void vm_request_reset(struct vm *vm)
 {
     if (vm->opt->no_reboot) {
@@ -170,8 +176,7 @@ void vm_request_reset(struct vm *vm)
         return;
     }
     pthread_mutex_lock(&vm->lock);
-    atomic_store(&vm->resetting, true);
-    kick_all_locked(vm);
+    vm_reset_locked(vm);
     pthread_mutex_unlock(&vm->lock);
 }
 

@@ -56,6 +56,8 @@ struct vcpu {
     void (*work)(struct hv_vcpu *hv, void *opaque);
     void *work_opaque;
     uint64_t nr_works; /* done */
+    bool stepping;     /* its thread's: vm_set_step() */
+    bool by_reset;     /* it was switched on by a reset, or power-on; else by CPU_ON */
     uint64_t base_ns;  /* vm.base_ns as its timers know it */
 
     enum vcpu_power power; /* under vm.lock, like the two below */
@@ -177,6 +179,8 @@ int board_add_virtio_devices(struct vm *vm, struct chardev *console, struct err 
 void vcpus_power_on_locked(struct vm *vm);
 void *vcpu_thread(void *opaque);
 void vcpu_wake(struct vcpu *v);
+/* A register of the timers or the GIC that this board has, written by the guest or for it; on the vCPU's thread. False: there is no such one. */
+bool vcpu_sysreg_write(struct vcpu *v, uint16_t encoding, uint64_t now_ns, uint64_t val);
 /* Out of the guest, out of its sleep, and not in again before it has looked. vm.lock is held. */
 void vcpu_call_out_locked(struct vcpu *v);
 void vcpu_set_irq(void *opaque, unsigned cpu, bool irq, bool fiq);
@@ -202,8 +206,9 @@ void vcpu_wait_for_input(struct vcpu *v);
 /* Tells the backend what the loaders put into memory. While no vCPU runs. */
 void vm_code_loaded(struct vm *vm);
 
-/* Starts a reset of the whole machine; the caller's vCPU leaves its run loop. */
+/* Starts a reset of the whole machine; the caller's vCPU leaves its run loop. The first one ends the run with no_reboot; vm.lock is held in the second. */
 void vm_request_reset(struct vm *vm);
+void vm_reset_locked(struct vm *vm);
 
 /* The guest ends the run with a status. Any thread. */
 void vm_request_exit(struct vm *vm, int code);

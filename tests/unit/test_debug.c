@@ -46,6 +46,7 @@ struct machine {
     _Atomic unsigned nr_events;
     struct debug_event event; /* the last */
     unsigned who;
+    uint32_t wanted; /* 1 << cause */
 };
 
 static void stopped(void *opaque, unsigned index, const struct debug_event *event)
@@ -57,10 +58,13 @@ static void stopped(void *opaque, unsigned index, const struct debug_event *even
     atomic_fetch_add(&m->nr_events, 1);
 }
 
-static bool never(void *opaque, unsigned index)
+/* RESET, CPU_ON and STUCK are told where asked for. */
+static bool wants(void *opaque, unsigned index, enum debug_cause cause)
 {
-    (void)opaque, (void)index;
-    return false;
+    const struct machine *m = opaque;
+
+    (void)index;
+    return m->wanted >> cause & 1;
 }
 
 /* Held at its first instruction. */
@@ -82,7 +86,7 @@ static void start(struct machine *m, const void *code, size_t len, bool jit, uns
                                  .no_rng = true,
                                  .jit = {.off = !jit, .exact = true, .threshold = 4}};
     assert_int_equal(vm_create(&m->vm, &m->opt, &e), 0);
-    m->debugger = (struct vm_debugger){.stopped = stopped, .started = never, .opaque = m};
+    m->debugger = (struct vm_debugger){.stopped = stopped, .wants = wants, .opaque = m};
     vm_set_debugger(m->vm, &m->debugger, true);
     assert_int_equal(vm_start(m->vm, &e), 0);
     vm_hold(m->vm, 1); /* waits for it */
@@ -212,7 +216,7 @@ static void test_watchpoints(void **state)
     points(&m, &one);
     for (unsigned i = 0; i < 50; i++) {
         go(&m);
-        expect(&m, DEBUG_CAUSE_WATCH, DATA, STORE);
+        expect(&m, DEBUG_CAUSE_WATCH, DATA + 4, STORE);
         assert_true(m.event.write);
         /* It has not happened yet. */
         assert_int_equal(vm_read_memory(m.vm, 0, VM_SPACE_VIRTUAL, DATA, &val, 8), 8);
@@ -280,8 +284,8 @@ static void test_limit(void **state)
 static void test_sleeping(void **state)
 {
     struct machine m;
-    const uint64_t virt_timer = HV_REG_SYS | SYSENC_CNTVCT_EL0;
-    uint64_t val;
+    const unsigned counter = HV_REG_SYS | SYSENC_CNTVCT_EL0;
+    uint64_t val, before = 0;
 
     start(&m, sleeper, sizeof(sleeper), *(bool *)*state, 1);
     /* The virtual timer's interrupt could wake it, and never comes. */
@@ -298,10 +302,81 @@ static void test_sleeping(void **state)
         vm_hold(m.vm, 1);
         assert_int_equal(reg(&m, HV_REG_PC), AT + 4);
         assert_int_equal(reg(&m, 0), 0); /* it sleeps on */
-        assert_int_equal(vm_get_reg(m.vm, 0, virt_timer, &val), -EINVAL);
+        assert_int_equal(vm_get_reg(m.vm, 0, counter, &val), 0);
+        assert_true(val > before);
+        before = val;
         vm_release(m.vm, 1);
     }
     finish(&m);
+}
+
+/* HVC: PSCI CPU_ON of CPU 1 at second, SYSTEM_RESET. */
+static const uint32_t psci[] = {
+    0xd2a00042, /* mov x2, #0x20000 */
+    0xd2800021, /* mov x1, #1 */
+    0xd2800060, /* mov x0, #3 */
+    0xf2b88000, /* movk x0, #0xc400, lsl #16: CPU_ON_64 */
+    0xd4000002, /* hvc #0 */
+    0x14000000, /* b . */
+    0x52800120, /* mov w0, #9 */
+    0x72b08000, /* movk w0, #0x8400, lsl #16: SYSTEM_RESET */
+    0xd4000002, /* hvc #0 */
+};
+
+static void test_power(void **state)
+{
+    struct machine m;
+    static const uint32_t undefined = 0;
+    uint64_t val;
+
+    start(&m, psci, sizeof(psci), *(bool *)*state, 2);
+    m.wanted = 1u << DEBUG_CAUSE_CPU_ON | 1u << DEBUG_CAUSE_RESET | 1u << DEBUG_CAUSE_STUCK;
+    assert_int_equal(vm_vcpus_on(m.vm), 1);
+    vm_release(m.vm, 3);
+    while (atomic_load(&m.nr_events) < 1)
+        usleep(100);
+    assert_int_equal(m.event.cause, DEBUG_CAUSE_CPU_ON);
+    assert_int_equal(m.event.addr, 0x20000);
+    assert_int_equal(m.who, 1);
+    assert_int_equal(vm_vcpus_on(m.vm), 3);
+    assert_int_equal(vm_get_reg(m.vm, 1, HV_REG_PC, &val), 0);
+    assert_int_equal(val, 0x20000);
+
+    /* The guest's own reset, which a vCPU that is held does not keep from coming. */
+    vm_hold(m.vm, 1);
+    assert_int_equal(vm_set_reg(m.vm, 0, HV_REG_PC, AT + 24), 0);
+    vm_release(m.vm, 1);
+    while (atomic_load(&m.nr_events) < 2)
+        usleep(100);
+    assert_int_equal(m.event.cause, DEBUG_CAUSE_RESET);
+    assert_int_equal(m.event.addr, AT);
+    assert_int_equal(m.who, 0);
+    assert_int_equal(reg(&m, HV_REG_PC), AT);
+    assert_int_equal(vm_vcpus_on(m.vm), 1);
+
+    /* From outside: the registers are as after power-on. */
+    assert_int_equal(vm_set_reg(m.vm, 0, 5, 5), 0);
+    vm_reset(m.vm);
+    while (atomic_load(&m.nr_events) < 3)
+        usleep(100);
+    assert_int_equal(vm_get_reg(m.vm, 0, 5, &val), 0);
+    assert_int_equal(val, 0);
+    assert_int_equal(reg(&m, HV_REG_PC), AT);
+    vm_release(m.vm, 1);
+
+    /* A fault without end is told, and not the end of the run. */
+    assert_int_equal(vm_write_memory(m.vm, 0, VM_SPACE_PHYSICAL, AT, &undefined, 4), 4);
+    for (unsigned i = 0; i < 2; i++) {
+        go(&m);
+        assert_int_equal(m.event.cause, DEBUG_CAUSE_STUCK);
+    }
+    m.wanted = 0;
+    vm_release(m.vm, 1);
+    struct vm_outcome o;
+    vm_join(m.vm, &o);
+    assert_int_equal(o.reason, VM_STOP_STUCK);
+    vm_destroy(m.vm);
+    unlink(m.path);
 }
 
 static void test_refusals(void **state)
@@ -330,7 +405,7 @@ int main(void)
     }
     const struct CMUnitTest tests[] = {
         BOTH(test_steps), BOTH(test_breakpoints), BOTH(test_watchpoints), BOTH(test_exceptions),
-        BOTH(test_limit), BOTH(test_sleeping),    BOTH(test_refusals),
+        BOTH(test_limit), BOTH(test_sleeping),    BOTH(test_power),       BOTH(test_refusals),
     };
     return cmocka_run_group_tests_name("debug", tests, NULL, NULL);
 }

@@ -260,7 +260,7 @@ static int soft_set_reg(struct hv_vcpu *v, unsigned reg, uint64_t val)
     if (reg == HV_REG_SP)
         s->x[REG_SP] = val;
     else if (reg == HV_REG_PC)
-        s->pc = val;
+        cpu_set_pc(v->cpu, val);
     else if (reg == HV_REG_PSTATE)
         pstate_set(s, val);
     else if (reg - HV_REG_V0 < 64)

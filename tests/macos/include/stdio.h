@@ -36,6 +36,7 @@ off_t ftello(FILE *);
 size_t fwrite(const void *, size_t, size_t, FILE *);
 void perror(const char *);
 int printf(const char *, ...) MAC_PRINTF(1, 2);
+FILE *open_memstream(char **, size_t *);
 int putc(int, FILE *);
 int putchar(int);
 int puts(const char *);

@@ -10,6 +10,7 @@
 #define SOCK_DGRAM 2
 #define SOL_SOCKET 0xffff
 #define SO_REUSEADDR 0x0004
+#define SO_KEEPALIVE 0x0008
 #define SO_NOSIGPIPE 0x1022
 #define SO_ERROR 0x1007
 #define SOMAXCONN 128
@@ -43,6 +44,7 @@ struct msghdr {
 int accept(int, struct sockaddr *, socklen_t *);
 int bind(int, const struct sockaddr *, socklen_t);
 int connect(int, const struct sockaddr *, socklen_t);
+int getsockname(int, struct sockaddr *, socklen_t *);
 int getsockopt(int, int, int, void *, socklen_t *);
 int listen(int, int);
 ssize_t recv(int, void *, size_t, int);

@@ -1,0 +1,197 @@
+"""The debugger tests' guest, gdb's own program, and a client that speaks the remote protocol byte by byte."""
+import os
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import unittest
+
+import vibe
+
+GDB = shutil.which("gdb-multiarch")
+CROSS = "aarch64-linux-gnu-gcc"
+HERE = os.path.join(vibe.ROOT, "tests", "gdb")
+
+
+def guest(folder):
+    """The ELF of tests/gdb, with its debug information."""
+    if not shutil.which(CROSS):
+        raise unittest.SkipTest("%s is not installed" % CROSS)
+    path = os.path.join(folder, "guest.elf")
+    subprocess.run([CROSS, "-O1", "-g", "-Wall", "-Werror", "-ffreestanding", "-nostdlib", "-static", "-fno-pic", "-mcmodel=large", "-mgeneral-regs-only",
+                    "-fno-stack-protector", "-Wl,--build-id=none,--no-warn-rwx-segments", "-Wl,-T," + os.path.join(HERE, "guest.ld"), "-o", path,
+                    os.path.join(HERE, "start.S"), os.path.join(HERE, "guest.c")], check=True, timeout=vibe.LIMIT_S)
+    return path
+
+
+class Machine:
+    """vibevmm with a gdb server on a port of its own choice. Use it in a with statement."""
+
+    def __init__(self, *args, where="0"):
+        self.process = subprocess.Popen([vibe.PROGRAM, "--gdb", where, "--timeout", str(vibe.LIMIT_S), "--stats=none", *args], stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.said = b""
+        m = self.expect(rb"target remote (\S+)")
+        self.where = m.group(1).decode()
+
+    def expect(self, pattern):
+        """What it says on standard error."""
+        deadline = time.monotonic() + vibe.LIMIT_S
+        while True:
+            m = re.search(pattern + rb".*\n", self.said)
+            if m:
+                return m
+            if not select.select([self.process.stderr], [], [], max(0, deadline - time.monotonic()))[0]:
+                raise AssertionError("%r did not come: %r" % (pattern, self.said))
+            piece = os.read(self.process.stderr.fileno(), 65536)
+            if not piece:
+                raise AssertionError("the end came before %r: %r" % (pattern, self.said))
+            self.said += piece
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+    def end(self):
+        """Its status, when it ends by itself."""
+        out, err = self.process.communicate(timeout=vibe.LIMIT_S)
+        self.said += err
+        return self.process.returncode
+
+    def interrupt(self):
+        self.process.send_signal(signal.SIGINT)
+
+
+def gdb(machine, *commands, elf=None, before=()):
+    """What gdb prints for the commands, which it takes until one fails."""
+    if not GDB:
+        raise unittest.SkipTest("gdb-multiarch is not installed")
+    args = [GDB, "-nx", "-q", "-batch"]
+    for c in ("set confirm off", "set pagination off", "set width 0", "set style enabled off", "set remotetimeout 30", *before,
+              "target remote " + machine.where.replace("unix:", ""), *commands):
+        args += ["-ex", c]
+    if elf:
+        args.append(elf)
+    p = subprocess.run(args, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=vibe.LIMIT_S,
+                       start_new_session=True)
+    return p.stdout.decode(errors="replace")
+
+
+class Client:
+    """A debugger that sends what it is told to."""
+
+    def __init__(self, machine, acks=False):
+        if machine.where.startswith("unix:"):
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.connect(machine.where[5:])
+        else:
+            host, port = machine.where.rsplit(":", 1)
+            self.socket = socket.create_connection((host.strip("[]"), int(port)))
+        self.socket.settimeout(vibe.LIMIT_S)
+        self.input = b""
+        self.acks = True
+        self.text = ""  # of O packets
+        if not acks:
+            assert self.ask("QStartNoAckMode") == b"OK"
+            self.acks = False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def raw(self, data):
+        self.socket.sendall(data)
+
+    def send(self, data):
+        if isinstance(data, str):
+            data = data.encode()
+        escaped = b"".join(b"}" + bytes([c ^ 0x20]) if c in b"#$}" else bytes([c]) for c in data)
+        self.raw(b"$" + escaped + b"#%02x" % (sum(escaped) & 0xFF))
+
+    def more(self):
+        piece = self.socket.recv(65536)
+        if not piece:
+            raise EOFError("the connection is closed")
+        self.input += piece
+
+    def byte(self):
+        while not self.input:
+            self.more()
+        b, self.input = self.input[:1], self.input[1:]
+        return b
+
+    def receive(self):
+        """The next packet, or with its % a notification."""
+        while True:
+            lead = self.byte()
+            if lead in (b"$", b"%"):
+                break
+            assert lead in (b"+", b"-"), lead
+        while b"#" not in self.input or len(self.input) < self.input.index(b"#") + 3:
+            self.more()
+        end = self.input.index(b"#")
+        body, total = self.input[:end], int(self.input[end + 1:end + 3], 16)
+        self.input = self.input[end + 3:]
+        assert sum(body) & 0xFF == total, (body, total)
+        if self.acks and lead == b"$":
+            self.raw(b"+")
+        out = bytearray()
+        i = 0
+        while i < len(body):
+            if body[i] == 0x7D:
+                out.append(body[i + 1] ^ 0x20)
+                i += 2
+            elif body[i] == 0x2A:
+                out += out[-1:] * (body[i + 1] - 29)
+                i += 2
+            else:
+                out.append(body[i])
+                i += 1
+        return (b"%" if lead == b"%" else b"") + bytes(out)
+
+    def answer(self):
+        """The next packet that is no text for the user."""
+        while True:
+            p = self.receive()
+            if p[:1] != b"O" or p == b"OK":
+                return p
+            self.text += bytes.fromhex(p[1:].decode()).decode()
+
+    def ask(self, data):
+        self.send(data)
+        return self.answer()
+
+    def monitor(self, command):
+        self.text = ""
+        answer = self.ask("qRcmd," + command.encode().hex())
+        assert answer == b"OK", (command, answer)
+        return self.text
+
+    def registers(self, thread=1):
+        assert self.ask("Hg%x" % thread) == b"OK"
+        data = bytes.fromhex(self.ask("g").decode())
+        return [int.from_bytes(data[8 * n:8 * n + 8], "little") for n in range(33)]
+
+    def pc(self, thread=1):
+        return self.registers(thread)[32]
+
+    def closed(self):
+        """Whether the other side closes the connection."""
+        try:
+            while True:
+                self.more()
+        except (EOFError, ConnectionResetError):
+            return True
+        except socket.timeout:
+            return False

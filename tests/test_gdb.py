@@ -1,0 +1,308 @@
+"""The gdb server: gdb's own program in scripts, and a client for what that does not do. With the translator and without.
+Run: python3 tests/test_gdb.py"""
+import os
+import re
+import subprocess
+import tempfile
+import time
+import unittest
+
+import gdb_client
+import vibe
+from gdb_client import Client, Machine, gdb
+
+ACCELS = ("soft", "soft,jit=off")
+
+
+class Gdb(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.tmp = tempfile.TemporaryDirectory()
+        cls.addClassCleanup(cls.tmp.cleanup)
+        cls.elf = gdb_client.guest(cls.tmp.name)
+
+    def machine(self, *args, **more):
+        return Machine("--kernel", self.elf, *args, **more)
+
+    def gdb(self, machine, *commands, **more):
+        return gdb(machine, *commands, elf=self.elf, **more)
+
+    def symbol(self, name):
+        out = subprocess.run(["aarch64-linux-gnu-nm", self.elf], stdout=subprocess.PIPE, check=True, timeout=vibe.LIMIT_S).stdout.decode()
+        return int(re.search(r"^([0-9a-f]+) \w %s$" % name, out, re.M).group(1), 16)
+
+    def check(self, text, *parts):
+        """Each part, a regular expression, comes behind the one before."""
+        at = 0
+        for part in parts:
+            m = re.compile(part, re.M).search(text, at)
+            self.assertTrue(m, "%r is not in the rest of:\n%s" % (part, text))
+            at = m.end()
+
+    def waiting(self, accel, *args):
+        """A machine that stands at its first instruction."""
+        return self.machine("--accel", accel, "--wait", *args)
+
+
+class Scripts(Gdb):
+    def test_breakpoints_and_steps(self):
+        """Set at the first instruction: the MMU comes on between there and the hit."""
+        for accel in ACCELS:
+            with self.subTest(accel), self.waiting(accel) as m:
+                out = self.gdb(m, "x/i $pc", "break round_of_work", "continue", "bt", "finish", "next", "step", "tbreak add", "delete 1", "continue",
+                               "p a", "p b", "up", "stepi", "p/x (long)$pc-(long)&add", "p $SCTLR_EL1", "info registers EL0", "delete", "kill")
+                self.check(out, "=> 0x40200000 <_start>", "Breakpoint 1, round_of_work", r"#1 .* guest_main \(\)", r"^guest_main \(\)",
+                           "^64\t", "^65\t", "Temporary breakpoint 2, add", r"\$1 = 1", r"\$2 = 1", r"round_of_work \(n=", r"\$3 = 0x4",
+                           r"\$4 = \[ M C ", "TPIDR_EL0 +0x1 ", "killed")
+                self.assertEqual(m.end(), 0)
+
+    def test_watchpoints(self):
+        for accel in ACCELS:
+            with self.subTest(accel), self.waiting(accel) as m:
+                out = self.gdb(m, "tbreak guest_main", "continue", "watch rounds", "continue", "continue", "delete", "rwatch nr_svc", "continue",
+                               "delete", "awatch buffer[3]", "continue", "delete", "watch -l *(char(*)[24])&buffer[10]", "continue", "p rounds")
+                self.check(out, "Hardware watchpoint 2: rounds", "Old value = 0", "New value = 1", "Old value = 1", "New value = 2",
+                           "Hardware read watchpoint 3: nr_svc", r"supervisor_call \(\)", "Hardware access .* watchpoint 4", "round_of_work",
+                           "Hardware watchpoint 5", r"round_of_work \(n=(n@entry=)?(9|10)\)", r"\$1 = 1[01]")
+
+    def test_threads(self):
+        for accel in ACCELS:
+            with self.subTest(accel), self.waiting(accel, "--cpus", "2") as m:
+                out = self.gdb(m, "info threads", "thread 2", "p $pc", "thread 1", "break second_main", "set var command=2", "tbreak guest_main",
+                               "continue", "set var command=2", "continue", "info threads", "watch second_rounds", "continue", "continue",
+                               "thread apply all -q p $_thread", "set scheduler-locking on", "delete", "p $start=rounds", "stepi 20",
+                               "p rounds==$start", "set scheduler-locking off", "thread 1", "next", "p second_rounds > 2")
+                self.check(out, r'Thread 1 "vCPU 0" \(on\)', r'Thread 2 "vCPU 1" \(off\)', r"\$1 = .*0x0", 'Thread 2 "vCPU 1" hit Breakpoint 1, second_main',
+                           r'Thread 1 "vCPU 0" \(on', r'\* 2 .*"vCPU 1" \(on\) second_main', r"hit Hardware watchpoint \d: second_rounds", "New value = 1",
+                           "New value = 2", r"\$2 = [12]", r"\$3 = [12]", r"\$5 = 1")
+
+    def test_interrupt_and_detach(self):
+        for accel in ACCELS:
+            with self.subTest(accel), self.waiting(accel) as m:
+                self.check(self.gdb(m, "tbreak guest_main", "continue", "break add if rounds == 20", "detach"), "detached")
+                # On it went, and no breakpoint is left.
+                time.sleep(0.05)
+                out = self.gdb(m, "p rounds > 20", "p $before=rounds", "detach")
+                self.check(out, r"\$1 = 1", "detached")
+                self.check(self.gdb(m, "p rounds", "p rounds > 40", "break add if rounds % 1000 == 0", "continue", "p rounds % 1000", "kill"),
+                           r"\$2 = 1", "Breakpoint 1, add", r"\$3 = 0", "killed")
+
+    def test_unix_socket(self):
+        path = os.path.join(self.tmp.name, "gdb.sock")
+        with self.machine(where="unix:" + path) as m:
+            self.check(self.gdb(m, "p/x $pc > 0x40200000", "kill"), r"\$1 = 0x1")
+            self.assertEqual(m.end(), 0)
+        self.assertFalse(os.path.exists(path))
+
+    def test_the_end(self):
+        with self.machine("--wait") as m:
+            self.check(self.gdb(m, "tbreak guest_main", "continue", "set var command=4", "continue"), r"exited normally")
+            self.assertEqual(m.end(), 0)
+
+
+class Protocol(Gdb):
+    def test_acknowledgements(self):
+        with self.machine("--wait") as m, Client(m, acks=True) as c:
+            c.raw(b"$?#00")  # wrong sum
+            self.assertEqual(c.byte(), b"-")
+            c.raw(b"$?#3f")
+            first = c.receive()
+            self.assertTrue(first.startswith(b"T05thread:1;"))
+            c.raw(b"-")
+            self.assertEqual(c.receive(), first)
+            c.raw(b"noise $ half a packet $?#3f")
+            self.assertEqual(c.receive(), first)
+            c.raw(b"$" + b"m" * 0x9000 + b"#00")  # too long
+            self.assertEqual(c.byte(), b"-")
+            self.assertEqual(c.ask("vMustReplyEmpty"), b"")
+            self.assertEqual(c.ask("QStartNoAckMode"), b"OK")
+            c.acks = False
+            c.raw(b"$?#zz")
+            self.assertEqual(c.receive(), first)
+
+    def test_bad_requests(self):
+        with self.machine("--wait") as m, Client(m) as c:
+            for p in ("m", "mx", "m0", "m0,", "m0,1;", "M0,4:00", "M0,1:zz", "X0,5:abc", "p", "pfff", "P0", "P0=12", "G00", "Hg9", "Hx1", "T9", "Tx",
+                      "vCont;q", "vCont;s:9", "vCont;r1", "vCont;c:1junk", "Z0,1,4", "Z2,0,0", "Z2,ffffffffffffffff,2", "z0,40200000,4",
+                      "qXfer:threads:read::", "qXfer:threads:read::0", "qThreadExtraInfo,9", "QNonStop:2", "qCRC:0,ffffffffffffffff",
+                      "qSearch:memory:0;1;", "C", "c1x", "mffffffffffffffff,ffffffffffffffff"):
+                with self.subTest(p):
+                    self.assertRegex(c.ask(p), rb"^E[0-9a-f]{2}$")
+            self.assertEqual(c.ask("qXfer:features:read:other.xml:0,100"), b"E00")
+            for p in ("Z9,0,4", "unknown", "qUnknown", "vUnknown", ""):
+                self.assertEqual(c.ask(p), b"", p)
+            self.assertEqual(c.pc(), 0x40200000)
+
+    def test_memory(self):
+        with self.machine("--wait") as m, Client(m) as c:
+            data = bytes(range(256)) * 16
+            self.assertEqual(c.ask(b"X41000000,1000:" + data), b"OK")
+            self.assertEqual(c.ask("m41000000,1000"), data.hex().encode())
+            self.assertEqual(c.ask("x41000000,1000"), b"b" + data)
+            self.assertEqual(c.ask("M41000ffe,4:01020304"), b"OK")
+            self.assertEqual(c.ask("m41000ffe,4"), b"01020304")
+            # Never a device, nor where nothing is; and up to there.
+            for at in ("9000000", "8000000", "a000000", "20000000", "fffffffffffffff8"):
+                self.assertEqual(c.ask("m%s,8" % at), b"E0e", at)
+            self.assertEqual(len(c.ask("m%x,100" % (0x40000000 + (128 << 20) - 16))), 32)
+            self.assertEqual(c.ask(b"qSearch:memory:41000000;1000;" + data[200:230]), b"1,410000c8")
+            self.assertEqual(c.ask(b"qSearch:memory:41000000;1000;not there"), b"0")
+            self.assertEqual(c.ask("qCRC:41000000,100"), b"C%x" % crc(data[:256]))
+
+    def test_registers(self):
+        with self.machine("--wait") as m, Client(m) as c:
+            self.assertEqual(c.ask("P5=0102030405060708"), b"OK")
+            self.assertEqual(c.registers()[5], 0x0807060504030201)
+            # V3: its number is 34 + 3.
+            self.assertEqual(c.ask("P25=00112233445566778899aabbccddeeff"), b"OK")
+            self.assertEqual(c.ask("p25"), b"00112233445566778899aabbccddeeff")
+            everything = c.ask("g")
+            self.assertEqual(everything[2 * (33 * 8 + 4 + 3 * 16):][:32], b"00112233445566778899aabbccddeeff")
+            self.assertEqual(c.ask(b"G" + everything), b"OK")
+            self.assertEqual(c.ask("g"), everything)
+            text = ""
+            while not text.endswith("</target>\n"):
+                text += c.ask("qXfer:features:read:target.xml:%x,40" % len(text))[1:].decode()
+            names = re.findall(r'href="([^"]+)"', text)
+            self.assertEqual(names, ["aarch64-core.xml", "aarch64-fpu.xml", "sysregs-el0.xml", "sysregs-el1.xml"])
+            el1 = c.ask("qXfer:features:read:sysregs-el1.xml:0,7ff0").decode()
+            self.assertIn('<reg name="SCTLR_EL1" bitsize="64" group="EL1"', el1)
+
+    def test_no_read_acknowledges(self):
+        """Of the registers that are described none is one whose reading changes something."""
+        with self.machine("--wait") as m, Client(m) as c:
+            text, at = "", 0
+            while True:
+                piece = c.ask("qXfer:features:read:sysregs-el1.xml:%x,7000" % len(text.encode())).decode()
+                text += piece[1:]
+                if piece[0] == "l":
+                    break
+            self.assertIn("ICC_PMR_EL1", text)
+            self.assertNotIn("ICC_IAR", text)
+            self.assertNotIn("ICC_EOIR", text)
+
+    def test_going_on(self):
+        with self.machine("--wait", "--cpus", "2") as m, Client(m) as c:
+            at = self.symbol("round_of_work")
+            self.assertEqual(c.ask("Z0,%x,4" % at), b"OK")
+            self.assertEqual(c.ask("Z0,%x,4" % at), b"OK")  # again: no second one
+            for how in ("vCont;c", "c", "C05", "vCont;C05:1;c"):
+                answer = c.ask(how)
+                self.assertRegex(answer, rb"^T05thread:1;.*swbreak:;")
+                self.assertEqual(c.pc(), at)
+            self.assertEqual(c.ask("z0,%x,4" % at), b"OK")
+            self.assertRegex(c.ask("z0,%x,4" % at), rb"^E")
+            self.assertRegex(c.ask("s"), rb"^T05")
+            self.assertEqual(c.pc(), at + 4)
+            # A range, in which nothing is told.
+            self.assertRegex(c.ask("vCont;r%x,%x:1" % (at, at + 12)), rb"^T05")
+            self.assertNotIn(c.pc(), range(at, at + 12))
+            c.send("vCont;c")
+            c.raw(b"\x03")
+            self.assertRegex(c.receive(), rb"^T02")
+
+    def test_one_at_a_time(self):
+        with self.machine("--wait") as m, Client(m) as c:
+            with self.assertRaises((EOFError, ConnectionError)):
+                with Client(m) as other:
+                    other.ask("?")
+            self.assertTrue(c.ask("?").startswith(b"T05"))
+
+    def test_dropped(self):
+        """A connection that is lost is like one that detached."""
+        with self.machine("--wait") as m:
+            with Client(m) as c:
+                self.assertEqual(c.ask("Z0,%x,4" % self.symbol("add")), b"OK")
+                c.ask("vCont;c")
+                rounds = self.symbol("rounds")
+            with Client(m) as c:
+                first = int.from_bytes(bytes.fromhex(c.ask("m%x,8" % rounds).decode()), "little")
+                self.assertEqual(c.ask("D"), b"OK")
+                self.assertTrue(c.closed())
+            time.sleep(0.02)
+            with Client(m) as c:
+                self.assertGreater(int.from_bytes(bytes.fromhex(c.ask("m%x,8" % rounds).decode()), "little"), first + 10)
+                c.send("k")
+                self.assertTrue(c.closed())
+            self.assertEqual(m.end(), 0)
+
+    def test_the_end(self):
+        for command, args, expected in ((4, (), b"W00"), (5, ("--no-reboot",), b"W00")):
+            with self.machine("--wait", *args) as m, Client(m) as c:
+                c.ask("Z0,%x,4" % self.symbol("guest_main"))
+                c.ask("vCont;c")
+                self.assertEqual(c.ask("M%x,1:%02x" % (self.symbol("command"), command)), b"OK")
+                self.assertEqual(c.ask("vCont;c"), expected)
+                self.assertTrue(c.closed())
+        with self.machine("--wait") as m, Client(m) as c:
+            m.interrupt()
+            self.assertEqual(c.receive(), b"X02")
+            self.assertEqual(m.end(), 130)
+
+    def test_non_stop(self):
+        with self.machine("--wait", "--cpus", "2") as m, Client(m) as c:
+            add = self.symbol("second_main")
+            self.assertEqual(c.ask("QNonStop:1"), b"OK")
+            first = c.ask("?")
+            self.assertRegex(first, rb"^T05thread:1;")
+            self.assertRegex(c.ask("vStopped"), rb"^T00thread:2;")
+            self.assertEqual(c.ask("vStopped"), b"OK")
+            self.assertEqual(c.ask("vCont;c"), b"OK")
+            # While they run.
+            self.assertEqual(c.ask("Z0,%x,4" % add), b"OK")
+            self.assertEqual(c.ask("vCont;t:1"), b"OK")
+            self.assertRegex(c.receive(), rb"^%Stop:T00thread:1;")
+            self.assertEqual(c.ask("vStopped"), b"OK")
+            self.assertEqual(c.ask("Hg1"), b"OK")
+            self.assertEqual(c.ask("M%x,1:02" % self.symbol("command")), b"OK")
+            self.assertEqual(c.ask("vCont;c:1"), b"OK")
+            self.assertRegex(c.receive(), rb"^%Stop:T05thread:2;core:1;swbreak")
+            # The other one goes on.
+            rounds = [c.ask("m%x,8" % self.symbol("rounds")) for _ in range(3) if not time.sleep(0.01)]
+            self.assertEqual(len(set(rounds)), 3, rounds)
+            self.assertEqual(c.ask("vStopped"), b"OK")
+            self.assertEqual(c.ask("vCtrlC"), b"OK")
+            self.assertRegex(c.receive(), rb"^%Stop:T02thread:1;")
+            self.assertEqual(c.ask("vStopped"), b"OK")
+            self.assertEqual(c.ask("vKill;1"), b"OK")
+            self.assertTrue(c.closed())
+
+
+class Options(unittest.TestCase):
+    def test_refused(self):
+        for args, expected in ((["--gdb", "x"], b'"x" is no port'), (["--gdb", "65536"], b"is no port"), (["--gdb", "example.org:1"], b"must be an address"),
+                               (["--gdb", "[::1:1"], b"must be an address"), (["--gdb", "unix:"], b"name is empty"), (["--wait"], b"--wait needs --gdb"),
+                               (["--gdb", "192.0.2.1:1"], b"--gdb: 192.0.2.1:1: "), (["--gdb", "unix:/nonexistent/x"], b"No such file")):
+            with self.subTest(args), tempfile.NamedTemporaryFile() as f:
+                f.write(vibe.POWER_OFF)
+                f.flush()
+                p = vibe.run("--binary", f.name, *args)
+                self.assertIn(expected, p.stderr)
+                self.assertEqual(len(p.stderr.splitlines()), 1, p.stderr)
+                self.assertEqual(p.returncode, 2)
+
+    def test_ipv6(self):
+        with tempfile.NamedTemporaryFile() as f:
+            f.write(vibe.SPIN)
+            f.flush()
+            try:
+                m = Machine("--binary", f.name, where="[::1]:0")
+            except AssertionError as e:
+                if "annot assign requested address" in str(e):
+                    self.skipTest("no IPv6 here")
+                raise
+            with m, Client(m) as c:
+                self.assertEqual(c.pc(), 0x10000)
+
+
+def crc(data):
+    c = 0xFFFFFFFF
+    for b in data:
+        c ^= b << 24
+        for _ in range(8):
+            c = (c << 1 ^ (0x04C11DB7 if c >> 31 else 0)) & 0xFFFFFFFF
+    return c
+
+
+if __name__ == "__main__":
+    unittest.main()
