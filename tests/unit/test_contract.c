@@ -169,9 +169,26 @@ static void test_bad_patterns(void **state)
         {"(a)\\1", "back references"},
         {"[]\\1](b)\\9", "back references"},
         {"[[:alpha:]\\1](b)\\2", "back references"},
+        {"((a{50}){50}){50}", "too many"},
+        {"((((((((((((((((a+)+)+)+)+)+)+)+)+)+)+)+)+)+)+)+", "too many"},
+        {"(abcdefghij){3000}", "too many"},
+        {"a++", "a repetition of a repetition"},
+        {"a*{3}", "a repetition of a repetition"},
+        {"(a+)*?", "a repetition of a repetition"},
+        {"a{99999999999999999999}", "too many"},
     };
-    static const char *const good[] = {"[\\1]",          "[]\\1]", "[^]\\1]",
-                                       "[[:alpha:]\\1]", "\\\\1",  "[[.].]\\1]"};
+    static const char *const good[] = {"[\\1]",
+                                       "[]\\1]",
+                                       "[^]\\1]",
+                                       "[[:alpha:]\\1]",
+                                       "\\\\1",
+                                       "[[.].]\\1]",
+                                       "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+                                       "[{500}{500}]",
+                                       "\\{500\\{500",
+                                       "(a+b+)+c+d+e+f+g+h+i+j+k+l+m+n+o+p+",
+                                       "x(a*)+(b+)*",
+                                       "a{1,200}b{200}"};
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(c); i++) {
         struct pattern *p = NULL;
