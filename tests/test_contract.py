@@ -138,6 +138,27 @@ class Contract(unittest.TestCase):
         p, result, _ = self.run_guest(vibe.code(0xD2A12001, 0xF2820001, 0x528AAAA2, 0x79000022, 0xF9000022, 0xB9000422) + vibe.POWER_OFF)
         self.assertEqual((p.returncode, result["reason"]), (0, "poweroff"))
 
+    def test_max_insns(self):
+        """Exactly so many, translated or not; and nothing later happens."""
+        text = b"0123456789"
+        guest = vibe.printing(text, vibe.SPIN)  # 2 instructions, and 4 for each character
+        for accel in ("soft", "soft,jit=off"):
+            for n in (1, 2 + 4 * 3, 2 + 4 * 3 - 1, 1000003, 30000001):
+                for more in ([], ["--deterministic"]):
+                    p, result, _ = self.run_guest(guest, "--max-insns", str(n), "--accel", accel, *more)
+                    self.assertEqual((p.returncode, result["reason"]), (3, "max-insns"), p.stderr)
+                    self.assertEqual(result["statistics"]["vcpus"][0]["instructions"], n)
+                    self.assertEqual(p.stdout, text[:max(0, (n - 2 + 1) // 4)], n)
+        p, _, _ = self.run_guest(guest, "--max-insns", "1000000", "--expect", text.decode())
+        self.assertEqual(p.returncode, 0)
+        p, _, _ = self.run_guest(guest, "--max-insns", "20", "--expect", text.decode())
+        self.assertEqual(p.returncode, 3)
+        self.assertIn(b"--expect 0123456789 did not come: --max-insns were run\n", p.stderr)
+        p, _, _ = self.run_guest(vibe.POWER_OFF, "--max-insns", "20")
+        self.assertEqual(p.returncode, 0)
+        for n in ("0", "x", "1k", ""):
+            self.assertEqual(vibe.run("--binary", self.path("guest.raw"), "--max-insns", n).returncode, 2)
+
     def test_signal(self):
         p = subprocess.Popen([vibe.PROGRAM, "--binary", self.write("guest.raw", vibe.printing(b"x\n", vibe.SPIN)), "--expect", "yes",
                               "--stats=none", "--timeout", "50", "--result", self.path("result.json")], stdin=subprocess.DEVNULL,

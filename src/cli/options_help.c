@@ -30,7 +30,7 @@ static const char help_status[] =
     "  N                    The guest's own code, where it gave one: HVC with w0 = 0x86000100, w1 = N\n"
     "  1                    vibevmm itself failed: its backend, an output file\n"
     "  2                    Bad usage or bad input\n"
-    "  3                    --timeout ran out\n"
+    "  3                    --timeout ran out, or --max-insns were run\n"
     "  4                    The guest is stuck in a fault that it cannot leave\n"
     "  5                    With an option of --help ci: what it asks for did not come, what it forbids\n"
     "                       did, or the run ended otherwise than by the guest's success\n"

@@ -14,6 +14,16 @@ int set_timeout(struct options *o, const char *text, struct err *e)
     return option_parse_seconds(text, &o->vm.timeout_ns, e);
 }
 
+int set_max_insns(struct options *o, const char *text, struct err *e)
+{
+    const char *p = text;
+
+    if (option_scan_number(&p, &o->vm.max_insns) < 0 || *p || !o->vm.max_insns)
+        return err_set(e, EINVAL, "\"%s\" is not a number of instructions; write it like 1000000", text);
+    o->vm.jit.exact = true;
+    return 0;
+}
+
 int set_no_reboot(struct options *o, const char *text, struct err *e)
 {
     (void)text;

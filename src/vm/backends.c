@@ -21,6 +21,7 @@ static const char *asks_for_soft(const struct vm_options *o)
 {
     return o->semihosting.on  ? "--semihosting"
            : o->deterministic ? "--deterministic"
+           : o->max_insns     ? "--max-insns"
            : o->jit.check     ? "--check-jit"
            : o->jit.dump      ? "--jit-dump"
            : o->jit.perf_map  ? "--perf-map"

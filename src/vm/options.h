@@ -118,6 +118,7 @@ struct vm_options {
     unsigned nr_nets;
     struct vm_net net[VM_MAX_NETS];
     bool deterministic; /* time and order are what the guest's instructions make them */
+    uint64_t max_insns; /* of each vCPU, after which the VM stops; with jit.exact. 0: any number */
     bool keep_going;    /* do not stop a guest that is stuck in a fault */
     unsigned nr_loads;
     struct vm_load load[VM_MAX_LOADS];

@@ -610,6 +610,9 @@ void *vcpu_thread(void *opaque)
             log_error("%s", e.text);
             vm->create_error = e.code;
             atomic_store(&vm->stop, VM_STOP_ERROR);
+        } else if (vm->opt->max_insns && vm->hv->stop_at(v->hv, vm->opt->max_insns)) {
+            log_error("--max-insns: out of memory");
+            atomic_store(&vm->stop, VM_STOP_ERROR);
         }
         vm->nr_created++;
         pthread_cond_broadcast(&vm->changed);
