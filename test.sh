@@ -162,6 +162,26 @@ stage_tsan()
 
 stage_kernels() { built && python3 tests/run_python.py test_kernels; }
 
+# Millions of random blocks, translated in every way, against the interpreter: from other seeds each time, which a difference tells.
+stage_blocks()
+{
+    [ "$(uname -m)" = x86_64 ] || { echo "SKIP blocks: no translator for this host"; echo "0 passed, 0 failed, 1 skipped"; return; }
+    local i pids=() bad=0 programs=$((6000 / jobs))
+    [ -z "${TEST_FULL:-}" ] || programs=$((programs * 20))
+    make -s "-j$jobs" unit-bins >/dev/null || return 1
+    for ((i = 0; i < jobs; i++)); do
+        VIBE_JIT_PROGRAMS=$programs build/release/unit/test_jit_blocks >"$log.$i" 2>&1 &
+        pids+=($!)
+    done
+    for ((i = 0; i < jobs; i++)); do
+        wait "${pids[i]}" || { bad=$((bad + 1)); tail -n 80 "$log.$i"; }
+        grep comparisons "$log.$i"
+        rm -f "$log.$i"
+    done
+    echo "$((jobs - bad)) passed, $bad failed, 0 skipped"
+    [ $bad = 0 ]
+}
+
 stage_isa()
 {
     built || return 1
@@ -197,7 +217,7 @@ stage_fuzz()
     make -s "-j$jobs" BUILD=fuzz fuzz-bins >/dev/null && make -s BUILD=fuzz FUZZ_SECONDS=$fuzz_seconds fuzz
 }
 
-stages=(format layers shell build clang macos bare unit arm64 asan tsan python kernels hvf guests isa fuzz lint)
+stages=(format layers shell build clang macos bare unit arm64 asan tsan python kernels hvf guests isa blocks fuzz lint)
 
 # ---- running them ----------------------------------------------------------------------------------------------------------
 

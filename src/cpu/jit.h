@@ -63,7 +63,7 @@ enum jit_host_feature {
 };
 
 struct jit_stats {
-    uint64_t nr_regions, nr_guest_insns; /* translated */
+    uint64_t nr_regions, nr_blocks, nr_guest_insns; /* translated */
     uint64_t code_bytes, translate_ns;
     uint64_t nr_flushes, nr_invalidated; /* whole cache; regions whose code changed */
     uint64_t insns;                      /* guest instructions run in host code */

@@ -21,7 +21,7 @@
 
 static uint64_t seed, machine_seed;
 static struct jit_options how;
-static uint64_t nr_programs_run, nr_checked; /* programs, comparisons */
+static uint64_t nr_programs_run, nr_blocks, nr_checked; /* programs, their translated blocks, comparisons */
 
 static uint64_t rnd(void)
 {
@@ -321,10 +321,19 @@ static void run_once(void)
     timed = ops;
     timed.deadline = out_of_time;
     c->ops = &timed;
-    cpu_set_deadline(c, os_now_ns() + 150000);
+    cpu_set_deadline(c, os_now_ns() + 40000);
     cpu_run(c);
     cpu_set_deadline(c, UINT64_MAX);
     atomic_store(&c->events, 0);
+}
+
+static void end_machine(void)
+{
+    void *none = NULL;
+
+    nr_checked += c->nr_checked;
+    nr_blocks += jit_statistics(c->jit)->nr_blocks;
+    teardown(&none);
 }
 
 static void programs(const struct jit_options *opt, unsigned nr)
@@ -333,10 +342,8 @@ static void programs(const struct jit_options *opt, unsigned nr)
 
     for (unsigned n = 0; n < nr; n++) {
         if (n % 16 == 0) { /* a new machine now and then: its caches are empty */
-            if (n) {
-                nr_checked += c->nr_checked;
-                teardown(&none);
-            }
+            if (n)
+                end_machine();
             machine_seed = seed;
             how = *opt;
             setup(&none);
@@ -361,17 +368,26 @@ static void programs(const struct jit_options *opt, unsigned nr)
         SYS(&c->st, SCTLR_EL1) =
             (SYS(&c->st, SCTLR_EL1) & ~SCTLR_EL1_DZE) | (below(2) ? SCTLR_EL1_DZE : 0);
         SYS(&c->st, CPACR_EL1) = below(8) ? UINT64_C(3) << 20 : 0;
+        uint32_t program[MAX_LEN + 1];
         for (unsigned i = 0; i < len; i++)
-            memcpy(host(PROGRAM + 4 * i), &(uint32_t){random_word(i, len)}, 4);
-        memcpy(host(PROGRAM + 4 * len), &(uint32_t){HVC}, 4);
-        icache_flush_pa(c, PROGRAM, 4 * (len + 1));
-        for (unsigned i = 0; i < 6; i++) {
+            program[i] = random_word(i, len);
+        program[len] = HVC;
+        for (unsigned i = 0; i < 16; i++) {
             random_state(len);
+            /* It may have written to itself, and who sees that without IC IVAU is not said. */
+            if (!i || memcmp(host(PROGRAM), program, 4 * (len + 1)) != 0) {
+                memcpy(host(PROGRAM), program, 4 * (len + 1));
+                icache_flush_pa(c, PROGRAM, 4 * (len + 1));
+            }
             run_once();
+            if (i == 1) { /* the beginning, too, which nothing may branch to */
+                random_state(len);
+                if (tlb_translate_fetch(c, PROGRAM))
+                    jit_hot(c, PROGRAM);
+            }
         }
     }
-    nr_checked += c->nr_checked;
-    teardown(&none);
+    end_machine();
     nr_programs_run += nr;
 }
 
@@ -379,8 +395,8 @@ static void programs(const struct jit_options *opt, unsigned nr)
 static int enough_checked(void **state)
 {
     (void)state;
-    printf("%llu programs, %llu comparisons\n", (unsigned long long)nr_programs_run,
-           (unsigned long long)nr_checked);
+    printf("%llu programs, %llu blocks, %llu comparisons\n", (unsigned long long)nr_programs_run,
+           (unsigned long long)nr_blocks, (unsigned long long)nr_checked);
     return nr_checked > nr_programs_run / 2 ? 0 : -1;
 }
 

@@ -294,6 +294,10 @@ struct jit_region *jit_publish(struct jit_unit *u)
         BUG("out of memory for a translation");
     for (unsigned i = 0; i < u->nr_insns; i++)
         r->insn[i] = u->insn[i].i;
+    if (u->c->check && !(r->va = malloc((u->nr_insns + 1) * sizeof(r->va[0]))))
+        BUG("out of memory for a translation");
+    for (unsigned i = 0; r->va && i < u->nr_insns; i++)
+        r->va[i] = u->insn[i].va;
     for (unsigned i = 0; i < r->nr_sites; i++)
         r->site[i].region = r;
     for (unsigned i = 0; i < r->nr_links; i++)
@@ -396,7 +400,21 @@ static void free_region(struct jit_region *r)
     free(r->link);
     free(r->entry);
     free(r->insn);
+    free(r->va);
     free(r);
+}
+
+bool jit_code_is_stale(struct cpu *c)
+{
+    for (const struct jit_region *r = c->jit->regions; r; r = r->next)
+        for (unsigned i = 0; i < r->nr_insns; i++) {
+            const uint32_t *host;
+            gpa_t pa;
+            if (jit_peek_fetch(c, r->va[i], &pa, &host) &&
+                host[(r->va[i] >> 2) & (PAGE_INSNS - 1)] != r->insn[i].word)
+                return true;
+        }
+    return false;
 }
 
 /* Takes a region out of everything; it may still be running. */

@@ -122,7 +122,8 @@ static bool reads_doubtful_flag(const struct cpu *c, const struct jit_check *k, 
 {
     return i->row == A64_ROW_MRS_RS_systemmove &&
            sysreg_find(i->u.MRS_RS_systemmove.enc)->id == SR_FPSR &&
-           ((c->st.fpsr & ~k->state[0].fpsr & FPSR_UFC) || (k->flushed && !(c->st.fpsr & FPSR_IXC)));
+           ((c->st.fpsr & ~k->state[0].fpsr & (FPSR_UFC | FPSR_IDC)) ||
+            (k->flushed && !(c->st.fpsr & FPSR_IXC)));
 }
 
 /* The interpreter, until something stops it. */
@@ -203,11 +204,13 @@ static void show(const char *who, const struct pe_state *s)
         fprintf(stderr, "  x%-2u %016" PRIx64 "%s", i, s->x[i], i % 4 == 3 || i == 30 ? "\n" : "");
 }
 
-/* got may lack UFC, or have IXC: fpenv.c says when. */
+/* got may lack UFC or IDC, or have IXC: fpenv.c says when. */
 static bool same_fpsr(uint32_t got, uint32_t want, uint32_t fpcr)
 {
-    if (fpcr & FPCR_FZ)
+    if (fpcr & FPCR_FZ) {
+        got |= want & FPSR_IDC;
         want |= got & FPSR_IXC;
+    }
     return got == want || (got | FPSR_UFC) == want;
 }
 
@@ -253,32 +256,30 @@ static void differs(struct cpu *c, const struct jit_check *k, unsigned n, const 
         const gva_t pc = k->state[i].pc;
         if (jit_peek_fetch(c, pc, &pa, &host))
             a64_disassemble(host[(pc >> 2) & (PAGE_INSNS - 1)], pc, text, sizeof(text));
-        fprintf(stderr, "  %016" PRIx64 "  %s\n", pc, text);
+        fprintf(stderr, "  %016" PRIx64 "  %s", pc, text);
+        if (k->state[i + 1].fpsr != k->state[i].fpsr)
+            fprintf(stderr, "   FPSR %08x", k->state[i + 1].fpsr);
+        fputc('\n', stderr);
     }
     BUG("translated code does what the interpreter does not");
 }
 
-void jit_check_after(struct cpu *c, uint64_t done, bool left)
+/* What is not as the interpreter left it after n instructions; null: nothing. */
+static const char *difference(const struct cpu *c, const struct jit_check *k, unsigned n, bool fault)
 {
-    const struct jit_check *k = c->check;
     uint8_t want[PIECE];
 
-    c->nr_checked += done <= k->nr;
-    if (done > k->nr)
-        return; /* it did what cannot be done twice */
-    const unsigned n = (unsigned)done;
-    const bool fault = left && c->leave == CPU_LEAVE_EXCEPTION;
     if (fault != (k->faulted && n == k->nr))
-        differs(c, k, n, fault ? "a fault that should not be" : "no fault");
+        return fault ? "a fault that should not be" : "no fault";
     if (fault && (c->exc.esr != k->exc.esr || c->exc.ret != k->exc.ret ||
                   (k->exc.far_valid && c->exc.far != k->exc.far)))
-        differs(c, k, n, "another fault");
+        return "another fault";
     if (!same_state(&c->st, &k->state[n]))
-        differs(c, k, n, "registers differ");
+        return "registers differ";
     if (!same_monitor(&c->excl, &k->monitor[n]))
-        differs(c, k, n, "exclusive monitors differ");
+        return "exclusive monitors differ";
     if (c->tlb_ctx != k->context[n])
-        differs(c, k, n, "contexts differ");
+        return "contexts differ";
     for (unsigned i = 0; i < k->nr_pieces && k->piece[i].after < n; i++) {
         /* Later ones of those instructions may have written there again. */
         memcpy(want, k->piece[i].new, k->piece[i].len);
@@ -289,6 +290,24 @@ void jit_check_after(struct cpu *c, uint64_t done, bool left)
                     want[at + b] = k->piece[m].new[b];
         }
         if (memcmp(want, k->piece[i].host, k->piece[i].len) != 0)
-            differs(c, k, n, "memory differs");
+            return "memory differs";
     }
+    return NULL;
+}
+
+void jit_check_after(struct cpu *c, uint64_t done, bool left)
+{
+    const struct jit_check *k = c->check;
+
+    c->nr_checked += done <= k->nr;
+    if (done > k->nr)
+        return; /* it did what cannot be done twice */
+    const char *what = difference(c, k, (unsigned)done, left && c->leave == CPU_LEAVE_EXCEPTION);
+    if (!what)
+        return;
+    /* Until IC IVAU, what was translated of code that has been written to may be run or not. */
+    if (jit_code_is_stale(c))
+        icache_flush_all(c);
+    else
+        differs(c, k, (unsigned)done, what);
 }

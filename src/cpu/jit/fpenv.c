@@ -10,7 +10,7 @@
  *
  * Differences remain. x86 sees a result that rounds up to the smallest normal number as not tiny, Arm looks before rounding: FPSR.UFC is not
  * set for that one value, and it is not flushed. And a tiny result that traps has raised Inexact already, so that with FZ one that is flushed may
- * set FPSR.IXC. Specification: DDI 0487, "FPCR", "FPSR"; Intel SDM volume 1, "MXCSR". */
+ * set FPSR.IXC. And x86 does not tell of a denormal operand beside a NaN: with FZ, FPSR.IDC is not set for it. Specification: DDI 0487, "FPCR", "FPSR"; Intel SDM volume 1, "MXCSR". */
 #include "cpu/cpu_internal.h"
 #include "cpu/jit/host_code.h"
 #include "cpu/jit/jit_internal.h"

@@ -271,7 +271,10 @@ bool jit_hot(struct cpu *c, gva_t target)
     const bool done = translate(u, target);
     if (done) {
         const struct jit_region *r = jit_publish(u);
+        if (unlikely(c->check))
+            tlb_flush_data(c); /* stores to what is code now come by jit_check_translated() */
         j->stats.nr_regions++;
+        j->stats.nr_blocks += u->nr_blocks;
         j->stats.nr_guest_insns += u->nr_insns;
         j->stats.code_bytes += r->code_len;
         if (j->opt.perf_map)

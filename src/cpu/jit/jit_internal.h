@@ -119,6 +119,7 @@ struct jit_region {
     struct jit_link *link;
     struct jit_entry *entry;
     struct a64_insn *insn;
+    gva_t *va; /* of those, for --check-jit; else null */
     struct jit_link *incoming;
 };
 
@@ -326,6 +327,8 @@ a64_fn jit_enter;
 /* cache.c */
 struct jit_region *jit_publish(struct jit_unit *u);
 uint32_t jit_current_mode(const struct cpu *c);
+/* Whether some instruction is no more what it was when it was translated: written to, and IC IVAU is still to come. With --check-jit. */
+bool jit_code_is_stale(struct cpu *c);
 /* The page of a fetch from va, if the ITLB has it. */
 bool jit_peek_fetch(struct cpu *c, gva_t va, gpa_t *pa, const uint32_t **host);
 /* The entry at va, in the present mode and address space; null: none, *any: but perhaps for others at this physical address. */
