@@ -100,6 +100,137 @@ class Scripts(Gdb):
             self.assertEqual(m.end(), 0)
 
 
+class Monitor(Gdb):
+    """What gdb has no words for."""
+
+    def started(self, *args):
+        """A machine that has come to guest_main(), and a client."""
+        m = self.machine("--wait", *args)
+        self.addCleanup(m.__exit__)
+        c = Client(m)
+        self.addCleanup(c.__exit__)
+        at = self.symbol("guest_main")
+        self.assertEqual(c.ask("Z0,%x,4" % at), b"OK")
+        self.assertRegex(c.ask("vCont;c"), rb"^T05")
+        self.assertEqual(c.ask("z0,%x,4" % at), b"OK")
+        return c
+
+    def command(self, c, n):
+        self.assertEqual(c.ask("M%x,1:%02x" % (self.symbol("command"), n)), b"OK")
+
+    def go(self, c):
+        """What the user is told, and the signal."""
+        c.text = ""
+        answer = c.ask("vCont;c")
+        self.assertRegex(answer, rb"^T..thread:")
+        return c.text, int(answer[1:3], 16)
+
+    def test_every_command(self):
+        c = self.started("--cpus", "2")
+        at = "0x%x" % self.symbol("round_of_work")
+        text = c.monitor("help")
+        names = re.findall(r"^(\S+)", text, re.M)
+        for command, expected in {
+            "cpus": (r"^\* vCPU 0 +on .*EL1h", r"^  vCPU 1 +off"), "regs": (r"^vCPU 0$", r"^x0 ", r"^PSTATE .*EL1h", r"SCTLR_EL1 +0x"),
+            "regs 1": (r"^vCPU 1$", r"pc  0x0000000000000000"),
+            "pagewalk " + at: (r"TCR_EL1 .*T1SZ 25: addresses of 39 bits; granule 4 KiB", r"TTBR1_EL1 .*bit 55 is 1", r"level 1 .*block of 1 GiB",
+                               r"Normal, write-back; SH inner; AP 00", r"physical +0x0*%x  RAM" % (self.symbol("round_of_work") & 0x7FFFFFFF), "EL1 rwx"),
+            "pagewalk 0x9000000": ("pl011@9000000; Device-nGnRnE", "EL1 rw-", "EL0 ---"),
+            "pagewalk 0xffff000000000000": ("gives a translation fault, level 0",), "pagewalk": ("a number is missing",),
+            "pagewalk x": ('"x" is not a number',), "regs 2": ('"2" is not a vCPU, 0 to 1',),
+            "tlb": (r"^TTBR0_EL1 0x", r" --x EL1 global", r"entries of 4 KiB"), "gic": ("GICv3: 2 CPUs", "^CPU 1"),
+            "timers": ("vCPU 0: count 0x", "physical  INTID 30, off", "^vCPU 1"), "devices": ("RAM$", "pl011@9000000", "slots without a virtio"),
+            "stats": ("vCPU 0 Statistics", "Debug Exits: +1"), "exits": (r"Debug Exits +1$",), "translate 0x9000000": ("can be translated",),
+            "explain": ("vCPU 0 is not stuck",), "why": ("",), "xp 0x40200000 20": (r"^0x0040200000 ", r"^0x0040200010   (.. ){4} +\S{4}$"),
+            "xp 0x9000000": (r"pl011@9000000$",), "xp 0x10000000000": ("nothing there",), "space": ("memory is virtual",),
+            "space nowhere": ("is not one of virtual, el0",), "catch": ("^caught:$", "dabt-lower +0x24 ", "brk +0x3c"),
+            "catch exception nothing": ("is not a class",), "catch sysreg NONE": ("is not a system register",), "catch what": ("is not one of",),
+            "uncatch all": ("^caught:$",), "pbreak 0x40200002": ("no instruction begins",), "pdelete 0x40200000": ("there is none",), "pdelete": ("",),
+            "nonsense": ('there is no command "nonsense"',),
+        }.items():
+            with self.subTest(command):
+                self.check(c.monitor(command), *expected)
+                if command.split()[0] in names:
+                    names.remove(command.split()[0])
+        self.assertEqual(set(names) - {"help", "reset", "quit"}, set())
+        # Warm code.
+        c.send("vCont;c")
+        time.sleep(0.1)
+        c.raw(b"\x03")
+        c.receive()
+        self.check(c.monitor("translate " + at), "after lift: ", "stp x29, x30", "after registers", "host code: ")
+        self.assertIn("as after power-on", c.monitor("reset"))
+        self.assertEqual(c.pc(), 0x40200000)
+        self.assertEqual(c.monitor("quit"), "")
+        self.assertEqual(c.receive(), b"W00")
+
+    def test_exceptions(self):
+        c = self.started()
+        c.monitor("catch exception svc")
+        for _ in range(3):
+            text, sig = self.go(c)
+            self.check(text, "vCPU 0: SVC instruction: #0x7; ESR_EL1 0x56000007, .* from 0xffffff80")
+            self.assertEqual((sig, c.pc() & 0x7FF), (5, 0x200))
+        c.monitor("uncatch exception svc")
+        c.monitor("catch exception dabt")
+        self.command(c, 1)
+        text, sig = self.go(c)
+        self.check(text, "Data Abort, from the same level: store, .*FAR_EL1 0xdead0000")
+        self.assertEqual((sig, c.pc() & 0x7FF), (11, 0x200))
+        self.check(c.monitor("why"), "Data Abort")
+
+    def test_system_registers(self):
+        c = self.started()
+        c.monitor("catch sysreg TPIDR_EL0")
+        for n in range(1, 4):
+            text, sig = self.go(c)
+            self.assertIn("about to write TPIDR_EL0", text)
+            self.assertEqual(c.registers()[0], n)
+
+    def test_physical_breakpoint(self):
+        """It is set before the code has its virtual address."""
+        with self.machine("--wait") as m, Client(m) as c:
+            at = self.symbol("round_of_work")
+            c.monitor("pbreak 0x%x" % (at & 0x7FFFFFFF))
+            text, _ = self.go(c)
+            self.assertIn("at physical address 0x%x" % (at & 0x7FFFFFFF), text)
+            self.assertEqual(c.pc(), at)
+            # Physical memory is the same as virtual one.
+            virtual = c.ask("m%x,10" % at)
+            c.monitor("space physical")
+            self.assertEqual(c.ask("m%x,10" % (at & 0x7FFFFFFF)), virtual)
+            self.assertEqual(c.ask("m9000000,4"), b"E0e")
+            c.monitor("space el0")
+            self.assertEqual(c.ask("m%x,10" % at), virtual)
+            c.monitor("space el0 0x1000")
+            self.assertEqual(c.ask("m%x,10" % (at & 0x7FFFFFFF)), b"E0e")
+
+    def test_reset_and_cpu_on(self):
+        c = self.started("--cpus", "2")
+        c.monitor("catch cpu-on")
+        self.command(c, 2)
+        text, _ = self.go(c)
+        self.assertIn("vCPU 1 was switched on, and starts at 0x%x" % self.symbol("secondary_start"), text)
+        self.assertEqual(c.pc(2), self.symbol("secondary_start"))
+        c.monitor("catch reset")
+        self.assertEqual(c.ask("Hg1"), b"OK")  # CPU 1 has no MMU yet
+        self.command(c, 5)
+        text, _ = self.go(c)
+        self.assertIn("the machine was reset", text)
+        self.assertEqual(c.pc(1), 0x40200000)
+        self.check(c.monitor("cpus"), "vCPU 1 +off")
+
+    def test_stuck(self):
+        """It stops instead of ending the run; what is wrong can be put right."""
+        for accel in ACCELS:
+            with self.subTest(accel), self.waiting(accel) as m:
+                out = self.gdb(m, "tbreak guest_main", "continue", "set var command=6", "continue", "continue", "monitor explain", "p $VBAR_EL1",
+                               "set $VBAR_EL1=(long)&vectors", "set $pc=&guest_main", "break add if rounds == 9", "continue", "kill")
+                self.check(out, "vCPU 0 is stuck: it takes the same exception again", "Program received signal SIG", "vCPU 0 is stuck", "Program received",
+                           "Probable cause", r"\$1 = .*VBA=0", r"Breakpoint 2, add \(a=9")
+                self.assertEqual(m.end(), 0)
+
+
 class Protocol(Gdb):
     def test_acknowledgements(self):
         with self.machine("--wait") as m, Client(m, acks=True) as c:

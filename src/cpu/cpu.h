@@ -313,6 +313,21 @@ void cpu_set_pc(struct cpu *c, gva_t pc);
 /* After CPU_LEAVE_DEBUG. Valid until the next cpu_run(). */
 const struct debug_event *cpu_debug_event(const struct cpu *c);
 
+/* What the soft TLB and the decoded pages hold, for people: one entry of them. */
+struct cpu_translation {
+    gva_t va;
+    gpa_t pa;            /* of the page */
+    bool read, write;    /* without a further look at the tables */
+    bool fetch;          /* of code; else of data */
+    bool device, global; /* as the tables have it */
+    uint8_t el;          /* for accesses of that level */
+    bool pan;            /* with PSTATE.PAN */
+    uint64_t ttbr0;      /* by which tables */
+};
+/* As many as there is room for; returns how many there are. Owner thread. */
+#define CPU_MAX_TRANSLATIONS (TLB_ENTRIES + ITLB_ENTRIES)
+unsigned cpu_translations(const struct cpu *c, struct cpu_translation *t, unsigned max);
+
 /* The physical counter now. */
 uint64_t cpu_counter(const struct cpu *c);
 

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct cpu;
 struct jit;
@@ -96,6 +97,10 @@ const void *jit_exact_code(struct cpu *c);
 /* Runs translated code for st.pc, which jit_target_code() gave and no flush has come after. Like an instruction's function: what comes next, or
  * null and why in c->leave. Counts its instructions itself. */
 const struct a64_insn *jit_run(struct cpu *c, const void *code);
+
+/* Shows what the region that begins at va is translated to, as --jit-dump does; nothing is kept of it. Code that has not run yet is
+ * left out, as it would be. False: nothing there can be translated. */
+bool jit_show(struct cpu *c, gva_t va, FILE *f);
 
 /* A branch in the interpreter to target: counts it, and translates it when it is hot. Returns whether an entry was made. */
 bool jit_hot(struct cpu *c, gva_t target);

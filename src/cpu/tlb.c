@@ -400,3 +400,43 @@ bool tlb_translate_fetch(struct cpu *c, gva_t va)
     };
     return true;
 }
+
+/* --- For people ----------------------------------------------------------------------------------------------------- */
+
+static void put_context(const struct cpu *c, uint64_t tag, struct cpu_translation *t)
+{
+    const unsigned context = (unsigned)(tag & (TLB_PAGE_SIZE - 1)) >> TLB_CTX_SHIFT;
+
+    t->va = tag & ~(uint64_t)(TLB_PAGE_SIZE - 1);
+    t->el = context % NR_VARIANTS != VARIANT_EL0;
+    t->pan = context % NR_VARIANTS == VARIANT_EL1_PAN;
+    t->ttbr0 = c->mmu->space[context / NR_VARIANTS].ttbr0;
+}
+
+unsigned cpu_translations(const struct cpu *c, struct cpu_translation *t, unsigned max)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < TLB_ENTRIES && n < max; i++) {
+        const struct tlb_entry *e = &c->tlb[i];
+        const uint64_t tag = e->page & TLB_INFO_MMIO    ? e->addend
+                             : e->tag_r != TLB_TAG_NONE ? e->tag_r
+                                                        : e->tag_w;
+        if (tag == TLB_TAG_NONE)
+            continue;
+        t[n] = (struct cpu_translation){.pa = e->page & ~(gpa_t)(TLB_PAGE_SIZE - 1),
+                                        .read = e->page & TLB_INFO_READ,
+                                        .write = e->page & TLB_INFO_WRITE,
+                                        .device = e->page & TLB_INFO_DEVICE,
+                                        .global = e->page & TLB_INFO_GLOBAL};
+        put_context(c, tag, &t[n++]);
+    }
+    for (unsigned i = 0; i < ITLB_ENTRIES && n < max; i++) {
+        const struct itlb_entry *e = &c->itlb[i];
+        if (e->tag == TLB_TAG_NONE)
+            continue;
+        t[n] = (struct cpu_translation){.pa = e->page->pa, .fetch = true, .global = e->global};
+        put_context(c, e->tag, &t[n++]);
+    }
+    return n;
+}

@@ -144,31 +144,31 @@ static const struct esr_field watchpoint_fields[] = {LIST("CM", 8, 8, cm), LIST(
 #define NO_FIELDS NULL, 0
 
 static const struct esr_class classes[] = {
-    {EC_UNKNOWN, "Undefined instruction, or no reason given", NO_FIELDS},
-    {EC_WFX, "Trapped WFI or WFE", WITH(wfx_fields)},
-    {EC_FP_ACCESS, "Trapped FP, SIMD or SVE access", WITH(fp_fields)},
-    {EC_PAC, "Trapped pointer authentication", NO_FIELDS},
-    {EC_BTI, "Branch Target Exception", WITH(bti_fields)},
-    {EC_ILLEGAL, "Illegal Execution state", NO_FIELDS},
-    {EC_SVC64, "SVC instruction", WITH(imm_fields)},
-    {EC_HVC64, "HVC instruction", WITH(imm_fields)},
-    {EC_SMC64, "SMC instruction", WITH(imm_fields)},
-    {EC_SYSREG, "Trapped MSR, MRS or system instruction", WITH(sysreg_fields)},
-    {EC_FPAC, "Pointer authentication failure", WITH(fpac_fields)},
-    {EC_IABT_LOWER, "Instruction Abort, from a lower level", WITH(fetch_fields)},
-    {EC_IABT_SAME, "Instruction Abort, from the same level", WITH(fetch_fields)},
-    {EC_PC_ALIGN, "PC alignment fault", NO_FIELDS},
-    {EC_DABT_LOWER, "Data Abort, from a lower level", WITH(data_fields)},
-    {EC_DABT_SAME, "Data Abort, from the same level", WITH(data_fields)},
-    {EC_SP_ALIGN, "SP alignment fault", NO_FIELDS},
-    {EC_SERROR, "SError", WITH(serror_fields)},
-    {EC_BREAKPT_LOWER, "Breakpoint, from a lower level", WITH(breakpoint_fields)},
-    {EC_BREAKPT_SAME, "Breakpoint, from the same level", WITH(breakpoint_fields)},
-    {EC_SOFTSTP_LOWER, "Software step, from a lower level", WITH(step_fields)},
-    {EC_SOFTSTP_SAME, "Software step, from the same level", WITH(step_fields)},
-    {EC_WATCHPT_LOWER, "Watchpoint, from a lower level", WITH(watchpoint_fields)},
-    {EC_WATCHPT_SAME, "Watchpoint, from the same level", WITH(watchpoint_fields)},
-    {EC_BRK64, "BRK instruction", WITH(imm_fields)},
+    {EC_UNKNOWN, "undefined", "Undefined instruction, or no reason given", NO_FIELDS},
+    {EC_WFX, "wfx", "Trapped WFI or WFE", WITH(wfx_fields)},
+    {EC_FP_ACCESS, "fp", "Trapped FP, SIMD or SVE access", WITH(fp_fields)},
+    {EC_PAC, "pac", "Trapped pointer authentication", NO_FIELDS},
+    {EC_BTI, "bti", "Branch Target Exception", WITH(bti_fields)},
+    {EC_ILLEGAL, "illegal", "Illegal Execution state", NO_FIELDS},
+    {EC_SVC64, "svc", "SVC instruction", WITH(imm_fields)},
+    {EC_HVC64, "hvc", "HVC instruction", WITH(imm_fields)},
+    {EC_SMC64, "smc", "SMC instruction", WITH(imm_fields)},
+    {EC_SYSREG, "sysreg", "Trapped MSR, MRS or system instruction", WITH(sysreg_fields)},
+    {EC_FPAC, "fpac", "Pointer authentication failure", WITH(fpac_fields)},
+    {EC_IABT_LOWER, "iabt-lower", "Instruction Abort, from a lower level", WITH(fetch_fields)},
+    {EC_IABT_SAME, "iabt-same", "Instruction Abort, from the same level", WITH(fetch_fields)},
+    {EC_PC_ALIGN, "pc-align", "PC alignment fault", NO_FIELDS},
+    {EC_DABT_LOWER, "dabt-lower", "Data Abort, from a lower level", WITH(data_fields)},
+    {EC_DABT_SAME, "dabt-same", "Data Abort, from the same level", WITH(data_fields)},
+    {EC_SP_ALIGN, "sp-align", "SP alignment fault", NO_FIELDS},
+    {EC_SERROR, "serror", "SError", WITH(serror_fields)},
+    {EC_BREAKPT_LOWER, "breakpoint-lower", "Breakpoint, from a lower level", WITH(breakpoint_fields)},
+    {EC_BREAKPT_SAME, "breakpoint-same", "Breakpoint, from the same level", WITH(breakpoint_fields)},
+    {EC_SOFTSTP_LOWER, "step-lower", "Software step, from a lower level", WITH(step_fields)},
+    {EC_SOFTSTP_SAME, "step-same", "Software step, from the same level", WITH(step_fields)},
+    {EC_WATCHPT_LOWER, "watchpoint-lower", "Watchpoint, from a lower level", WITH(watchpoint_fields)},
+    {EC_WATCHPT_SAME, "watchpoint-same", "Watchpoint, from the same level", WITH(watchpoint_fields)},
+    {EC_BRK64, "brk", "BRK instruction", WITH(imm_fields)},
 };
 
 const struct esr_class *esr_class_of(unsigned ec)
@@ -177,6 +177,11 @@ const struct esr_class *esr_class_of(unsigned ec)
         if (classes[i].ec == ec)
             return &classes[i];
     return NULL;
+}
+
+const struct esr_class *esr_class_at(unsigned n)
+{
+    return n < ARRAY_LEN(classes) ? &classes[n] : NULL;
 }
 
 void esr_field_text(const struct esr_field *f, uint64_t esr, char *buf, size_t len)

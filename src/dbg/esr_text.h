@@ -19,6 +19,7 @@ struct esr_field {
 
 struct esr_class {
     uint8_t ec;
+    const char *name;              /* short: "dabt-same" */
     const char *text;              /* "Data Abort, from the same level" */
     const struct esr_field *field; /* most significant first; RES0 bits are left out */
     uint8_t nr_fields;
@@ -26,6 +27,9 @@ struct esr_class {
 
 /* The class, or null when ec is not one that AArch64 state raises. */
 const struct esr_class *esr_class_of(unsigned ec);
+
+/* The n-th; null behind the last. */
+const struct esr_class *esr_class_at(unsigned n);
 
 /* The meaning of a field's value in esr, or an empty text. */
 void esr_field_text(const struct esr_field *f, uint64_t esr, char *buf, size_t len);

@@ -14,15 +14,19 @@ static bool read_memory(void *opaque, gpa_t gpa, void *buf, size_t len)
     return ram_read(&vm->ram, gpa, buf, len);
 }
 
-static const char *place(void *opaque, gpa_t gpa)
+const char *explain_place(const struct vm *vm, gpa_t gpa)
 {
-    const struct vm *vm = opaque;
     const struct ram_region *r = ram_find(&vm->ram, gpa);
 
     if (r)
         return r->kind == RAM_KIND_ROM ? "ROM" : "RAM";
     const struct device *d = bus_find(&vm->bus, gpa);
     return d ? d->name : NULL;
+}
+
+static const char *place(void *opaque, gpa_t gpa)
+{
+    return explain_place(opaque, gpa);
 }
 
 /* Devices of other machines and other configurations of this one, which guests look for here. */
@@ -56,8 +60,14 @@ void explain_vm(struct vm *vm, FILE *f)
 {
     struct hv_vcpu *vcpu = vm_stuck_vcpu(vm);
 
-    if (!vcpu || vm->hv != &hv_soft)
-        return;
+    if (vcpu)
+        explain_vcpu(vm, vcpu, f);
+}
+
+bool explain_vcpu(struct vm *vm, struct hv_vcpu *vcpu, FILE *f)
+{
+    if (vm->hv != &hv_soft)
+        return false;
     const struct cpu *c = hv_soft_cpu(vcpu);
     struct explain_branch branch[BRANCH_RING];
     unsigned nr = 0;
@@ -83,4 +93,5 @@ void explain_vm(struct vm *vm, FILE *f)
         .absent = absent,
     };
     explain_print(&in, f);
+    return true;
 }

@@ -124,6 +124,7 @@ void vcpu_park_locked(struct vcpu *v)
     struct vm *vm = v->vm;
 
     v->parked = true;
+    v->parked_ns = os_now_ns();
     pthread_cond_broadcast(&vm->changed);
     while (v->nr_holds && !atomic_load(&vm->stop) && !atomic_load(&vm->resetting)) {
         if (v->work) {
@@ -138,6 +139,8 @@ void vcpu_park_locked(struct vcpu *v)
         }
     }
     v->parked = false;
+    if (v->first_ns)
+        v->asleep_ns += os_now_ns() - v->parked_ns;
 }
 
 bool vm_on_vcpu(struct vm *vm, unsigned index, void (*fn)(struct hv_vcpu *hv, void *opaque), void *opaque)
@@ -192,7 +195,8 @@ static int board_reg(struct vcpu *v, uint16_t encoding, bool write, uint64_t *va
 {
     const struct sysreg_desc *d = sysreg_find(encoding);
     struct gicv3 *gic = v->vm->board.gic;
-    const uint64_t now = vm_guest_now_ns(v->vm);
+    /* Its timers learn that the clock stood still when it goes on. */
+    const uint64_t now = vm_guest_now_ns(v->vm) - (v->vm->base_ns - v->base_ns);
     bool known;
 
     if (!d || (d->home != HOME_BOARD && d->home != HOME_COUNTER) ||
@@ -315,14 +319,6 @@ int vm_set_step(struct vm *vm, unsigned index, bool on)
 
 /* --- Translation ---------------------------------------------------------------------------------------------------- */
 
-struct translation {
-    struct vm *vm;
-    const struct walk_request *rq; /* the first that succeeds */
-    unsigned nr_rq;
-    const uint64_t *ttbr0; /* or null */
-    struct walk_result w;
-};
-
 static bool walk_load(void *opaque, gpa_t gpa, uint64_t *desc)
 {
     const struct vm *vm = opaque;
@@ -359,52 +355,64 @@ void vcpu_fetch_regime(const struct vm *vm, struct hv_vcpu *hv, struct pe_state 
     }
 }
 
-bool vm_walk(struct vm *vm, const struct pe_state *s, const struct walk_request *rq,
+struct walk_mem vm_walk_mem(const struct vm *vm)
+{
+    return (struct walk_mem){.opaque = (void *)(uintptr_t)vm, .load = walk_load, .cas = walk_cas};
+}
+
+bool vm_walk(const struct vm *vm, const struct pe_state *s, const struct walk_request *rq,
              struct walk_result *w)
 {
-    const struct walk_mem m = {.opaque = vm, .load = walk_load, .cas = walk_cas};
+    const struct walk_mem m = vm_walk_mem(vm);
 
     walk_el10(s, &m, rq, w);
     return w->ok;
 }
 
-static void do_translate(struct hv_vcpu *hv, void *opaque)
-{
-    struct translation *t = opaque;
-    struct pe_state s;
+struct translation {
+    struct vm *vm;
+    struct pe_state *s;
+};
 
-    vcpu_fetch_regime(t->vm, hv, &s);
-    if (t->ttbr0)
-        sysreg_write(&s, sysreg_of_id(SR_TTBR0_EL1), *t->ttbr0);
-    for (unsigned i = 0; i < t->nr_rq && !t->w.ok; i++)
-        vm_walk(t->vm, &s, &t->rq[i], &t->w);
+static void do_regime(struct hv_vcpu *hv, void *opaque)
+{
+    const struct translation *t = opaque;
+    vcpu_fetch_regime(t->vm, hv, t->s);
 }
 
-int vm_walk_vcpu(struct vm *vm, unsigned index, const struct walk_request *rq,
-                 const uint64_t *ttbr0, struct walk_result *w)
+int vm_get_regime(struct vm *vm, unsigned index, struct pe_state *s)
 {
-    struct translation t = {.vm = vm, .rq = rq, .nr_rq = 1, .ttbr0 = ttbr0};
+    struct translation t = {.vm = vm, .s = s};
+    return vm_on_vcpu(vm, index, do_regime, &t) ? 0 : -ESRCH;
+}
 
-    if (!vm_on_vcpu(vm, index, do_translate, &t))
-        return -ESRCH;
-    *w = t.w;
-    return 0;
+static bool translate(const struct vm *vm, const struct pe_state *s, gva_t va, gpa_t *pa)
+{
+    static const struct {
+        enum walk_access access;
+        bool el0;
+    } as[] = {{WALK_READ, false}, {WALK_READ, true}, {WALK_FETCH, false}, {WALK_FETCH, true}};
+    struct walk_result w;
+
+    for (unsigned i = 0; i < ARRAY_LEN(as); i++)
+        if (vm_walk(vm, s,
+                    &(struct walk_request){
+                        .va = va, .access = as[i].access, .el0 = as[i].el0, .no_update = true},
+                    &w)) {
+            *pa = w.pa;
+            return true;
+        }
+    return false;
 }
 
 int vm_translate(struct vm *vm, unsigned index, gva_t va, gpa_t *pa)
 {
-    const struct walk_request rq[] = {
-        {.va = va, .access = WALK_READ, .no_update = true},
-        {.va = va, .access = WALK_READ, .el0 = true, .no_update = true},
-        {.va = va, .access = WALK_FETCH, .no_update = true},
-        {.va = va, .access = WALK_FETCH, .el0 = true, .no_update = true},
-    };
-    struct translation t = {.vm = vm, .rq = rq, .nr_rq = ARRAY_LEN(rq)};
+    struct pe_state s;
+    const int r = vm_get_regime(vm, index, &s);
 
-    if (!vm_on_vcpu(vm, index, do_translate, &t))
-        return -ESRCH;
-    *pa = t.w.pa;
-    return t.w.ok ? 0 : -EFAULT;
+    if (r)
+        return r;
+    return translate(vm, &s, va, pa) ? 0 : -EFAULT;
 }
 
 /* --- Memory --------------------------------------------------------------------------------------------------------- */
@@ -415,13 +423,16 @@ int vm_translate(struct vm *vm, unsigned index, gva_t va, gpa_t *pa)
 static size_t access_memory(struct vm *vm, unsigned index, enum vm_space space, uint64_t addr,
                             void *to, const void *from, size_t len)
 {
+    struct pe_state s;
     size_t done = 0;
 
+    if (space == VM_SPACE_VIRTUAL && vm_get_regime(vm, index, &s))
+        return 0;
     while (done < len) {
         const uint64_t at = addr + done;
         const size_t n = MIN(len - done, (size_t)(PIECE - at % PIECE));
         gpa_t pa = at;
-        if (space == VM_SPACE_VIRTUAL && vm_translate(vm, index, at, &pa))
+        if (space == VM_SPACE_VIRTUAL && !translate(vm, &s, at, &pa))
             break;
         uint8_t *p = ram_ptr(&vm->ram, pa, n, false);
         if (!p)

@@ -73,10 +73,12 @@ enum vm_space {
 
 /* The guest-physical address of a virtual one, by the translation tables of a vCPU that is held; nothing is changed by it. 0, -EFAULT, -ESRCH. */
 int vm_translate(struct vm *vm, unsigned index, gva_t va, gpa_t *pa);
-/* The same with all that a walk tells, for the access that is asked for; ttbr0, where it is not null, is used instead of the vCPU's TTBR0_EL1. 0: w says
- * how it went; -ESRCH. */
-int vm_walk_vcpu(struct vm *vm, unsigned index, const struct walk_request *rq,
-                 const uint64_t *ttbr0, struct walk_result *w);
+/* What decides how a vCPU that is held translates: the registers that vm_walk() looks at, in an otherwise reset state. 0 or -ESRCH. */
+int vm_get_regime(struct vm *vm, unsigned index, struct pe_state *s);
+/* A walk of tables by such a state; descriptors are in RAM and ROM alone, and where rq->no_update is set nothing is changed. Any thread. Returns w->ok. */
+bool vm_walk(const struct vm *vm, const struct pe_state *s, const struct walk_request *rq,
+             struct walk_result *w);
+struct walk_mem vm_walk_mem(const struct vm *vm);
 
 /* Memory, never a device. Bytes done from the start: less than len where there is none or, of vm_write_memory(), it is not to be translated. Decoded
  * instructions are brought up to date. Where it matters, the vCPUs are held. */

@@ -11,6 +11,7 @@
 #include "dev/chardev.h"
 #include "dev/p9/host.h"
 #include "dev/pl031.h"
+#include "vm/debug.h"
 #include "vm/semihost_files.h"
 #include "vm/vm_internal.h"
 

@@ -21,7 +21,7 @@ struct vm_vcpu_stats {
     uint64_t wall_ns; /* from the vCPU's first instruction to its stop; the three below divide it */
     uint64_t guest_ns;  /* running guest code */
     uint64_t exit_ns;   /* handling exits */
-    uint64_t asleep_ns; /* in a WFI or WFE that sleeps, or switched off */
+    uint64_t asleep_ns; /* in a WFI or WFE that sleeps, switched off, or held */
 };
 
 struct vm_device_stats {

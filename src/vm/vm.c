@@ -284,14 +284,14 @@ static uint64_t hash_memory(const struct ram *ram)
 
 void vm_get_stats(struct vm *vm, struct vm_stats *s)
 {
-    const uint64_t first_byte = chardev_first_byte_ns(vm->board.console);
+    const uint64_t first_byte = chardev_first_byte_ns(vm->board.console), now = os_now_ns();
 
     *s = (struct vm_stats){
         .accel = vm->hv->name,
         .machine = vm->machine == VM_MACHINE_VIRT ? "virt" : "vibe",
         .result = vm_stop_reason_name(vm->outcome.reason),
         .mem_len = vm->mem_len,
-        .wall_ns = vm->stop_ns - vm->start_ns,
+        .wall_ns = (vm->joined ? vm->stop_ns : now) - vm->start_ns,
         .first_byte_ns = first_byte ? first_byte - vm->opt->start_ns : 0,
         .nr_vcpus = vm->nr_vcpus,
         .uncounted = vm->caps.uncounted,
@@ -307,12 +307,12 @@ void vm_get_stats(struct vm *vm, struct vm_stats *s)
             t->exits[n] += t->counters.exits[n];
         if (!v->first_ns)
             continue;
-        t->wall_ns = v->last_ns - v->first_ns;
-        t->asleep_ns = MIN(v->asleep_ns, t->wall_ns);
+        t->wall_ns = (vm->joined ? v->last_ns : now) - v->first_ns;
+        t->asleep_ns = MIN(v->asleep_ns + (vm->joined ? 0 : now - v->parked_ns), t->wall_ns);
         t->exit_ns = MIN(v->exit_ns, t->wall_ns - t->asleep_ns);
         t->guest_ns = t->wall_ns - t->asleep_ns - t->exit_ns;
     }
-    s->has_memory_hash = vm->opt->deterministic;
+    s->has_memory_hash = vm->opt->deterministic && vm->joined;
     if (s->has_memory_hash)
         s->memory_hash = hash_memory(&vm->ram);
     s->has_balloon = vm->board.balloon;

@@ -75,7 +75,7 @@ const struct ram *vm_ram(const struct vm *vm);
 /* As the guest finds it; null in a build without libfdt. It lives as long as the VM, until a reset. */
 const void *vm_device_tree(const struct vm *vm, size_t *len);
 
-/* After vm_join(). exit_status is left to the caller. */
+/* After vm_join(); or so far, while all vCPUs are held (vm/debug.h), without memory_hash. exit_status is left to the caller. */
 void vm_get_stats(struct vm *vm, struct vm_stats *s);
 const char *vm_stop_reason_name(enum vm_stop_reason reason);
 

@@ -51,8 +51,9 @@ struct vcpu {
 
     /* vm/debug.h; under vm.lock. */
     unsigned nr_holds;
-    bool parked;   /* stands still, and does work */
-    bool finished; /* its thread has ended, or is about to */
+    bool parked;        /* stands still, and does work */
+    uint64_t parked_ns; /* since when, of the host's clock */
+    bool finished;      /* its thread has ended, or is about to */
     void (*work)(struct hv_vcpu *hv, void *opaque);
     void *work_opaque;
     uint64_t nr_works; /* done */
@@ -192,10 +193,8 @@ hv_exit_fn vcpu_handle_exit;
 void vcpu_hold_locked(struct vcpu *v);
 void vcpu_park_locked(struct vcpu *v);
 
-/* What a walk of the vCPU's tables looks at, into a state that is reset. On the vCPU's thread. And the walk; descriptors are in RAM and ROM alone. */
+/* What a walk of the vCPU's tables looks at, into a state that is reset: for vm_walk() of vm/debug.h. On the vCPU's thread. */
 void vcpu_fetch_regime(const struct vm *vm, struct hv_vcpu *hv, struct pe_state *s);
-bool vm_walk(struct vm *vm, const struct pe_state *s, const struct walk_request *rq,
-             struct walk_result *w);
 
 /* psci.c: an HVC or SMC. vCPU's thread. */
 enum hv_action psci_call(struct vcpu *v);

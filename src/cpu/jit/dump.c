@@ -99,9 +99,8 @@ static void put_ir(FILE *f, const struct jit_unit *u, const struct ir *r)
             r->fl & IRF_KEEP ? " keep" : "");
 }
 
-void jit_dump_ir(const struct jit_unit *u, const char *pass)
+void jit_dump_ir(FILE *f, const struct jit_unit *u, const char *pass)
 {
-    FILE *f = stderr;
     unsigned gi = UINT16_MAX;
 
     fprintf(f, "--- after %s: %u guest instructions, %u operations\n", pass, u->nr_insns, u->nr_ir);
@@ -142,14 +141,13 @@ static uint32_t evex_len(const uint8_t *p)
     return 6 + (mod != 3 && rm == 4) + (mod == 2 ? 4 : 0) + imm;
 }
 
-static void disassemble(csh h, const uint8_t *code, uint32_t len)
+static void disassemble(FILE *f, csh h, const uint8_t *code, uint32_t len)
 {
     for (uint32_t at = 0; at < len;) {
         cs_insn *insn;
         const size_t n = cs_disasm(h, code + at, len - at, at, 0, &insn);
         for (size_t i = 0; i < n; i++)
-            fprintf(stderr, "    %5" PRIx64 "  %s %s\n", insn[i].address, insn[i].mnemonic,
-                    insn[i].op_str);
+            fprintf(f, "    %5" PRIx64 "  %s %s\n", insn[i].address, insn[i].mnemonic, insn[i].op_str);
         if (n) {
             at = (uint32_t)insn[n - 1].address + insn[n - 1].size;
             cs_free(insn, n);
@@ -158,27 +156,25 @@ static void disassemble(csh h, const uint8_t *code, uint32_t len)
             break;
         const uint32_t unknown =
             code[at] == 0x62 && len - at > 6 ? MIN(evex_len(code + at), len - at) : 1;
-        fprintf(stderr, "    %5x  ", at);
+        fprintf(f, "    %5x  ", at);
         for (uint32_t i = 0; i < unknown; i++)
-            fprintf(stderr, "%02x%s", code[at + i], i + 1 == unknown ? "\n" : " ");
+            fprintf(f, "%02x%s", code[at + i], i + 1 == unknown ? "\n" : " ");
         at += unknown;
     }
 }
 #endif
 
-void jit_dump_code(const struct jit *j, const struct jit_region *r)
+void jit_dump_code(FILE *f, const uint8_t *code, uint32_t len)
 {
-    const uint8_t *code = j->rx + r->code;
-
-    fprintf(stderr, "--- host code: %u bytes\n", r->code_len);
+    fprintf(f, "--- host code: %u bytes\n", len);
 #if defined(HAVE_CAPSTONE)
     csh h;
     if (cs_open(CS_ARCH_X86, CS_MODE_64, &h) == CS_ERR_OK) {
-        disassemble(h, code, r->code_len);
+        disassemble(f, h, code, len);
         cs_close(&h);
         return;
     }
 #endif
-    for (uint32_t i = 0; i < r->code_len; i++)
-        fprintf(stderr, "%02x%s", code[i], i % 32 == 31 || i + 1 == r->code_len ? "\n" : " ");
+    for (uint32_t i = 0; i < len; i++)
+        fprintf(f, "%02x%s", code[i], i % 32 == 31 || i + 1 == len ? "\n" : " ");
 }

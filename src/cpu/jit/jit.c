@@ -170,19 +170,17 @@ static bool on(const struct jit_unit *u, enum jit_pass pass)
 }
 
 /* Shows and checks what a pass has made. */
-static void after(struct jit_unit *u, bool dump, const char *pass)
+static void after(struct jit_unit *u, const char *pass)
 {
-    (void)dump;
     jit_verify(u, pass);
-    if (dump && !u->failed)
-        jit_dump_ir(u, pass);
+    if (u->dump && !u->failed)
+        jit_dump_ir(u->dump, u, pass);
 }
 
 /* A region of at most max_insns instructions; false with u->failed: something is too small for them. */
 static bool translate_up_to(struct jit_unit *u, gva_t va, unsigned max_insns)
 {
     struct jit *j = u->j;
-    const bool dump = j->opt.dump && j->opt.dump_pc == va;
 
     u->failed = false;
     u->max_insns = max_insns;
@@ -191,27 +189,27 @@ static bool translate_up_to(struct jit_unit *u, gva_t va, unsigned max_insns)
     if (!jit_find_region(u, va))
         return false;
     jit_lift(u);
-    after(u, dump, "lift");
+    after(u, "lift");
     if (on(u, JIT_PASS_FOLD) && !u->failed) {
         jit_pass_fold(u);
-        after(u, dump, "fold");
+        after(u, "fold");
     }
     if (on(u, JIT_PASS_PROBES) && !u->failed) {
         jit_pass_probes(u);
-        after(u, dump, "probes");
+        after(u, "probes");
     }
     if (on(u, JIT_PASS_DEAD) && !u->failed) {
         jit_pass_dead(u);
-        after(u, dump, "dead");
+        after(u, "dead");
     }
     if (!u->failed)
         jit_pass_flags(u);
-    after(u, dump, "flags");
+    after(u, "flags");
     if (!u->failed)
         jit_find_webs(u);
     if (!u->failed)
         jit_allocate(u);
-    after(u, dump, "registers");
+    after(u, "registers");
     if (u->failed)
         return false;
     u->code_at = j->code_used;
@@ -268,6 +266,7 @@ bool jit_hot(struct cpu *c, gva_t target)
     u->j = j;
     u->c = c;
     u->mode = j->mode;
+    u->dump = j->opt.dump && j->opt.dump_pc == target ? stderr : NULL;
     const bool done = translate(u, target);
     if (done) {
         const struct jit_region *r = jit_publish(u);
@@ -279,12 +278,31 @@ bool jit_hot(struct cpu *c, gva_t target)
         j->stats.code_bytes += r->code_len;
         if (j->opt.perf_map)
             perf_map_add(j->rx + r->code, r->code_len, target, u->mode & MODE_EL1 ? 1 : 0);
-        if (j->opt.dump && j->opt.dump_pc == target)
-            jit_dump_code(j, r);
+        if (u->dump)
+            jit_dump_code(u->dump, j->rx + r->code, r->code_len);
     } else {
         *count = UINT16_MAX;
     }
     j->stats.translate_ns += os_now_ns() - start;
+    return done;
+}
+
+bool jit_show(struct cpu *c, gva_t va, FILE *f)
+{
+    struct jit *j = c->jit;
+    const uint32_t *host;
+    gpa_t pa;
+
+    if (!j || (va & 3) || !jit_peek_fetch(c, va, &pa, &host) || j->code_used + REGION_CODE_MAX > j->code_len)
+        return false;
+    struct jit_unit *u = j->unit;
+    u->j = j;
+    u->c = c;
+    u->mode = j->mode;
+    u->dump = f;
+    const bool done = translate(u, va);
+    if (done)
+        jit_dump_code(f, j->rx + u->code_at, (uint32_t)(u->buf.p - u->buf.start));
     return done;
 }
 

@@ -222,6 +222,7 @@ struct jit_unit {
     uint32_t mode;
     bool failed;     /* did not fit somewhere */
     uint64_t random; /* state of registers=random */
+    FILE *dump;      /* each pass is shown there; or null */
 
     unsigned nr_pages;
     struct jit_page page[JIT_MAX_PAGES];
@@ -318,8 +319,8 @@ void jit_emit_thunks(struct jit *j, struct x64_buf *b);
 void jit_verify(const struct jit_unit *u, const char *after);
 
 /* dump.c */
-void jit_dump_ir(const struct jit_unit *u, const char *pass);
-void jit_dump_code(const struct jit *j, const struct jit_region *r);
+void jit_dump_ir(FILE *f, const struct jit_unit *u, const char *pass);
+void jit_dump_code(FILE *f, const uint8_t *code, uint32_t len);
 
 /* jit.c: an entry's place in the decoded pages has this for a function. */
 a64_fn jit_enter;

@@ -12,7 +12,7 @@ void jit_verify(const struct jit_unit *u, const char *after)
 #else
 static void wrong(const struct jit_unit *u, const char *after, unsigned i, const char *what)
 {
-    jit_dump_ir(u, after);
+    jit_dump_ir(stderr, u, after);
     BUG("after %s, operation %u (%s): %s", after, i, ir_name[u->ir[i].op], what);
 }
 

@@ -213,7 +213,7 @@ static void use(struct jit_unit *u, var_t *operand, const uint16_t *now, struct 
 }
 
 /* Operands become webs. */
-static void rename(struct lives *l)
+static void rename_webs(struct lives *l)
 {
     struct jit_unit *u = l->u;
 
@@ -416,7 +416,7 @@ void jit_find_webs(struct jit_unit *u)
     if (l->nr + u->nr_temps > MAX_LIVES)
         u->failed = true;
     else
-        rename(l);
+        rename_webs(l);
     free(l);
     if (u->failed)
         return;

@@ -1,6 +1,7 @@
 /* Memory as a debugger asks for it. Never a device: those are read by the guest alone. */
 #include "dbg/gdb/session.h"
 
+#include "arch/sysreg.h"
 #include "base/bits.h"
 #include "mem/ram.h"
 #include "vm/vm_internal.h"
@@ -13,30 +14,32 @@
 #define PIECE 4096u
 
 /* The physical address of a program's, for the session's space. */
-static bool translate_el0(struct gdb_session *s, gva_t va, gpa_t *pa)
+static bool translate_el0(struct gdb_session *s, const struct pe_state *regime, gva_t va, gpa_t *pa)
 {
     const enum walk_access as[] = {WALK_READ, WALK_FETCH};
     struct walk_result w;
 
     for (unsigned i = 0; i < ARRAY_LEN(as); i++) {
         const struct walk_request rq = {.va = va, .access = as[i], .el0 = true, .no_update = true};
-        if (vm_walk_vcpu(s->vm, s->general, &rq, s->has_ttbr0 ? &s->ttbr0 : NULL, &w))
-            return false;
-        *pa = w.pa;
-        if (w.ok)
+        if (vm_walk(s->vm, regime, &rq, &w)) {
+            *pa = w.pa;
             return true;
+        }
     }
     return false;
 }
 
 static size_t access_el0(struct gdb_session *s, uint64_t addr, void *to, const void *from, size_t len)
 {
+    struct pe_state regime;
     size_t done = 0;
     gpa_t pa;
 
+    if (session_regime(s, s->general, &regime))
+        return 0;
     while (done < len) {
         const size_t n = MIN(len - done, (size_t)(PIECE - (addr + done) % PIECE));
-        if (!translate_el0(s, addr + done, &pa))
+        if (!translate_el0(s, &regime, addr + done, &pa))
             break;
         const size_t did =
             to ? vm_read_memory(s->vm, s->general, VM_SPACE_PHYSICAL, pa, (uint8_t *)to + done, n)
@@ -47,6 +50,15 @@ static size_t access_el0(struct gdb_session *s, uint64_t addr, void *to, const v
             break;
     }
     return done;
+}
+
+int session_regime(struct gdb_session *s, unsigned index, struct pe_state *regime)
+{
+    const int r = vm_get_regime(s->vm, index, regime);
+
+    if (!r && s->has_ttbr0)
+        sysreg_write(regime, sysreg_of_id(SR_TTBR0_EL1), s->ttbr0);
+    return r;
 }
 
 size_t memory_read(struct gdb_session *s, uint64_t addr, void *buf, size_t len)

@@ -178,7 +178,7 @@ static void let_go(struct gdb_session *s, const struct action *a)
         t->in_range = a[i].kind == 'r';
         t->range_first = a[i].first;
         t->range_end = a[i].end;
-        t->untold = t->held = false;
+        t->untold = t->stuck = t->held = false;
         t->stop = (struct gdb_stop){0};
         go |= BIT64(i);
         s->resumed = i;
@@ -387,6 +387,7 @@ void run_event(struct gdb_session *s, unsigned index, const struct debug_event *
         again(s, index);
         return;
     }
+    t->stuck = event->cause == DEBUG_CAUSE_STUCK;
     stop_describe(s, index, event, &t->stop);
     if (s->non_stop) {
         t->untold = true;

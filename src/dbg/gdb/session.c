@@ -250,6 +250,19 @@ static void is_attached(struct gdb_session *s, const char *p)
     reply_send(s);
 }
 
+static void remote_command(struct gdb_session *s, const char *p)
+{
+    char line[512];
+    const size_t len = strlen(p) / 2;
+
+    if (len >= sizeof(line) || !gdb_hex_get(line, len, p, strlen(p))) {
+        reply_error(s, EINVAL);
+        return;
+    }
+    line[len] = 0;
+    monitor_command(s, line);
+}
+
 static void no_more_acks(struct gdb_session *s, const char *p)
 {
     (void)p;
@@ -279,6 +292,7 @@ static const struct {
     {"qThreadExtraInfo,", thread_extra},
     {"qThreadStopInfo", thread_stop_info},
     {"qAttached", is_attached},
+    {"qRcmd,", remote_command},
     {"qCRC:", memory_crc},
     {"qC", current_thread},
     {"qHostInfo", host_info},

@@ -37,6 +37,7 @@ struct gdb_thread {
     gva_t range_first, range_end; /* in_range: steps are not told of while the PC is in [first, end) */
     /* It stands still, and that is still to be told: non-stop mode; or, of what does not come again by itself, all-stop mode. */
     bool untold;
+    bool stuck;           /* it is in a fault that it cannot leave */
     struct gdb_stop stop; /* the last */
 };
 
@@ -167,8 +168,16 @@ void registers_expedite(struct gdb_session *s, unsigned index);
 size_t memory_read(struct gdb_session *s, uint64_t addr, void *buf, size_t len);
 size_t memory_write(struct gdb_session *s, uint64_t addr, const void *buf, size_t len);
 
+/* The translation regime of a vCPU that is held, with the session's TTBR0_EL1 where it has one. 0 or -ESRCH. */
+int session_regime(struct gdb_session *s, unsigned index, struct pe_state *regime);
+
 void memory_packet(struct gdb_session *s, char kind, const char *p, size_t len); /* m, x, M, X */
 void memory_crc(struct gdb_session *s, const char *p);
 void memory_search(struct gdb_session *s, const char *p, size_t len);
+
+/* --- monitor.c ------------------------------------------------------------------------------------------------------ */
+
+/* A command in words; it is cut up in place. */
+void monitor_command(struct gdb_session *s, char *line);
 
 #endif
