@@ -227,6 +227,7 @@ struct cpu {
     uint64_t turn_insns; /* instructions of a turn, exactly; 0: no turns */
     uint64_t turn_end;   /* nr_insns then */
     bool new_turn;
+    bool irq_due; /* with turns: an interrupt that is pending is taken before the next instruction; else where the guest looks for it, or with a turn */
     bool own_turns;   /* they are there for stop_at alone */
     uint64_t stop_at; /* nr_insns at which cpu_run() leaves, exactly; 0: never */
     uint32_t step_iss; /* of the Software Step exception that is due: what was stepped, if anything was */
@@ -277,6 +278,8 @@ bool cpu_fetch_word(struct cpu *c, uint32_t *word);
 enum cpu_leave cpu_step(struct cpu *c);
 
 void cpu_kick(struct cpu *c);
+/* The same, from one of the cpu_ops: it comes back within some hundred instructions, also in a turn. */
+void cpu_leave_soon(struct cpu *c);
 /* A turn begins. */
 void cpu_begin_turn(struct cpu *c);
 void cpu_set_irq(struct cpu *c, bool irq, bool fiq);

@@ -24,10 +24,12 @@ bool cluster_send_event(struct cpu_cluster *cl)
     return atomic_load(&cl->waiting) != 0;
 }
 
+/* With turns, only what is the guest's own doing: when others want this CPU is not the same each time. */
 static bool event_came(const struct cpu *c)
 {
+    const uint32_t mask = c->turn_insns && !c->own_turns ? EVENT_IRQ : UINT32_MAX;
     return __atomic_load_n(&c->event_register, __ATOMIC_SEQ_CST) ||
-           atomic_load_explicit(&c->events, memory_order_relaxed);
+           (atomic_load_explicit(&c->events, memory_order_relaxed) & mask);
 }
 
 /* The monitor is armed, and its location is not what was loaded. */

@@ -75,6 +75,7 @@ static const struct a64_insn *eret(struct cpu *c, const struct a64_insn *insn, g
     c->stuck.nested = false;
     cpu_context_changed(c);
     c->leave = CPU_LEAVE_RESYNC;
+    c->irq_due = true;
     return NULL;
 }
 

@@ -109,6 +109,14 @@ void cpu_kick(struct cpu *c)
     atomic_fetch_or(&c->events, EVENT_KICK);
 }
 
+void cpu_leave_soon(struct cpu *c)
+{
+    cpu_kick(c);
+    /* Translated code that this comes from ends with its block. */
+    c->jit_hot.forfeited += c->jit_hot.budget;
+    c->jit_hot.budget = 0;
+}
+
 void cpu_begin_turn(struct cpu *c)
 {
     c->new_turn = true;
@@ -188,6 +196,7 @@ const struct a64_insn *cpu_leave_after(struct cpu *c, const struct a64_insn *ins
 {
     c->st.pc = cpu_pc(c, insn) + 4;
     c->leave = why;
+    c->irq_due = true;
     return NULL;
 }
 
@@ -359,6 +368,7 @@ static void take_turn(struct cpu *c)
     }
     if (c->new_turn) {
         c->new_turn = false;
+        c->irq_due = true;
         c->turn_end = c->nr_insns + c->turn_insns;
         look_at_time(c);
     }
@@ -411,11 +421,13 @@ static enum cpu_leave look_around(struct cpu *c)
             atomic_fetch_and(&c->events, ~(uint32_t)EVENT_KICK);
             return CPU_LEAVE_KICK;
         }
-        if (events & EVENT_IRQ)
+        /* With turns not just because we are here: a limit or somebody who wants this CPU to stop may have brought us. */
+        if (events & EVENT_IRQ && (c->irq_due || !c->turn_insns || c->own_turns))
             take_interrupt(c);
         if (unlikely(c->debug) && c->debug->pending)
             return CPU_LEAVE_DEBUG;
     }
+    c->irq_due = false;
     if (unlikely(c->stop_at) && at_limit(c))
         return CPU_LEAVE_DEBUG;
     if (unlikely(c->has_hot_target)) {
@@ -545,7 +557,9 @@ static enum cpu_leave run_slices(struct cpu *c)
     for (;;) {
         if (!look)
             c->slice_left = left_of_turn(c);
-        enum cpu_leave leave = look || c->slice_left <= 0 ? look_around(c) : CPU_LEAVE_NONE;
+        look = look || c->slice_left <= 0 ||
+               (atomic_load_explicit(&c->events, memory_order_relaxed) & (EVENT_KICK | EVENT_DEBUG));
+        enum cpu_leave leave = look ? look_around(c) : CPU_LEAVE_NONE;
         look = true;
         if (unlikely(leave != CPU_LEAVE_NONE))
             return leave;
@@ -560,7 +574,8 @@ static enum cpu_leave run_slices(struct cpu *c)
         const struct a64_insn *insn = code ? jit_run(c, code) : fetch(c);
         if (code && c->turn_insns)
             c->slice_left = c->jit_hot.budget;
-        int64_t n = c->slice_left;
+        const int64_t most = MIN(c->slice_left, SLICE_INSNS);
+        int64_t n = most;
         if (unlikely(!insn && !code)) {
             c->slice_left--;
             if (take_exception(c))
@@ -576,8 +591,8 @@ static enum cpu_leave run_slices(struct cpu *c)
                 n--;
             }
         }
-        c->nr_insns += (uint64_t)(c->slice_left - n);
-        c->slice_left = n;
+        c->nr_insns += (uint64_t)(most - n);
+        c->slice_left -= most - n;
         if (insn) {
             c->st.pc = cpu_pc(c, insn);
             look = !c->turn_insns;

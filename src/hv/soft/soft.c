@@ -52,7 +52,7 @@ static void soft_vm_destroy(struct hv_vm *vm)
 static void hand_over(struct hv_vcpu *v, struct hv_exit *exit)
 {
     if (v->cfg.on_exit(v->cfg.opaque, exit) == HV_STOP)
-        cpu_kick(v->cpu);
+        cpu_leave_soon(v->cpu);
 }
 
 static bool on_mmio(void *opaque, gpa_t gpa, unsigned size, bool write, uint64_t *val)
