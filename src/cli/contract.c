@@ -431,6 +431,7 @@ static const char *how_it_ended(const struct vm_outcome *o, char *buf, size_t le
         [VM_STOP_LIMIT] = "--max-insns were run",
         [VM_STOP_STUCK] = "the guest is stuck in a fault",
         [VM_STOP_ERROR] = "the backend failed",
+        [VM_STOP_REFUSED] = "the snapshot was refused",
     };
     if (o->reason != VM_STOP_GUEST_EXIT)
         return o->reason < ARRAY_LEN(text) && text[o->reason] ? text[o->reason] : "the run ended";

@@ -21,6 +21,7 @@ static bool is_error(const struct contract *c)
     case VM_STOP_QUIT:
     case VM_STOP_SIGNAL:
     case VM_STOP_ERROR:
+    case VM_STOP_REFUSED:
     case VM_STOP_RESET: return c->status != 0;
     default: return false;
     }

@@ -166,6 +166,7 @@ static int exit_status(const struct vm_outcome *o, const struct io_loop_result *
     case VM_STOP_SIGNAL: return STATUS_SIGNAL + loop->signal;
     case VM_STOP_EXPECTED: return STATUS_OK;
     case VM_STOP_UNEXPECTED: return STATUS_UNEXPECTED;
+    case VM_STOP_REFUSED: return STATUS_USAGE;
     case VM_STOP_NONE:
     case VM_STOP_RESET:
     case VM_STOP_ERROR: break;
@@ -255,6 +256,12 @@ static int conclude(struct contract *contract, const struct vm_outcome *o,
     return status;
 }
 
+static void tell_progress(void *opaque, unsigned percent)
+{
+    (void)opaque;
+    fprintf(stderr, "vibevmm: saving the snapshot: %u%%\n", percent);
+}
+
 static int start_vm(struct vm *vm, const struct vm_options *v, struct gdb *gdb, struct err *e)
 {
     int r = gdb ? gdb_set_vm(gdb, vm, v->gdb_wait, e) : 0;
@@ -304,6 +311,8 @@ static int run_vm(struct vm *vm, const struct vm_options *v, struct contract *co
         /* Its threads hold on to everything, so nothing can be torn down in order. */
         terminal_restore();
         log_error("the virtual CPUs did not stop within 3 seconds; is the reader of the console's output stuck?");
+        if (v->snapshot_save)
+            log_error("--snapshot-save %s: nothing was saved", v->snapshot_save);
         struct vm_outcome o = {.reason = stop_reason(loop.end)};
         const int hung_status = conclude(contract, &o, &loop);
         if (contract && contract_report(contract, NULL, e) < 0)
@@ -315,6 +324,11 @@ static int run_vm(struct vm *vm, const struct vm_options *v, struct contract *co
     chardev_flush(console);
     terminal_restore();
     explain_vm(vm, stderr);
+
+    if (outcome.reason == VM_STOP_REFUSED)
+        print_error(vm_refusal(vm));
+    else if (v->snapshot_save && vm_save(vm, v->snapshot_save, tell_progress, NULL, e) < 0)
+        return err_prefix(e, "--snapshot-save");
 
     int status = conclude(contract, &outcome, &loop);
     if (gdb)
@@ -377,6 +391,7 @@ int main(int argc, char **argv)
     }
     log_threshold = (enum log_level)o.vm.log_level;
     o.vm.start_ns = start_ns;
+    o.vm.program = version_line();
     r = options_check_host(&o.vm, os_host_memory(), &e);
     if (r < 0)
         goto out;
@@ -400,6 +415,10 @@ int main(int argc, char **argv)
     r = open_outputs(&out, &o.vm, &e);
     if (r < 0)
         goto out;
+    if (o.vm.snapshot_save && (r = vm_can_save(vm, o.vm.snapshot_save, &e)) < 0) {
+        err_prefix(&e, "--snapshot-save");
+        goto out;
+    }
     if (o.vm.gdb && !o.vm.dump_dtb)
         r = gdb_open(&gdb, o.vm.gdb, &e);
     if (r < 0) {

@@ -89,62 +89,130 @@ static int check_together(const struct options *o, const bool *given, struct err
     return 0;
 }
 
+/* What was given so far. */
+struct parse {
+    bool given[NR_OPTIONS], anew[NR_OPTIONS]; /* anew: by the user, not by a snapshot */
+    const char *before[NR_OPTIONS];
+};
+
+static int take_option(struct options *o, struct parse *p, unsigned n, const char *val, struct err *e)
+{
+    const struct option_desc *d = &option_table[n];
+
+    if (o->snapshot) {
+        const int r = option_beside_snapshot(o, n, val, !p->anew[n], e);
+        if (r)
+            return r < 0 ? err_prefix(e, "--%s", d->name) : 0;
+        p->given[n] &= p->anew[n];
+        p->anew[n] = true;
+    }
+    if (p->given[n] && d->count == ONCE && !same_text(p->before[n], val))
+        return err_set(e, EINVAL, "--%s is given twice, as %.80s and as %.80s; give it once",
+                       d->name, p->before[n] ? p->before[n] : "nothing", val ? val : "nothing");
+    p->before[n] = val;
+    o->has_contract |= d->topic == TOPIC_CI;
+    int r = d->set(o, val, e);
+    /* What is said twice is remembered once. */
+    if (r >= 0 && !(p->given[n] && d->count == ONCE))
+        r = option_remember(o, n, val, e);
+    p->given[n] = true;
+    return r < 0 ? err_prefix(e, "--%s", d->name) : 0;
+}
+
+/* The value of the next argument if it belongs to d; *i is moved. */
+static int take_value(const struct option_desc *d, int argc, char *const *argv, int *i,
+                      const char **val, struct err *e)
+{
+    if (*val && d->kind == ARG_NONE)
+        return err_set(e, EINVAL, "--%s takes no argument", d->name);
+    if (!*val && d->kind == ARG_NEEDED) {
+        if (*i + 1 == argc)
+            return err_set(e, EINVAL, "--%s needs an argument: --%s %s", d->name, d->name, d->arg);
+        *val = argv[++*i];
+        /* "--binary --mem 1G": the file was forgotten; one that is really called so can be given as ./--mem. */
+        if ((*val)[0] == '-' && (*val)[1] == '-')
+            return err_set(e, EINVAL, "--%s needs an argument: --%s %s, but %.80s follows", d->name,
+                           d->name, d->arg, *val);
+    }
+    if (!*val && d->kind == ARG_NEXT_WORD && *i + 1 < argc && argv[*i + 1][0] != '-')
+        *val = argv[++*i];
+    /* "--stats json" */
+    if (!*val && d->kind == ARG_OPTIONAL && *i + 1 < argc && argv[*i + 1][0] != '-')
+        return err_set(e, EINVAL, "--%s %.80s: write it with =, as --%s=%.80s", d->name,
+                       argv[*i + 1], d->name, argv[*i + 1]);
+    return 0;
+}
+
+/* The next option of the command line at *i, which is moved behind it. */
+static int next_option(int argc, char *const *argv, int *i, unsigned *n, const char **val, struct err *e)
+{
+    const char *arg = argv[*i];
+
+    *val = NULL;
+    if (strcmp(arg, "-h") == 0)
+        arg = "--help";
+    if (arg[0] != '-')
+        return err_set(e, EINVAL,
+                       "unexpected argument \"%.200s\"; a file to run goes with --binary or --kernel",
+                       arg);
+    const size_t len = arg[1] == '-' ? strcspn(arg + 2, "=") : 0;
+    const struct option_desc *d = len ? find_option(arg + 2, len) : NULL;
+    if (!d)
+        return unknown_option(arg, e);
+    if (arg[2 + len] == '=')
+        *val = arg + 2 + len + 1;
+    const int r = take_value(d, argc, argv, i, val, e);
+    *n = (unsigned)(d - option_table);
+    ++*i;
+    return r;
+}
+
+/* --snapshot-load comes first, wherever it stands: its options are what the others are compared with. */
+static int take_snapshot(struct options *o, struct parse *p, int argc, char *const *argv, struct err *e)
+{
+    const char *val, *from = NULL;
+    struct err later; /* of what is wrong elsewhere */
+    unsigned n = 0;
+
+    for (int i = 1; i < argc;)
+        if (next_option(argc, argv, &i, &n, &val, &later) < 0)
+            return 0;
+        else if (n == OPT_SNAPSHOT_LOAD)
+            from = val;
+    if (!from)
+        return 0;
+    int r = options_load_snapshot(o, from, e);
+    struct snapshot *snapshot = o->snapshot;
+    o->snapshot = NULL; /* what it has itself is not beside it */
+    for (unsigned i = 0; i < o->words.nr && r >= 0; i++) {
+        r = option_of_word(&o->words.word[i], e);
+        if (r >= 0)
+            r = take_option(o, p, (unsigned)r, o->words.word[i].value, e);
+    }
+    o->snapshot = snapshot;
+    return r < 0 ? err_prefix(e, "--snapshot-load") : 0;
+}
+
 int options_parse(struct options *o, int argc, char *const *argv, struct err *e)
 {
+    struct parse p = {0};
+    const char *val;
+    unsigned n = 0;
+    int r;
+
     *o = (struct options){
         .vm = {.entry = VM_DEFAULT_ENTRY, .nr_cpus = 1, .log_level = LOG_WARN},
     };
-    bool given[NR_OPTIONS] = {false};
-    const char *before[NR_OPTIONS] = {NULL};
-
-    for (int i = 1; i < argc; i++) {
-        const char *arg = argv[i], *val = NULL;
-        if (strcmp(arg, "-h") == 0)
-            arg = "--help";
-        if (arg[0] != '-')
-            return err_set(e, EINVAL,
-                           "unexpected argument \"%.200s\"; a file to run goes with --binary or --kernel",
-                           arg);
-        size_t len = arg[1] == '-' ? strcspn(arg + 2, "=") : 0;
-        const struct option_desc *d = len ? find_option(arg + 2, len) : NULL;
-        if (!d)
-            return unknown_option(arg, e);
-        if (arg[2 + len] == '=')
-            val = arg + 2 + len + 1;
-
-        if (val && d->kind == ARG_NONE)
-            return err_set(e, EINVAL, "--%s takes no argument", d->name);
-        if (!val && d->kind == ARG_NEEDED) {
-            if (i + 1 == argc)
-                return err_set(e, EINVAL, "--%s needs an argument: --%s %s", d->name, d->name, d->arg);
-            val = argv[++i];
-            /* "--binary --mem 1G": the file was forgotten; one that is really called so can be given as ./--mem. */
-            if (val[0] == '-' && val[1] == '-')
-                return err_set(e, EINVAL, "--%s needs an argument: --%s %s, but %.80s follows",
-                               d->name, d->name, d->arg, val);
-        }
-        if (!val && d->kind == ARG_NEXT_WORD && i + 1 < argc && argv[i + 1][0] != '-')
-            val = argv[++i];
-        /* "--stats json" */
-        if (!val && d->kind == ARG_OPTIONAL && i + 1 < argc && argv[i + 1][0] != '-')
-            return err_set(e, EINVAL, "--%s %.80s: write it with =, as --%s=%.80s", d->name,
-                           argv[i + 1], d->name, argv[i + 1]);
-
-        size_t n = (size_t)(d - option_table);
-        if (given[n] && d->count == ONCE && !same_text(before[n], val))
-            return err_set(e, EINVAL, "--%s is given twice, as %.80s and as %.80s; give it once",
-                           d->name, before[n] ? before[n] : "nothing", val ? val : "nothing");
-        /* The same thing said twice is said once. */
-        if (given[n] && d->count == ONCE)
-            continue;
-        given[n] = true;
-        o->has_contract |= d->topic == TOPIC_CI;
-        before[n] = val;
-
-        if (d->set(o, val, e) < 0)
-            return err_prefix(e, "--%s", d->name);
-    }
-    return o->action == OPTIONS_RUN ? check_together(o, given, e) : 0;
+    if ((r = take_snapshot(o, &p, argc, argv, e)))
+        return r;
+    for (int i = 1; i < argc;)
+        if ((r = next_option(argc, argv, &i, &n, &val, e)) || (r = take_option(o, &p, n, val, e)))
+            return r;
+    if (o->action != OPTIONS_RUN)
+        return 0;
+    if (o->snapshot && (r = options_check_snapshot(o, e)))
+        return r;
+    return check_together(o, p.given, e);
 }
 
 void options_free(struct options *o)
@@ -152,6 +220,9 @@ void options_free(struct options *o)
     for (unsigned i = 0; i < o->nr_owned; i++)
         free(o->owned[i]);
     o->nr_owned = 0;
+    words_free(&o->words);
+    snapshot_close(o->snapshot);
+    o->snapshot = NULL;
 }
 
 int options_check_host(const struct vm_options *v, uint64_t host_memory, struct err *e)

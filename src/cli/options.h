@@ -5,6 +5,7 @@
 
 #include "cli/contract.h"
 #include "vm/options.h"
+#include "vm/snapshot.h"
 
 #include <stdio.h>
 
@@ -13,7 +14,7 @@ struct err;
 enum options_action { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION, OPTIONS_SELF_TEST };
 
 #define OPTIONS_MAX_OWNED                                                                          \
-    (VM_MAX_LOADS + VM_MAX_DUMPS + VM_MAX_SHARES + VM_MAX_DISKS + VM_MAX_NETS + 2)
+    (VM_MAX_LOADS + VM_MAX_DUMPS + VM_MAX_SHARES + VM_MAX_DISKS + VM_MAX_NETS + 2 + 4 * VM_MAX_WORDS)
 
 struct options {
     enum options_action action;
@@ -23,6 +24,8 @@ struct options {
     struct contract_options contract;
     char *owned[OPTIONS_MAX_OWNED]; /* cut out of FILE@ADDR and the like */
     unsigned nr_owned;
+    struct snapshot *snapshot; /* of --snapshot-load */
+    struct words words;        /* what it has of the command line */
 };
 
 /* argv[0] is not looked at; strings are kept, not copied. 0, or -EINVAL with the option and the cure. Call options_free()

@@ -78,6 +78,19 @@ char *option_next_part(char **rest);
 /* The value of a part "NAME=VALUE"; null when it is none of that name. */
 const char *option_value(const char *part, const char *name);
 
+/* ---- options_snapshot.c ----------------------------------------------------------------------------------------------------- */
+
+/* The option may be one that a snapshot remembers; it has been parsed. */
+int option_remember(struct options *o, unsigned n, const char *value, struct err *e);
+/* Opens the snapshot of --snapshot-load and reads o->words. */
+int options_load_snapshot(struct options *o, const char *text, struct err *e);
+/* Which option a word of it is; -EINVAL: none that it may have. */
+int option_of_word(const struct vm_word *w, struct err *e);
+/* An option of the user's beside a snapshot, the first of its kind or not. 0: it is to be parsed; 1: it says what is so already; -EINVAL. */
+int option_beside_snapshot(struct options *o, unsigned n, const char *value, bool first, struct err *e);
+/* When all are known. */
+int options_check_snapshot(const struct options *o, struct err *e);
+
 /* ---- options_help.c --------------------------------------------------------------------------------------------------------- */
 
 /* What the user may have meant by `word` (len bytes), of the candidates offered one by one; {0} to begin. */

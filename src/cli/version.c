@@ -23,11 +23,15 @@
 #define COMPILER "gcc " __VERSION__
 #endif
 
+const char *version_line(void)
+{
+    return VIBE_REVISION[0] ? "vibevmm " VIBE_VERSION " (" VIBE_REVISION ")" : "vibevmm " VIBE_VERSION;
+}
+
 void version_print(FILE *out)
 {
     struct utsname u;
-    fprintf(out, "vibevmm %s%s%s%s\n", VIBE_VERSION, VIBE_REVISION[0] ? " (" : "", VIBE_REVISION,
-            VIBE_REVISION[0] ? ")" : "");
+    fprintf(out, "%s\n", version_line());
     fprintf(out, "build:     %s, %s\n", VIBE_BUILD, COMPILER);
     if (uname(&u) == 0)
         fprintf(out, "host:      %s %s\n", u.sysname, u.machine);

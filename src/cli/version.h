@@ -4,6 +4,9 @@
 
 #include <stdio.h>
 
+/* Program, version and revision in one line. */
+const char *version_line(void);
+
 void version_print(FILE *out);
 
 #endif

@@ -20,6 +20,7 @@ struct jit_check;
 struct cpu_debug;
 struct debug_event;
 struct debug_points;
+struct snap;
 
 #define CPU_MAX 64
 
@@ -330,6 +331,9 @@ struct cpu_translation {
 /* As many as there is room for; returns how many there are. Owner thread. */
 #define CPU_MAX_TRANSLATIONS (TLB_ENTRIES + ITLB_ENTRIES)
 unsigned cpu_translations(const struct cpu *c, struct cpu_translation *t, unsigned max);
+
+/* The CPU's state to or from a snapshot. While it does not run; any thread. */
+void cpu_snap(struct cpu *c, struct snap *s);
 
 /* The physical counter now. */
 uint64_t cpu_counter(const struct cpu *c);

@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "base/err.h"
 #include "base/os.h"
+#include "base/snap.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -286,4 +287,35 @@ void chardev_resume_input(struct chardev *c)
     pthread_mutex_lock(&c->in_lock);
     offer_locked(c);
     pthread_mutex_unlock(&c->in_lock);
+}
+
+/* --- Snapshots ------------------------------------------------------------------------------------------------------ */
+
+void chardev_lock_input(struct chardev *c)
+{
+    pthread_mutex_lock(&c->in_lock);
+}
+
+void chardev_unlock_input(struct chardev *c)
+{
+    pthread_mutex_unlock(&c->in_lock);
+}
+
+void chardev_snap(struct chardev *c, struct snap *s)
+{
+    uint8_t *bytes = s->loading ? NULL : malloc(IN_LEN);
+    size_t len = c->in_len;
+
+    for (size_t i = 0; bytes && i < len; i++)
+        bytes[i] = c->in[(c->in_head + i) % IN_LEN];
+    if (!s->loading && !bytes)
+        snap_fail(s, "out of memory");
+    else
+        snap_blob(s, "input", &bytes, &len, IN_LEN);
+    if (s->loading && bytes) {
+        memcpy(c->in, bytes, len);
+        c->in_head = 0;
+        c->in_len = len;
+    }
+    free(bytes);
 }

@@ -13,6 +13,7 @@
 
 struct chardev;
 struct err;
+struct snap;
 
 /* out_fd: where output goes; -1 discards. */
 struct chardev *chardev_create(int out_fd, struct err *e);
@@ -53,6 +54,11 @@ void chardev_set_reader(struct chardev *c, void (*wake)(void *opaque), void *opa
 size_t chardev_read(struct chardev *c, uint8_t *buf, size_t len, bool *ended);
 /* No more input comes. Any thread. */
 void chardev_end_input(struct chardev *c);
+
+/* No input reaches the device until it is unlocked again; meanwhile chardev_snap() takes the queue to or from a snapshot. */
+void chardev_lock_input(struct chardev *c);
+void chardev_unlock_input(struct chardev *c);
+void chardev_snap(struct chardev *c, struct snap *s);
 
 /* For the I/O loop: a descriptor that is readable when output waits to be flushed (or -1), and what to call then and every few ms. */
 int chardev_poll_fd(const struct chardev *c);

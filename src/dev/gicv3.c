@@ -345,6 +345,8 @@ static void rebuild_locked(struct gicv3 *g)
 void gic_rebuild(struct gicv3 *g)
 {
     gic_lock(g);
+    for (unsigned c = 0; c < g->nr_cpus; c++)
+        atomic_store(&g->cpu[c].lines, 0);
     rebuild_locked(g);
     memset(g->chosen, GIC_NOBODY, sizeof(g->chosen));
     gic_unlock(g);

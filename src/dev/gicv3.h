@@ -32,7 +32,7 @@ void gic_reset(struct gicv3 *g); /* the wires keep their level: they are the dev
 /* One CPU is powered on again (PSCI CPU_ON): its CPU interface is reset, its redistributor is not. */
 void gic_reset_cpu(struct gicv3 *g, unsigned cpu);
 
-/* After a snapshot was loaded, when whoever set_irq() tells is there: everything derived from it, and the lines. */
+/* After a snapshot was loaded: everything derived from it. set_irq() hears of every line that is asserted, whatever it was told before. */
 void gic_rebuild(struct gicv3 *g);
 
 void gic_set_spi(struct gicv3 *g, unsigned intid, bool level); /* 32 <= intid < 32 + nr_spis */

@@ -174,6 +174,8 @@ void gtimer_snap(struct gtimer *t, struct snap *s)
     SNAP_ANY(s, t, cntvoff);
     snap_channel(&t->phys, s);
     snap_channel(&t->virt, s);
+    SNAP_ANY(s, t, deadline_ns);
+    SNAP_ANY(s, t, phys_deadline_ns);
 }
 
 void gtimer_load_virt(struct gtimer *t, uint64_t ctl, uint64_t cval)

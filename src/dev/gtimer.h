@@ -51,7 +51,7 @@ void gtimer_load_virt(struct gtimer *t, uint64_t ctl, uint64_t cval);
 uint64_t gtimer_deadline(const struct gtimer *t);
 uint64_t gtimer_phys_deadline(const struct gtimer *t);
 
-/* The registers to or from a snapshot; after that, poll. */
+/* Everything to or from a snapshot, but where count 0 is. */
 void gtimer_snap(struct gtimer *t, struct snap *s);
 
 /* Brings the two lines up to date. */

@@ -61,7 +61,7 @@ static void *alarm_thread(void *arg)
     pthread_mutex_lock(&r->dev.lock);
     while (!r->quit) {
         update_locked(r);
-        os_cond_wait_until(&r->changed, &r->dev.lock, r->alarm_ns);
+        os_cond_wait_until(&r->changed, &r->dev.lock, clock_host_ns(r->clock, r->alarm_ns));
     }
     pthread_mutex_unlock(&r->dev.lock);
     return NULL;

@@ -588,6 +588,7 @@ static void mmio_kick(struct device *d)
 
     if (!m->v)
         return;
+    update_irq(m);
     if (m->v->ops->loaded)
         m->v->ops->loaded(m->v);
     for (unsigned q = 0; q < m->v->nr_queues && !m->v->ops->synchronous; q++)

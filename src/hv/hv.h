@@ -17,6 +17,7 @@
 struct err;
 struct jit_options;
 struct ram;
+struct snap;
 
 enum hv_exit_reason {
 #define EXIT(id, key, label, text) HV_EXIT_##id,
@@ -187,6 +188,8 @@ struct hv_backend {
     int (*get_reg)(struct hv_vcpu *vcpu, unsigned reg, uint64_t *val);
     int (*set_reg)(struct hv_vcpu *vcpu, unsigned reg, uint64_t val);
     void (*counters)(const struct hv_vcpu *vcpu, struct hv_counters *c);
+    /* The vCPU's state to or from a snapshot, of one that does not run: any thread. Null: the backend cannot. */
+    void (*snap)(struct hv_vcpu *vcpu, struct snap *s);
     /* Guest code at [gpa, gpa+len) was changed by the host (device, loader, debugger). Any thread. */
     void (*code_changed)(struct hv_vm *vm, gpa_t gpa, uint64_t len);
     /* [gpa, gpa+len) of memory was hidden or shown (ram_hide()), or changed by the host in the meantime. Called from within an MMIO exit or while no

@@ -30,7 +30,8 @@ void ram_destroy(struct ram *r)
 {
     for (unsigned i = 0; i < r->nr_regions; i++) {
         munmap(r->region[i].host, (size_t)r->region[i].len);
-        close(r->region[i].fd);
+        if (r->region[i].fd >= 0)
+            close(r->region[i].fd);
     }
     memset(r, 0, sizeof(*r));
 }
@@ -109,6 +110,53 @@ void *ram_ptr(const struct ram *r, gpa_t gpa, uint64_t len, bool write)
     return len <= g->len - off ? g->host + off : NULL;
 }
 
+bool ram_gpa(const struct ram *r, const void *host, gpa_t *gpa)
+{
+    for (unsigned i = 0; i < r->nr_regions; i++) {
+        const struct ram_region *g = &r->region[i];
+        const uint64_t off = (uint64_t)((uintptr_t)host - (uintptr_t)g->host);
+        if (off < g->len) {
+            *gpa = g->base + off;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool ram_next_data(const struct ram_region *g, uint64_t *from, uint64_t *to)
+{
+    if (*from >= g->len)
+        return false;
+    *to = g->len;
+    if (g->fd < 0)
+        return true;
+    const off_t data = lseek(g->fd, (off_t)*from, SEEK_DATA),
+                hole = data < 0 ? data : lseek(g->fd, data, SEEK_HOLE);
+    if (data < 0)
+        return errno != ENXIO; /* that is, no more data; else it is not known */
+    *from = (uint64_t)data;
+    if (hole >= 0)
+        *to = MIN((uint64_t)hole, g->len);
+    return true;
+}
+
+int ram_map_file(struct ram *r, gpa_t base, int fd, uint64_t off, struct err *e)
+{
+    struct ram_region *g = NULL;
+
+    for (unsigned i = 0; i < r->nr_regions; i++)
+        if (r->region[i].base == base)
+            g = &r->region[i];
+    BUG_ON(!g);
+    if (mmap(g->host, (size_t)g->len, PROT_READ | PROT_WRITE,
+             MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, fd, (off_t)off) == MAP_FAILED)
+        return err_set(e, errno, "mapping %" PRIu64 " MiB of it: %s", g->len >> 20, strerror(errno));
+    if (g->fd >= 0)
+        close(g->fd);
+    g->fd = -1;
+    return 0;
+}
+
 enum copy_dir { COPY_OUT, COPY_IN };
 
 /* Two passes, so that nothing is copied when any byte is missing. kinds: a set of 1 << enum ram_kind. */
@@ -163,6 +211,16 @@ bool ram_poke(const struct ram *r, gpa_t gpa, const void *buf, uint64_t len)
     return copy(r, gpa, (uint8_t *)(uintptr_t)buf, len, COPY_IN, 1u << RAM_KIND_RAM | 1u << RAM_KIND_ROM);
 }
 
+/* Whole pages go back to the host, and read as zeros. */
+static bool discard(const struct ram_region *g, uint64_t from, uint64_t len)
+{
+    if (g->fd >= 0)
+        return !os_shm_discard(g->fd, g->host + from, from, len);
+    /* Dropping the copies would bring back what the file has. Where the host has no room for one mapping more, they stay. */
+    return mmap(g->host + from, (size_t)len, PROT_READ | PROT_WRITE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0) != MAP_FAILED;
+}
+
 uint64_t ram_give_back(const struct ram *r, const void *host, uint64_t len)
 {
     const uint64_t page = os_page_size();
@@ -174,7 +232,7 @@ uint64_t ram_give_back(const struct ram *r, const void *host, uint64_t len)
             continue;
         BUG_ON(len > g->len - off || g->kind != RAM_KIND_RAM);
         const uint64_t from = align_up(off, page), to = align_down(off + len, page);
-        return from < to && !os_shm_discard(g->fd, g->host + from, from, to - from) ? to - from : 0;
+        return from < to && discard(g, from, to - from) ? to - from : 0;
     }
     BUG("memory that is no RAM");
 }

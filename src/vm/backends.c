@@ -25,6 +25,8 @@ static const char *asks_for_soft(const struct vm_options *o)
            : o->jit.check     ? "--check-jit"
            : o->jit.dump      ? "--jit-dump"
            : o->jit.perf_map  ? "--perf-map"
+           : o->snapshot      ? "--snapshot-load"
+           : o->snapshot_save ? "--snapshot-save"
                               : NULL;
 }
 

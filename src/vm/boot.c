@@ -207,7 +207,7 @@ int boot_fill_flash(struct vm *vm, struct err *e)
     const struct vm_options *o = vm->opt;
     int r = 0;
 
-    if (o->firmware)
+    if (o->firmware && !o->snapshot)
         r = flash_load(vm->board.flash, 0, "--firmware", o->firmware, e);
     if (r == 0 && o->flash1)
         r = flash_attach(vm->board.flash, 1, "--flash1", o->flash1, e);

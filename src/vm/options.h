@@ -21,6 +21,7 @@
 #define VM_MAX_NETS 4
 #define VM_MAX_SEMIHOSTING_ARGS 64
 #define VM_MAX_FORWARDS 16 /* of each */
+#define VM_MAX_WORDS 128
 #define VM_DEFAULT_ENTRY 0x10000
 #define VM_DEFAULT_MEM (UINT64_C(128) << 20)        /* of raw binaries and ELF files */
 #define VM_DEFAULT_SYSTEM_MEM (UINT64_C(512) << 20) /* of Linux and firmware */
@@ -86,6 +87,14 @@ struct vm_semihosting {
     const char *arg[VM_MAX_SEMIHOSTING_ARGS];
 };
 
+/* An option that makes the machine what it is, as the user gave it: what a snapshot remembers of the command line. */
+struct vm_word {
+    const char *option; /* without the dashes */
+    const char *value;  /* or null; file names from the root on */
+};
+
+struct snapshot;
+
 struct vm_options {
     const char *binary; /* raw binary, or null */
     const char *kernel; /* ELF or Linux Image, or null; exactly one of the two is given unless dump_dtb is */
@@ -123,6 +132,13 @@ struct vm_options {
     unsigned nr_loads;
     struct vm_load load[VM_MAX_LOADS];
 
+    /* Null, or where the machine comes from instead of the images above; it outlives the VM. */
+    const struct snapshot *snapshot;
+    bool verified; /* snapshot_verify() has said that its memory is good, or nobody wants to know */
+    unsigned nr_words;
+    struct vm_word word[VM_MAX_WORDS];
+    const char *program; /* what calls itself the writer of a snapshot */
+
     uint64_t start_ns; /* os_now_ns() when the process started: the first console byte is timed from there */
 
     /* For the command line, after and around the run. */
@@ -131,8 +147,9 @@ struct vm_options {
     uint64_t timeout_ns; /* 0: none */
     int log_level;       /* enum log_level */
     enum vm_stats_format stats;
-    const char *stats_path; /* JSON goes there; null: stderr */
-    const char *dump_dtb;   /* the device tree goes there, and nothing runs; or null */
+    const char *stats_path;    /* JSON goes there; null: stderr */
+    const char *snapshot_save; /* the machine's state goes there at the end; or null */
+    const char *dump_dtb;      /* the device tree goes there, and nothing runs; or null */
     unsigned nr_dumps;
     struct vm_dump dump[VM_MAX_DUMPS];
 };

@@ -4,6 +4,7 @@
 #include "arch/semihosting.h"
 #include "base/bits.h"
 #include "base/err.h"
+#include "base/snap.h"
 #include "dev/p9/host.h"
 #include "dev/p9/tree.h"
 
@@ -63,6 +64,23 @@ void semihost_files_destroy(struct semihost_files *f)
     semihost_files_close_all(f);
     p9_tree_destroy(f->tree);
     free(f);
+}
+
+void semihost_files_snap(struct semihost_files *f, struct snap *s)
+{
+    for (unsigned i = 0; i < SEMIHOST_MAX_FILES; i++) {
+        struct file *file = &f->file[i];
+        uint32_t kind = file->kind;
+        if (!s->loading && kind == SEMIHOST_FILE)
+            snap_fail(s, "the guest has a file open, which cannot be saved; let it close its files first");
+        snap_numbers(s, "kind", &kind, sizeof(kind), 1, SEMIHOST_FEATURES);
+        SNAP_ANY(s, file, at);
+        SNAP_BOOL(s, file, writable);
+        if (s->loading && !s->failed) {
+            file->kind = (enum semihost_kind)kind;
+            file->fd = -1;
+        }
+    }
 }
 
 /* --- Names ----------------------------------------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 struct err;
+struct snap;
 struct semihost_files;
 
 #define SEMIHOST_MAX_FILES 64u
@@ -26,6 +27,8 @@ enum semihost_kind {
 struct semihost_files *semihost_files_create(const char *dir, bool read_only, struct err *e);
 void semihost_files_destroy(struct semihost_files *f); /* null is fine */
 void semihost_files_close_all(struct semihost_files *f);
+/* The handles to or from a snapshot, which has none of files: saving fails while one is open. */
+void semihost_files_snap(struct semihost_files *f, struct snap *s);
 
 /* A handle, never 0. mode: as SYS_OPEN has it. */
 int semihost_open(struct semihost_files *f, const char *name, unsigned mode);

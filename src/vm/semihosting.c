@@ -8,6 +8,7 @@
 #include "base/bits.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/snap.h"
 #include "dev/chardev.h"
 #include "dev/p9/host.h"
 #include "dev/pl031.h"
@@ -537,6 +538,16 @@ void semihost_reset(struct semihost *s)
 {
     semihost_files_close_all(s->files);
     s->error = 0;
+}
+
+void semihost_snap(struct semihost *s, struct snap *snap)
+{
+    uint32_t error = (uint32_t)s->error;
+
+    snap_part(snap, "semihosting", -1);
+    snap_numbers(snap, "error", &error, sizeof(error), 1, INT32_MAX);
+    s->error = (int)error;
+    semihost_files_snap(s->files, snap);
 }
 
 void semihost_destroy(struct semihost *s)

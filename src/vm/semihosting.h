@@ -8,6 +8,7 @@
 
 struct err;
 struct semihost;
+struct snap;
 struct vcpu;
 struct vm;
 
@@ -16,6 +17,9 @@ int semihost_create(struct vm *vm, struct semihost **out, struct err *e);
 void semihost_destroy(struct semihost *s); /* null is fine */
 /* The machine is reset: its files are closed. No vCPU runs. */
 void semihost_reset(struct semihost *s);
+
+/* To or from a snapshot. No vCPU runs. */
+void semihost_snap(struct semihost *s, struct snap *snap);
 
 /* The exit of the HLT: does the call, with PC behind it. Where it has to wait for input it has waited some time, and PC is at the HLT again. */
 enum hv_action semihost_call(struct vcpu *v);

@@ -18,6 +18,7 @@
 struct vm_vcpu_stats {
     uint64_t exits[HV_NR_EXITS];
     struct hv_counters counters;
+    uint64_t insns_before; /* that it had run before the snapshot with which this run began */
     uint64_t wall_ns; /* from the vCPU's first instruction to its stop; the three below divide it */
     uint64_t guest_ns;  /* running guest code */
     uint64_t exit_ns;   /* handling exits */

@@ -132,6 +132,8 @@ static void print_vcpu_box(FILE *out, struct box *b, unsigned index, const struc
     if (v->counters.insns) {
         box_row(b, "  Guest Work:");
         box_value(b, "Instructions", "%" PRIu64, v->counters.insns);
+        if (v->insns_before)
+            box_value(b, "Before the Snapshot", "%" PRIu64, v->insns_before);
         box_value(b, "MIPS in Guest", "%.1f", rate(v->counters.insns, v->guest_ns) / 1e6);
     }
     if (v->counters.exceptions)
@@ -270,11 +272,12 @@ static void json_vcpu(FILE *out, unsigned index, const struct vm_vcpu_stats *v, 
         else
             fprintf(out, ", \"%s\": %" PRIu64, exit_kind[i].key, v->exits[i]);
     fprintf(out,
-            "},\n     \"instructions\": %" PRIu64 ", \"exceptions\": %" PRIu64
-            ", \"interrupts\": %" PRIu64 ",\n     \"wall_ns\": %" PRIu64 ", \"guest_ns\": %" PRIu64
-            ", \"exit_ns\": %" PRIu64 ", \"asleep_ns\": %" PRIu64 ",\n     \"exits_per_second\": ",
-            v->counters.insns, v->counters.exceptions, v->counters.interrupts, v->wall_ns,
-            v->guest_ns, v->exit_ns, v->asleep_ns);
+            "},\n     \"instructions\": %" PRIu64 ", \"instructions_before\": %" PRIu64
+            ", \"exceptions\": %" PRIu64 ", \"interrupts\": %" PRIu64
+            ",\n     \"wall_ns\": %" PRIu64 ", \"guest_ns\": %" PRIu64 ", \"exit_ns\": %" PRIu64
+            ", \"asleep_ns\": %" PRIu64 ",\n     \"exits_per_second\": ",
+            v->counters.insns, v->insns_before, v->counters.exceptions, v->counters.interrupts,
+            v->wall_ns, v->guest_ns, v->exit_ns, v->asleep_ns);
     json_rate(out, rate(total_exits(v), v->wall_ns));
     fputs(", \"mips\": ", out);
     json_rate(out, rate(v->counters.insns, v->guest_ns) / 1e6);

@@ -93,8 +93,8 @@ static void sleep_until(struct vcpu *v, uint64_t deadline_ns, uint64_t early_ns)
         v->asleep_ns += os_now_ns() - start;
         return;
     }
-    const uint64_t alarm_ns =
-        deadline_ns == UINT64_MAX ? UINT64_MAX : deadline_ns - MIN(early_ns, deadline_ns);
+    const uint64_t host_ns = clock_host_ns(&v->vm->clock, deadline_ns);
+    const uint64_t alarm_ns = host_ns == UINT64_MAX ? UINT64_MAX : host_ns - MIN(early_ns, host_ns);
     uint64_t now = start;
 
     pthread_mutex_lock(&v->lock);
@@ -107,7 +107,7 @@ static void sleep_until(struct vcpu *v, uint64_t deadline_ns, uint64_t early_ns)
     }
     atomic_store(&v->sleeping, false);
     pthread_mutex_unlock(&v->lock);
-    for (; now < deadline_ns && may_sleep(v); now = os_now_ns())
+    for (; now < host_ns && may_sleep(v); now = os_now_ns())
         os_cpu_relax();
     /* Not before the sleep: an event may come between the guest's instruction and here. A sleep that goes on later leaves it. */
     if (!atomic_load(&v->attention))
@@ -162,6 +162,13 @@ static void timer_set_ppi(void *opaque, unsigned intid, bool level)
 }
 
 /* --- Exits ---------------------------------------------------------------------------------------------------------- */
+
+/* What the guest does to others waits until it is known that the guest is the one that was saved. */
+static bool may_be_heard(struct vcpu *v)
+{
+    return likely(!atomic_load_explicit(&v->vm->unverified, memory_order_relaxed)) ||
+           snapshot_wait_verified(v->vm);
+}
 
 /* Until an interrupt is pending, masked by PSTATE or not. Called out, it goes on when the vCPU goes into the guest again. */
 static void sleep_wfi(struct vcpu *v)
@@ -242,6 +249,8 @@ static void act_on_output(struct vm *vm)
 
 static enum hv_action exit_mmio(struct vcpu *v, struct hv_exit *exit)
 {
+    if (!may_be_heard(v))
+        return HV_STOP;
     exit->u.mmio.failed =
         bus_access_by(&v->vm->bus, v->index, exit->u.mmio.gpa, exit->u.mmio.size,
                       exit->reason == HV_EXIT_MMIO_WRITE, &exit->u.mmio.data) == BUS_NONE;
@@ -251,9 +260,10 @@ static enum hv_action exit_mmio(struct vcpu *v, struct hv_exit *exit)
 
 static enum hv_action exit_semihosting(struct vcpu *v, struct hv_exit *exit)
 {
-    const enum hv_action action = semihost_call(v);
-
     (void)exit;
+    if (!may_be_heard(v))
+        return HV_STOP;
+    const enum hv_action action = semihost_call(v);
     act_on_output(v->vm);
     return action;
 }
@@ -261,7 +271,7 @@ static enum hv_action exit_semihosting(struct vcpu *v, struct hv_exit *exit)
 static enum hv_action exit_call(struct vcpu *v, struct hv_exit *exit)
 {
     (void)exit;
-    return psci_call(v);
+    return may_be_heard(v) ? psci_call(v) : HV_STOP;
 }
 
 bool vcpu_sysreg_write(struct vcpu *v, uint16_t encoding, uint64_t now_ns, uint64_t val)
@@ -579,6 +589,22 @@ static void live_locked(struct vcpu *v)
     }
 }
 
+/* All vCPUs are there. They become what the snapshot says, and nobody runs before that. */
+static void load_locked(struct vm *vm)
+{
+    if (snapshot_load_vcpus_locked(vm, &vm->refused)) {
+        atomic_store(&vm->stop, VM_STOP_REFUSED);
+        return;
+    }
+    for (unsigned i = 0; i < vm->nr_vcpus; i++) {
+        struct vcpu *v = &vm->vcpu[i];
+        timer_changed(v);
+        if (v->power == VCPU_ON)
+            v->first_ns = os_now_ns();
+    }
+    snapshot_start_verify_locked(vm);
+}
+
 void *vcpu_thread(void *opaque)
 {
     struct vcpu *v = opaque;
@@ -614,7 +640,8 @@ void *vcpu_thread(void *opaque)
             log_error("--max-insns: out of memory");
             atomic_store(&vm->stop, VM_STOP_ERROR);
         }
-        vm->nr_created++;
+        if (++vm->nr_created == vm->nr_vcpus && vm->opt->snapshot && !atomic_load(&vm->stop))
+            load_locked(vm);
         pthread_cond_broadcast(&vm->changed);
         while (vm->nr_created < vm->nr_vcpus && !atomic_load(&vm->stop))
             pthread_cond_wait(&vm->changed, &vm->lock);

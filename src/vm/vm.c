@@ -64,11 +64,13 @@ int vm_create(struct vm **out, const struct vm_options *opt, struct err *e)
         pthread_mutex_init(&v->lock, NULL);
         os_cond_init(&v->wake);
     }
-    if ((r = choose_backend(vm, e)) || (r = ram_init(&vm->ram, e)) || (r = boot_identify(vm, e)) ||
+    if ((r = choose_backend(vm, e)) || (r = ram_init(&vm->ram, e)) ||
+        (r = opt->snapshot ? snapshot_load_shape(vm, e) : boot_identify(vm, e)) ||
         (r = io_thread_create(&vm->io, "io", e)) ||
-        (r = io_pool_create(&vm->pool, NR_POOL_THREADS, vm->io, e)) || (r = board_add_memory(vm, e)) ||
-        (r = board_create(vm, e)) || (r = boot_fill_flash(vm, e)) || (r = boot_load(vm, e)) ||
-        (opt->semihosting.on && (r = semihost_create(vm, &vm->semihost, e))))
+        (r = io_pool_create(&vm->pool, NR_POOL_THREADS, vm->io, e)) ||
+        (r = board_add_memory(vm, e)) || (r = board_create(vm, e)) || (r = boot_fill_flash(vm, e)) ||
+        (opt->semihosting.on && (r = semihost_create(vm, &vm->semihost, e))) ||
+        (r = opt->snapshot ? snapshot_load_state(vm, e) : boot_load(vm, e)))
         goto fail;
     if (pipe(vm->finished_fd)) {
         r = err_set(e, errno, "pipe: %s", strerror(errno));
@@ -93,8 +95,9 @@ void vm_code_loaded(struct vm *vm)
 
 int vm_start(struct vm *vm, struct err *e)
 {
+    const bool loaded = vm->opt->snapshot != NULL;
     /* A whole number of ticks of any host's counter. */
-    const uint64_t base = clock_now_ns(&vm->clock) / 1000 * 1000;
+    const uint64_t base = loaded ? vm->base_ns : clock_now_ns(&vm->clock) / 1000 * 1000;
     const struct hv_vm_config cfg = {
         .ram = &vm->ram,
         .nr_vcpus = vm->nr_vcpus,
@@ -111,14 +114,18 @@ int vm_start(struct vm *vm, struct err *e)
 
     vm->start_ns = os_now_ns();
     vm->base_ns = cfg.counter_base_ns;
-    turns_start(vm);
+    if (loaded)
+        clock_begin_at(&vm->clock, vm->loaded_ns);
+    else
+        turns_start(vm);
     if ((r = vm->hv->vm_create(&vm->hv_vm, &cfg, e)) || (r = io_thread_start(vm->io, e)))
         return r;
     vm_code_loaded(vm);
     pthread_mutex_lock(&vm->lock);
-    vcpus_power_on_locked(vm);
+    if (!loaded)
+        vcpus_power_on_locked(vm);
     if (vm->clock_stopped_ns)
-        vm->clock_stopped_ns = base;
+        vm->clock_stopped_ns = loaded ? vm->start_ns : base;
     for (unsigned i = 0; i < vm->nr_vcpus && !r; i++) {
         r = pthread_create(&vm->vcpu[i].thread, NULL, vcpu_thread, &vm->vcpu[i]);
         vm->nr_started += !r;
@@ -146,15 +153,31 @@ static void kick_all_locked(struct vm *vm)
 void vm_request_stop(struct vm *vm, enum vm_stop_reason reason)
 {
     pthread_mutex_lock(&vm->lock);
+    vm->over |= reason == VM_STOP_POWEROFF || reason == VM_STOP_REBOOT;
     if (!atomic_load(&vm->stop))
         atomic_store(&vm->stop, (int)reason);
     kick_all_locked(vm);
     pthread_mutex_unlock(&vm->lock);
 }
 
+void vm_refuse(struct vm *vm, const struct err *why)
+{
+    pthread_mutex_lock(&vm->lock);
+    vm->refused = *why;
+    atomic_store(&vm->stop, VM_STOP_REFUSED); /* whatever else has ended it meanwhile */
+    kick_all_locked(vm);
+    pthread_mutex_unlock(&vm->lock);
+}
+
+const struct err *vm_refusal(const struct vm *vm)
+{
+    return &vm->refused;
+}
+
 void vm_request_exit(struct vm *vm, int code)
 {
     pthread_mutex_lock(&vm->lock);
+    vm->over = true;
     if (!atomic_load(&vm->stop)) {
         vm->outcome.guest_code = code;
         atomic_store(&vm->stop, VM_STOP_GUEST_EXIT);
@@ -201,6 +224,7 @@ void vm_join(struct vm *vm, struct vm_outcome *out)
 {
     for (unsigned i = 0; i < vm->nr_started; i++)
         pthread_join(vm->vcpu[i].thread, NULL);
+    snapshot_end_verify(vm);
     vm->joined = true;
     vm->outcome.reason = (enum vm_stop_reason)atomic_load(&vm->stop);
     *out = vm->outcome;
@@ -244,7 +268,7 @@ const char *vm_stop_reason_name(enum vm_stop_reason reason)
         [VM_STOP_SIGNAL] = "signal",     [VM_STOP_TIMEOUT] = "timeout",
         [VM_STOP_LIMIT] = "max-insns",   [VM_STOP_STUCK] = "stuck",
         [VM_STOP_EXPECTED] = "expected", [VM_STOP_UNEXPECTED] = "unexpected",
-        [VM_STOP_ERROR] = "error",
+        [VM_STOP_ERROR] = "error",       [VM_STOP_REFUSED] = "refused",
     };
     return name[reason];
 }
@@ -266,11 +290,8 @@ static uint64_t hash_memory(const struct ram *ram)
 
     for (unsigned i = 0; i < ram->nr_regions; i++) {
         const struct ram_region *r = &ram->region[i];
-        for (uint64_t at = 0; r->kind == RAM_KIND_RAM && at < r->len;) {
-            const off_t data = lseek(r->fd, (off_t)at, SEEK_DATA),
-                        hole = data < 0 ? data : lseek(r->fd, data, SEEK_HOLE);
-            const uint64_t from = data < 0 ? r->len : (uint64_t)data,
-                           to = hole < 0 ? r->len : MIN((uint64_t)hole, r->len);
+        uint64_t at = 0;
+        for (uint64_t from = 0, to; r->kind == RAM_KIND_RAM && ram_next_data(r, &from, &to); from = to) {
             h = hash_zeros(h, (from - at) / sizeof(uint64_t));
             for (at = from; at < to; at += sizeof(uint64_t)) {
                 uint64_t word;
@@ -278,6 +299,8 @@ static uint64_t hash_memory(const struct ram *ram)
                 h = (h ^ word) * FNV_PRIME;
             }
         }
+        if (r->kind == RAM_KIND_RAM)
+            h = hash_zeros(h, (r->len - at) / sizeof(uint64_t));
     }
     return h;
 }
@@ -303,6 +326,8 @@ void vm_get_stats(struct vm *vm, struct vm_stats *s)
         memcpy(t->exits, v->exits, sizeof(t->exits));
         if (v->hv)
             vm->hv->counters(v->hv, &t->counters);
+        t->insns_before = v->insns_before;
+        t->counters.insns -= MIN(t->counters.insns, t->insns_before);
         for (unsigned n = 0; n < HV_NR_EXITS; n++)
             t->exits[n] += t->counters.exits[n];
         if (!v->first_ns)

@@ -27,6 +27,7 @@ enum vm_stop_reason {
     VM_STOP_EXPECTED,   /* the console said what it was to say */
     VM_STOP_UNEXPECTED, /* it said what it was not to say, or did not in time */
     VM_STOP_ERROR,      /* the backend failed */
+    VM_STOP_REFUSED,    /* the snapshot is not what was saved */
 };
 
 struct vm_outcome {
@@ -52,6 +53,9 @@ void vm_set_terminal_size(struct vm *vm, unsigned columns, unsigned rows);
 
 /* Readable once every vCPU has stopped. */
 int vm_finished_fd(struct vm *vm);
+
+/* After VM_STOP_REFUSED: why. */
+const struct err *vm_refusal(const struct vm *vm);
 
 /* Waits for the vCPU threads. */
 void vm_join(struct vm *vm, struct vm_outcome *out);

@@ -3,6 +3,7 @@
 #define VIBE_VM_VM_INTERNAL_H
 
 #include "arch/walk.h"
+#include "base/err.h"
 #include "base/io_pool.h"
 #include "base/io_thread.h"
 #include "bus/bus.h"
@@ -46,7 +47,7 @@ struct vcpu {
     bool turn_awaited;    /* it has given its turn away and not got the next; its thread's */
 
     /* A sleep that it was called out of, and which goes on when it goes in again. Its thread's. */
-    enum { NAP_NONE, NAP_WFI, NAP_WFE } nap;
+    enum vcpu_nap { NAP_NONE, NAP_WFI, NAP_WFE } nap;
     uint64_t nap_until_ns; /* of NAP_WFE */
 
     /* vm/debug.h; under vm.lock. */
@@ -70,7 +71,8 @@ struct vcpu {
     uint64_t usual_ns[HV_NR_EXITS]; /* what one takes, of those that were timed */
     uint64_t nr_handled;
     uint64_t first_ns, last_ns, exit_ns, asleep_ns;
-    uint64_t late_ns; /* how late the host usually wakes its thread; not the guest's state */
+    uint64_t insns_before; /* of those that the backend has counted, what was run before the snapshot that this run began with */
+    uint64_t late_ns;      /* how late the host usually wakes its thread; not the guest's state */
 };
 
 /* The machine's devices, by board.c. */
@@ -140,10 +142,20 @@ struct vm {
     pthread_mutex_t lock; /* power states, stopping and resetting; before vcpu.lock */
     pthread_cond_t changed;
     _Atomic int stop; /* enum vm_stop_reason */
+    bool over;        /* the guest has ended the run, whatever else did before; under lock */
     _Atomic bool resetting; /* all vCPUs meet, the machine is as after power-on, and vCPU 0 starts again */
     unsigned nr_parked;
     unsigned nr_started, nr_created; /* threads; vCPUs that exist */
     int create_error;
+
+    /* Of a machine that came from a snapshot. */
+    uint64_t loaded_ns; /* what its clock is to show when it starts */
+    bool other_console; /* than it had: input that waits has to be offered again */
+    pthread_t verifier;
+    bool verifying;
+    _Atomic bool unverified; /* its memory may not be what was saved; cleared under lock */
+    struct err refused;      /* under lock */
+
     struct vm_outcome outcome;
     int finished_fd[2];
     unsigned nr_finished;
@@ -208,6 +220,19 @@ void vm_code_loaded(struct vm *vm);
 /* Starts a reset of the whole machine; the caller's vCPU leaves its run loop. The first one ends the run with no_reboot; vm.lock is held in the second. */
 void vm_request_reset(struct vm *vm);
 void vm_reset_locked(struct vm *vm);
+
+/* snapshot.c, in this order: what has to be known to build the machine; memory and devices, when they are there; the vCPUs, when all exist; and what goes
+ * on by itself, at once or when memory has been verified, by a thread that has to be waited for. */
+int snapshot_load_shape(struct vm *vm, struct err *e);
+int snapshot_load_state(struct vm *vm, struct err *e);
+int snapshot_load_vcpus_locked(struct vm *vm, struct err *e);
+void snapshot_start_verify_locked(struct vm *vm);
+void snapshot_end_verify(struct vm *vm);
+/* Until it is known whether memory is what was saved; false: it is not, and the machine stops. */
+bool snapshot_wait_verified(struct vm *vm);
+
+/* Nothing of the machine is to be believed. Any thread. */
+void vm_refuse(struct vm *vm, const struct err *why);
 
 /* The guest ends the run with a status. Any thread. */
 void vm_request_exit(struct vm *vm, int code);

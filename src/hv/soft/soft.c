@@ -296,6 +296,11 @@ static void soft_counters(const struct hv_vcpu *v, struct hv_counters *n)
     n->own[HV_COUNTER_SLOW_PATHS] = j->nr_slow;
 }
 
+static void soft_snap(struct hv_vcpu *v, struct snap *s)
+{
+    cpu_snap(v->cpu, s);
+}
+
 static void soft_code_changed(struct hv_vm *vm, gpa_t gpa, uint64_t len)
 {
     cluster_code_changed(&vm->cluster, gpa, len);
@@ -331,6 +336,7 @@ const struct hv_backend hv_soft = {
     .get_reg = soft_get_reg,
     .set_reg = soft_set_reg,
     .counters = soft_counters,
+    .snap = soft_snap,
     .code_changed = soft_code_changed,
     .memory_changed = soft_memory_changed,
 };

@@ -32,6 +32,7 @@ int fchownat(int, const char *, uid_t, gid_t, int);
 pid_t fork(void);
 int fsync(int);
 int ftruncate(int, off_t);
+char *getcwd(char *, size_t);
 gid_t getgid(void);
 pid_t getpgrp(void);
 pid_t getpid(void);
