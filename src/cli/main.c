@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/os.h"
 #include "cli/contract.h"
+#include "cli/fork.h"
 #include "cli/io_loop.h"
 #include "cli/options.h"
 #include "cli/self_test.h"
@@ -371,15 +372,63 @@ static const char *image_name(const struct vm_options *v)
     return slash && slash[1] ? slash + 1 : path;
 }
 
+/* One machine, from its options to its end. Returns the exit status. */
+static int run_machine(struct options *o)
+{
+    struct err e = {0};
+    struct outputs out = {0};
+    struct vm *vm = NULL;
+    struct contract *contract = NULL;
+    struct gdb *gdb = NULL;
+    int status = STATUS_USAGE;
+
+    int r = io_loop_init(&e);
+    if (r < 0)
+        goto out;
+    if (o->has_contract) {
+        o->contract.name = image_name(&o->vm);
+        r = contract_create(&contract, &o->contract, &e);
+    }
+    if (r < 0)
+        goto out;
+    r = vm_create(&vm, &o->vm, &e);
+    if (r < 0)
+        goto out;
+    r = check_dumps(&o->vm, vm_ram(vm), &e);
+    if (r < 0)
+        goto out;
+    r = open_outputs(&out, &o->vm, &e);
+    if (r < 0)
+        goto out;
+    if (o->vm.snapshot_save && (r = vm_can_save(vm, o->vm.snapshot_save, &e)) < 0) {
+        err_prefix(&e, "--snapshot-save");
+        goto out;
+    }
+    if (o->vm.gdb && !o->vm.dump_dtb)
+        r = gdb_open(&gdb, o->vm.gdb, &e);
+    if (r < 0) {
+        err_prefix(&e, "--gdb");
+        goto out;
+    }
+
+    r = o->vm.dump_dtb ? write_device_tree(out.tree, o->vm.dump_dtb, vm, &e)
+                       : run_vm(vm, &o->vm, contract, gdb, &out, &e);
+    status = r < 0 ? STATUS_FAILED : r;
+out:
+    if (r < 0)
+        print_error(&e);
+    gdb_destroy(gdb);
+    vm_destroy(vm);
+    contract_destroy(contract);
+    close_outputs(&out);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     uint64_t start_ns = os_now_ns();
     struct err e = {0};
     struct options o;
-    struct outputs out = {0};
-    struct vm *vm = NULL;
-    struct contract *contract = NULL;
-    struct gdb *gdb = NULL;
     int status = STATUS_USAGE;
 
     int r = options_parse(&o, argc, argv, &e);
@@ -397,45 +446,15 @@ int main(int argc, char **argv)
         goto out;
     terminal_catch_crashes();
     os_raise_fd_limit();
-    r = io_loop_init(&e);
-    if (r < 0)
-        goto out;
-    if (o.has_contract) {
-        o.contract.name = image_name(&o.vm);
-        r = contract_create(&contract, &o.contract, &e);
+    if (o.fork.on) {
+        r = fork_variants(&o, run_machine, &e);
+        status = r < 0 ? STATUS_USAGE : r;
+    } else {
+        status = run_machine(&o);
     }
-    if (r < 0)
-        goto out;
-    r = vm_create(&vm, &o.vm, &e);
-    if (r < 0)
-        goto out;
-    r = check_dumps(&o.vm, vm_ram(vm), &e);
-    if (r < 0)
-        goto out;
-    r = open_outputs(&out, &o.vm, &e);
-    if (r < 0)
-        goto out;
-    if (o.vm.snapshot_save && (r = vm_can_save(vm, o.vm.snapshot_save, &e)) < 0) {
-        err_prefix(&e, "--snapshot-save");
-        goto out;
-    }
-    if (o.vm.gdb && !o.vm.dump_dtb)
-        r = gdb_open(&gdb, o.vm.gdb, &e);
-    if (r < 0) {
-        err_prefix(&e, "--gdb");
-        goto out;
-    }
-
-    r = o.vm.dump_dtb ? write_device_tree(out.tree, o.vm.dump_dtb, vm, &e)
-                      : run_vm(vm, &o.vm, contract, gdb, &out, &e);
-    status = r < 0 ? STATUS_FAILED : r;
 out:
     if (r < 0)
         print_error(&e);
-    gdb_destroy(gdb);
-    vm_destroy(vm);
-    contract_destroy(contract);
-    close_outputs(&out);
     options_free(&o);
     return status;
 }
