@@ -287,7 +287,7 @@ unit: $(UNIT_BIN)
 
 # Under the thread sanitizer (clang): the unit tests with threads of their own.
 TSAN_UNIT := debug io_thread vcpu
-TSAN_UNIT += virtio virtio_console disk virtio_blk virtio_rng virtio_balloon
+TSAN_UNIT += virtio virtio_events virtio_console disk virtio_blk virtio_rng virtio_balloon
 TSAN_UNIT += virtio_9p p9_escape virtio_net net_user virtio_vsock vsock_credit
 ifeq ($(BUILD),tsan)
 tsan: $(TSAN_UNIT:%=$(OUT)/unit/test_%)

@@ -50,6 +50,7 @@ void device_init(struct device *d, const struct device_class *cls, gpa_t base, u
     pthread_mutex_init(&d->lock, NULL);
     atomic_init(&d->stats.reads, 0);
     atomic_init(&d->stats.writes, 0);
+    atomic_init(&d->stats.no_exit, 0);
     atomic_init(&d->stats.bad, 0);
     atomic_init(&d->stats.broken, 0);
 }

@@ -93,7 +93,8 @@ struct device_class {
 
 struct device_stats {
     _Atomic uint64_t reads, writes;
-    _Atomic uint64_t bad; /* no such register, width or permission */
+    _Atomic uint64_t no_exit; /* of these, those for which no vCPU left the guest */
+    _Atomic uint64_t bad;     /* no such register, width or permission */
     _Atomic uint64_t broken; /* the guest broke the device's protocol, and it works no more until it is reset */
 };
 

@@ -224,6 +224,28 @@ void virtio_used(struct virtio_device *v, unsigned q)
     }
 }
 
+/* --- Events of the host's kernel ------------------------------------------------------------------------------------- */
+
+struct irq_line virtio_mmio_set_irq(struct virtio_device *v, struct irq_line irq)
+{
+    const struct irq_line old = v->transport->irq;
+
+    irq.intid = old.intid; /* the device tree has that */
+    v->transport->irq = irq;
+    return old;
+}
+
+void virtio_mmio_notified(struct virtio_device *v, unsigned q, uint64_t times)
+{
+    struct device_stats *stats = &v->transport->dev.stats;
+
+    atomic_fetch_add_explicit(&stats->writes, times, memory_order_relaxed);
+    atomic_fetch_add_explicit(&stats->no_exit, times, memory_order_relaxed);
+    virtio_lock(v);
+    notify(v->transport, q);
+    virtio_unlock(v);
+}
+
 /* --- Registers ------------------------------------------------------------------------------------------------------ */
 
 #define READ(name)                                                                                 \
@@ -492,7 +514,7 @@ static const struct reg_desc modern_regs[] = {
     IDENTIFICATION,
     RO(0x010, DeviceFeatures), WO(0x014, DeviceFeaturesSel),
     WO(0x020, DriverFeatures), WO(0x024, DriverFeaturesSel),
-    WO(0x030, QueueSel), RO(0x034, QueueNumMax), WO(0x038, QueueNum), RW(0x044, QueueReady), WO(0x050, QueueNotify),
+    WO(0x030, QueueSel), RO(0x034, QueueNumMax), WO(0x038, QueueNum), RW(0x044, QueueReady), WO(VIRTIO_MMIO_QUEUE_NOTIFY, QueueNotify),
     RO(0x060, InterruptStatus), WO(0x064, InterruptACK), RW(0x070, Status),
     WO(0x080, QueueDescLow), WO(0x084, QueueDescHigh),
     WO(0x090, QueueDriverLow), WO(0x094, QueueDriverHigh),
@@ -507,7 +529,7 @@ static const struct reg_desc legacy_regs[] = {
     IDENTIFICATION,
     RO(0x010, DeviceFeatures), WO(0x014, DeviceFeaturesSel),
     WO(0x020, DriverFeatures), WO(0x024, DriverFeaturesSel), WO(0x028, GuestPageSize),
-    WO(0x030, QueueSel), RO(0x034, QueueNumMax), WO(0x038, QueueNum), WO(0x03c, QueueAlign), RW(0x040, QueuePFN), WO(0x050, QueueNotify),
+    WO(0x030, QueueSel), RO(0x034, QueueNumMax), WO(0x038, QueueNum), WO(0x03c, QueueAlign), RW(0x040, QueuePFN), WO(VIRTIO_MMIO_QUEUE_NOTIFY, QueueNotify),
     RO(0x060, InterruptStatus), WO(0x064, InterruptACK), RW(0x070, Status),
     CONFIG_SPACE,
 };

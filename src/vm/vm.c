@@ -109,6 +109,7 @@ int vm_start(struct vm *vm, struct err *e)
                                                   : 1u << 1,
         .jit = &vm->opt->jit,
         .gic = board_gic(vm),
+        .pmu_intid = board_pmu_intid,
     };
     int r;
 
@@ -118,7 +119,8 @@ int vm_start(struct vm *vm, struct err *e)
         clock_begin_at(&vm->clock, vm->loaded_ns);
     else
         turns_start(vm);
-    if ((r = vm->hv->vm_create(&vm->hv_vm, &cfg, e)) || (r = io_thread_start(vm->io, e)))
+    if ((r = vm->hv->vm_create(&vm->hv_vm, &cfg, e)) || (r = board_connect(vm, e)) ||
+        (r = io_thread_start(vm->io, e)))
         return r;
     vm_code_loaded(vm);
     pthread_mutex_lock(&vm->lock);
@@ -351,6 +353,7 @@ void vm_get_stats(struct vm *vm, struct vm_stats *s)
             .name = d->name,
             .reads = atomic_load(&d->stats.reads),
             .writes = atomic_load(&d->stats.writes),
+            .no_exit = atomic_load(&d->stats.no_exit),
             .bad = atomic_load(&d->stats.bad),
             .broken = atomic_load(&d->stats.broken),
         };

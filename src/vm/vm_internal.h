@@ -75,6 +75,8 @@ struct vcpu {
     uint64_t late_ns;      /* how late the host usually wakes its thread; not the guest's state */
 };
 
+#define BOARD_VIRTIO_SLOTS 32
+
 /* The machine's devices, by board.c. */
 struct board {
     struct gicv3 *gic;       /* null: the backend brings it */
@@ -87,7 +89,9 @@ struct board {
     struct virtio_device *balloon; /* or null */
     struct virtio_device *disk[VM_MAX_DISKS];
     unsigned nr_disks;
-    uint32_t virtio_slots; /* a bit for each in use */
+    uint32_t virtio_slots;                            /* a bit for each in use */
+    struct virtio_device *virtio[BOARD_VIRTIO_SLOTS]; /* what is in them, or null */
+    struct virtio_events *events[BOARD_VIRTIO_SLOTS]; /* or null: it notifies by an exit, and interrupts by its line */
 };
 
 enum boot_kind {
@@ -174,14 +178,17 @@ int devicetree_create(const struct vm *vm, const struct dt_chosen *c, uint8_t **
                       struct err *e);
 
 /* board.c: RAM and devices of the profile; their reset. */
-extern const gpa_t board_virt_ram; /* where the virt profile's RAM begins */
-extern const gpa_t board_flash;    /* where its flash does, and firmware starts */
+extern const gpa_t board_virt_ram;     /* where the virt profile's RAM begins */
+extern const gpa_t board_flash;        /* where its flash does, and firmware starts */
+extern const unsigned board_pmu_intid; /* the PMU's interrupt, where there is one */
 int board_add_memory(struct vm *vm, struct err *e);
 int board_create(struct vm *vm, struct err *e);
 /* Puts v (null: nothing) into a virtio slot; it is the board's from there on, also when this fails. */
 int board_add_virtio(struct vm *vm, unsigned slot, struct virtio_device *v, struct err *e);
 /* Where the interrupt controller is. */
 struct hv_gic_config board_gic(const struct vm *vm);
+/* The backend's VM is there, its vCPUs are not, nor is the I/O thread started: what devices can do by descriptors they do so. */
+int board_connect(struct vm *vm, struct err *e);
 void board_reset(struct vm *vm);
 void board_destroy(struct vm *vm);
 
