@@ -114,7 +114,7 @@ static int read_variants(struct forks *f, struct err *e)
     f->nr = f->o->fork.count ? f->o->fork.count : nr_lines;
     if (!r && !(f->variant = calloc(MAX(f->nr, 1u), sizeof(*f->variant))))
         r = err_set(e, ENOMEM, "out of memory");
-    for (unsigned i = 0; i < f->nr && line && !r; i++)
+    for (unsigned i = 0; i < f->nr && nr_lines && line && !r; i++)
         f->variant[i].input = line[i % nr_lines];
     free(line);
     return r;

@@ -5,7 +5,6 @@
 #include "base/err.h"
 #include "base/iov.h"
 #include "base/log.h"
-#include "base/snap.h"
 #include "dev/disk.h"
 
 #include <setjmp.h>
@@ -235,124 +234,6 @@ static void test_overlay(void **state)
     d = open_disk("base", NULL);
     check_read(d, after, 0, NR_SECTORS);
     disk_close(d);
-}
-
-/* --- Overlays over overlays ------------------------------------------------------------------------------------------------ */
-
-static struct disk *open_stack(unsigned nr, bool throw_away, struct err *e)
-{
-    static char base[128], overlay[3][128];
-    static const char *const name[3] = {"one.cow", "two.cow", "three.cow"};
-    struct disk_config c = {.path = base, .nr_overlays = nr, .throw_away = throw_away};
-    struct disk *d = NULL;
-
-    snprintf(base, sizeof(base), "%s/stacked", dir);
-    for (unsigned i = 0; i < nr; i++) {
-        snprintf(overlay[i], sizeof(overlay[i]), "%s/%s", dir, name[i]);
-        c.overlay[i] = overlay[i];
-    }
-    *e = (struct err){0};
-    disk_open(&d, &c, e);
-    return d;
-}
-
-static void test_stack(void **state)
-{
-    static uint8_t model[LEN], one[LEN + 65536], same[LEN + 65536];
-    const struct iovec all = {model, LEN};
-    struct err e;
-    struct stat st;
-
-    (void)state;
-    make_base("stacked", LEN);
-    for (unsigned nr = 1; nr <= 3; nr++) {
-        struct disk *d = open_stack(nr, false, &e);
-        assert_non_null(d);
-        assert_int_equal(disk_read(d, 0, &all, 1), 0);
-        for (unsigned i = 0; i < 40; i++)
-            change(d, model, true);
-        check_read(d, model, 0, NR_SECTORS);
-        disk_close(d);
-        d = open_stack(nr, false, &e);
-        assert_non_null(d);
-        check_read(d, model, 0, NR_SECTORS);
-        disk_close(d);
-        if (nr == 1)
-            read_file("one.cow", one, sizeof(one));
-    }
-    /* Those below stay as they are; one that has no name any more works, and nothing of it stays. */
-    read_file("one.cow", same, sizeof(same));
-    assert_memory_equal(one, same, sizeof(one));
-    assert_int_equal(unlink(path("three.cow")), 0);
-    struct disk *d = open_stack(3, true, &e);
-    assert_non_null(d);
-    assert_int_equal(stat(path("three.cow"), &st), -1);
-    assert_int_equal(disk_read(d, 0, &all, 1), 0);
-    for (unsigned i = 0; i < 40; i++)
-        change(d, model, true);
-    check_read(d, model, 0, NR_SECTORS);
-    disk_close(d);
-    assert_int_equal(stat(path("three.cow"), &st), -1);
-    /* One below that was written to since does not fit any more; nor does one that is not there. */
-    d = open_stack(1, false, &e);
-    assert_int_equal(disk_zero(d, 0, SECTOR, false), 0);
-    disk_close(d);
-    assert_null(open_stack(2, false, &e));
-    if (!strstr(e.text, "two.cow: was made before its base was last written"))
-        fail_msg("%s", e.text);
-    assert_int_equal(unlink(path("one.cow")), 0);
-    assert_null(open_stack(2, false, &e));
-    assert_non_null(strstr(e.text, "one.cow: No such file"));
-}
-
-/* What a snapshot takes for the same disk. */
-static void check_snap(struct disk *d, const struct snap *saved, const char *refusal)
-{
-    struct err e = {0};
-    struct snap s;
-
-    assert_non_null(d);
-    snap_begin_load(&s, saved->buf, saved->len, &e);
-    disk_snap(d, &s);
-    snap_end_load(&s);
-    if (refusal ? !strstr(e.text, refusal) : e.code)
-        fail_msg("\"%s\", and not \"%s\"", e.text, refusal ? refusal : "");
-    disk_close(d);
-}
-
-static void test_snapshot(void **state)
-{
-    struct err e;
-    struct snap plain, with_data;
-
-    (void)state;
-    make_base("stacked", LEN);
-    unlink(path("one.cow"));
-    unlink(path("two.cow"));
-    struct disk *d = open_stack(0, false, &e);
-    snap_begin_save(&plain, &e);
-    disk_snap(d, &plain);
-    disk_close(d);
-    check_snap(open_stack(0, false, &e), &plain, NULL);
-    check_snap(open_stack(1, false, &e), &plain, NULL); /* an empty one, which is gone again */
-    d = open_stack(1, false, &e);
-    assert_int_equal(disk_zero(d, 0, SECTOR, false), 0);
-    snap_begin_save(&with_data, &e);
-    disk_snap(d, &with_data);
-    disk_close(d); /* stores nothing more, or its time would be another */
-    check_snap(open_stack(1, false, &e), &plain, "had 0 overlays with data, and has 1");
-    check_snap(open_stack(0, false, &e), &with_data, "had 1 overlays with data, and has 0");
-    check_snap(open_stack(1, false, &e), &with_data, NULL);
-    check_snap(open_stack(2, true, &e), &with_data, NULL);
-    d = open_stack(1, false, &e);
-    assert_int_equal(disk_zero(d, 4096, SECTOR, false), 0);
-    disk_close(d);
-    check_snap(open_stack(1, false, &e), &with_data, "one.cow has changed since");
-    const struct timespec times[2] = {{1, 0}, {1, 0}};
-    assert_int_equal(utimensat(AT_FDCWD, path("stacked"), times, 0), 0);
-    check_snap(open_stack(0, false, &e), &plain, "stacked has changed since");
-    snap_free(&plain);
-    snap_free(&with_data);
 }
 
 /* An overlay that this run made goes away if nothing was written; any other stays. */
@@ -815,8 +696,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_raw),
-        cmocka_unit_test(test_stack),
-        cmocka_unit_test(test_snapshot),
         cmocka_unit_test(test_overlay),
         cmocka_unit_test(test_unused_overlay),
         cmocka_unit_test(test_threads),
