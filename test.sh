@@ -135,7 +135,7 @@ stage_unit() { make -s "-j$jobs" unit-bins >/dev/null && make -s unit; }
 stage_asan()
 {
     make -s "-j$jobs" BUILD=asan prog unit-bins >/dev/null && make -s BUILD=asan unit &&
-        VIBEVMM=$here/build/asan/vibevmm python3 tests/run_python.py test_bad_input
+        VIBEVMM=$here/build/asan/vibevmm python3 tests/run_python.py test_bad_input test_semihosting
 }
 
 # The arm64 build, and its unit tests run by qemu-aarch64: the interpreter without a translator.
