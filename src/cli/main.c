@@ -5,12 +5,14 @@
 #include "base/log.h"
 #include "base/os.h"
 #include "cli/contract.h"
+#include "cli/ctl.h"
 #include "cli/fork.h"
 #include "cli/io_loop.h"
 #include "cli/options.h"
 #include "cli/self_test.h"
 #include "cli/terminal.h"
 #include "cli/version.h"
+#include "dbg/control/control.h"
 #include "dbg/explain_vm.h"
 #include "dbg/gdb/gdb.h"
 #include "dev/chardev.h"
@@ -263,25 +265,38 @@ static void tell_progress(void *opaque, unsigned percent)
     fprintf(stderr, "vibevmm: saving the snapshot: %u%%\n", percent);
 }
 
-static int start_vm(struct vm *vm, const struct vm_options *v, struct gdb *gdb, struct err *e)
+/* Those who look into the VM; null where there is none. */
+struct visitors {
+    struct gdb *gdb;
+    struct control *control;
+};
+
+static int start_vm(struct vm *vm, const struct vm_options *v, const struct visitors *visitors,
+                    struct err *e)
 {
+    struct gdb *gdb = visitors->gdb;
     int r = gdb ? gdb_set_vm(gdb, vm, v->gdb_wait, e) : 0;
-    if (r < 0 || (r = vm_start(vm, e)) < 0 || !gdb)
+    if (r == 0 && visitors->control)
+        control_set_vm(visitors->control, vm);
+    if (r < 0 || (r = vm_start(vm, e)) < 0)
         return r;
-    if ((r = gdb_start(gdb, e)) < 0) {
+    if ((visitors->control && (r = control_start(visitors->control, e)) < 0) ||
+        (gdb && (r = gdb_start(gdb, e)) < 0)) {
         struct vm_outcome o;
         vm_request_stop(vm, VM_STOP_ERROR);
         vm_join(vm, &o);
         return r;
     }
+    if (!gdb)
+        return 0;
     fprintf(stderr, "vibevmm: gdb: target remote %s%s\n", gdb_address(gdb),
             v->gdb_wait ? " (the guest waits for it)" : "");
     return 0;
 }
 
-/* From the VM's start to its end. contract, gdb: null where there is none. Returns the exit status; a host error is in *e and negative. */
+/* From the VM's start to its end. contract: null where there is none. Returns the exit status; a host error is in *e and negative. */
 static int run_vm(struct vm *vm, const struct vm_options *v, struct contract *contract,
-                  struct gdb *gdb, struct outputs *out, struct err *e)
+                  const struct visitors *visitors, struct outputs *out, struct err *e)
 {
     tell_terminal_size(vm);
     struct chardev *console = vm_console(vm);
@@ -290,7 +305,7 @@ static int run_vm(struct vm *vm, const struct vm_options *v, struct contract *co
     int r = fed ? feed_input(console, e) : 0;
     if (r == 0 && contract)
         r = contract_start(contract, vm, v->deterministic, e);
-    if (r < 0 || (r = start_vm(vm, v, gdb, e)) < 0)
+    if (r < 0 || (r = start_vm(vm, v, visitors, e)) < 0)
         return r;
     struct io_loop_result loop;
     io_loop_run(
@@ -332,8 +347,10 @@ static int run_vm(struct vm *vm, const struct vm_options *v, struct contract *co
         return err_prefix(e, "--snapshot-save");
 
     int status = conclude(contract, &outcome, &loop);
-    if (gdb)
-        gdb_stop(gdb, status, outcome.reason == VM_STOP_SIGNAL ? loop.signal : 0);
+    if (visitors->control)
+        control_stop(visitors->control, &outcome);
+    if (visitors->gdb)
+        gdb_stop(visitors->gdb, status, outcome.reason == VM_STOP_SIGNAL ? loop.signal : 0);
     static struct vm_stats stats; /* some tens of KiB */
     vm_get_stats(vm, &stats);
     stats.exit_status = status;
@@ -379,7 +396,7 @@ static int run_machine(struct options *o)
     struct outputs out = {0};
     struct vm *vm = NULL;
     struct contract *contract = NULL;
-    struct gdb *gdb = NULL;
+    struct visitors visitors = {0};
     int status = STATUS_USAGE;
 
     int r = io_loop_init(&e);
@@ -405,19 +422,26 @@ static int run_machine(struct options *o)
         goto out;
     }
     if (o->vm.gdb && !o->vm.dump_dtb)
-        r = gdb_open(&gdb, o->vm.gdb, &e);
+        r = gdb_open(&visitors.gdb, o->vm.gdb, &e);
     if (r < 0) {
         err_prefix(&e, "--gdb");
         goto out;
     }
+    if (o->vm.control && !o->vm.dump_dtb)
+        r = control_open(&visitors.control, o->vm.control, &e);
+    if (r < 0) {
+        err_prefix(&e, "--control");
+        goto out;
+    }
 
     r = o->vm.dump_dtb ? write_device_tree(out.tree, o->vm.dump_dtb, vm, &e)
-                       : run_vm(vm, &o->vm, contract, gdb, &out, &e);
+                       : run_vm(vm, &o->vm, contract, &visitors, &out, &e);
     status = r < 0 ? STATUS_FAILED : r;
 out:
     if (r < 0)
         print_error(&e);
-    gdb_destroy(gdb);
+    gdb_destroy(visitors.gdb);
+    control_destroy(visitors.control);
     vm_destroy(vm);
     contract_destroy(contract);
     close_outputs(&out);
@@ -431,6 +455,8 @@ int main(int argc, char **argv)
     struct options o;
     int status = STATUS_USAGE;
 
+    if (argc > 1 && !strcmp(argv[1], "ctl"))
+        return ctl(argc - 2, argv + 2);
     int r = options_parse(&o, argc, argv, &e);
     if (r < 0)
         goto out;

@@ -93,6 +93,7 @@ void options_print_help(FILE *out, const char *topic)
               "\n"
               "Usage: vibevmm --binary FILE [--entry ADDR] [OPTION]...\n"
               "       vibevmm --kernel FILE [OPTION]...\n"
+              "       vibevmm ctl PATH COMMAND...      to one that was started with --control\n"
               "\n"
               "Example: vibevmm --binary tests/kernels/arm64_hello.raw --entry 0x10000 --mem 128M\n"
               "\n",

@@ -143,6 +143,7 @@ struct vm_options {
 
     /* For the command line, after and around the run. */
     const char *gdb;     /* where a debugger connects, or null */
+    const char *control; /* where its socket is, or null */
     bool gdb_wait;       /* the guest does not begin before it lets it */
     uint64_t timeout_ns; /* 0: none */
     int log_level;       /* enum log_level */

@@ -305,7 +305,10 @@ static void json_balloon(FILE *out, const struct balloon_info *i)
 static void json_disk(FILE *out, const struct blk_info *i)
 {
     fputs("{\"file\": ", out);
-    json_put_string(out, i->path);
+    if (i->path)
+        json_put_string(out, i->path);
+    else
+        fputs("null", out);
     fprintf(out,
             ", \"reads\": %" PRIu64 ", \"writes\": %" PRIu64 ", \"flushes\": %" PRIu64
             ", \"discards\": %" PRIu64 ",\n     \"read_bytes\": %" PRIu64

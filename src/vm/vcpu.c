@@ -497,6 +497,9 @@ static void meet_for_reset_locked(struct vm *vm)
     vm->nr_parked = 0;
     turns_start(vm);
     atomic_store(&vm->resetting, false);
+    if (vm->on_reset)
+        vm->on_reset(vm->on_reset_opaque, !vm->reset_by_host);
+    vm->reset_by_host = false;
     pthread_cond_broadcast(&vm->changed);
 }
 

@@ -247,7 +247,7 @@ static void console_output(void *opaque, const uint8_t *buf, size_t len)
 void vm_set_watch(struct vm *vm, const struct vm_watch *w)
 {
     vm->watch = *w;
-    chardev_set_tap(vm->board.console, console_output, vm);
+    chardev_add_tap(vm->board.console, console_output, vm);
 }
 
 const struct ram *vm_ram(const struct vm *vm)
@@ -384,6 +384,7 @@ void vm_destroy(struct vm *vm)
         vm->hv->vm_destroy(vm->hv_vm);
     semihost_destroy(vm->semihost);
     board_destroy(vm);
+    media_destroy(vm);
     io_thread_destroy(vm->io);
     boot_destroy(vm);
     ram_destroy(&vm->ram);

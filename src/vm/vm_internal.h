@@ -23,6 +23,7 @@
 /* PSCI's view of a vCPU. Written under vm.lock. */
 enum vcpu_power { VCPU_OFF, VCPU_ON_PENDING, VCPU_ON };
 
+struct medium_path;
 struct virtio_device;
 struct vm_debugger;
 
@@ -132,15 +133,19 @@ struct vm {
     struct io_thread *io; /* the device side; starts with the vCPUs */
     struct io_pool *pool; /* devices that use it start it */
     struct board board;
+    struct medium_path *media; /* names of images that were put in while it ran */
     struct semihost *semihost; /* vm/semihosting.h; or null */
     struct vm_watch watch;     /* of the console; its output is null when nobody does */
     _Atomic bool watch_due;    /* watch.act is to be called */
     unsigned nr_vcpus;
     struct vcpu vcpu[VM_MAX_CPUS];
     struct guest_clock clock;
-    uint64_t base_ns;                   /* of the guest's clock: counters read 0 here */
-    uint64_t clock_stopped_ns;          /* since when all vCPUs are held; 0: they are not */
-    const struct vm_debugger *debugger; /* or null */
+    uint64_t base_ns;                           /* of the guest's clock: counters read 0 here */
+    uint64_t clock_stopped_ns;                  /* since when all vCPUs are held; 0: they are not */
+    const struct vm_debugger *debugger;         /* or null */
+    void (*on_reset)(void *opaque, bool guest); /* or null */
+    void *on_reset_opaque;
+    bool reset_by_host; /* the one that is under way; under vm.lock */
     struct turns turns;
 
     pthread_mutex_t lock; /* power states, stopping and resetting; before vcpu.lock */
@@ -214,6 +219,9 @@ void vcpu_park_locked(struct vcpu *v);
 
 /* What a walk of the vCPU's tables looks at, into a state that is reset: for vm_walk() of vm/debug.h. On the vCPU's thread. */
 void vcpu_fetch_regime(const struct vm *vm, struct hv_vcpu *hv, struct pe_state *s);
+
+/* media.c: after the devices. */
+void media_destroy(struct vm *vm);
 
 /* psci.c: an HVC or SMC. vCPU's thread. */
 enum hv_action psci_call(struct vcpu *v);
