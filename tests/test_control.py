@@ -133,6 +133,28 @@ class Control(unittest.TestCase):
             self.assertTrue(out.startswith(b"hello"))
         self.assertFalse(os.path.exists(self.path))
 
+    def test_snapshot(self):
+        saved = os.path.join(self.tmp, "saved")
+        with self.running():
+            for _ in range(500):
+                if self.ctl("console") == "hello\nworld\n":
+                    break
+            self.ctl("pause")
+            before = self.ctl("registers")
+            self.ctl("snapshot", saved)
+            self.assertEqual(self.ctl("registers"), before)
+            self.assertIn("/nowhere/x", self.ctl("snapshot", "/nowhere/x", status=1))
+        p = subprocess.Popen([vibe.PROGRAM, "--snapshot-load", saved, "--control", "unix:" + self.path + "2", "--stats=none", "--gdb", "0", "--wait"],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(p.communicate)
+        self.addCleanup(p.kill)
+        self.path += "2"
+        for _ in range(500):
+            if os.path.exists(self.path):
+                break
+            time.sleep(0.01)
+        self.assertEqual(self.ctl("registers").splitlines()[:34], before.splitlines()[:34])
+
     def test_ctl_mistakes(self):
         self.assertIn("is a VM running", self.ctl("status", status=1))
         with self.running():

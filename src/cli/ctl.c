@@ -133,6 +133,7 @@ static const struct word {
      "Guest memory as CPU 0 has it mapped, or by guest-physical address."},
     {"registers", "vibe-registers", {"#cpu"}, 0, print_registers, "[CPU]", "All registers of a CPU (0)."},
     {"cpus", "query-cpus-fast", {0}, 0, print_json, "", "The virtual CPUs and what they do."},
+    {"snapshot", "vibe-snapshot-save", {"filename"}, 1, print_nothing, "FILE", "Save the machine, for --snapshot-load."},
     {"disks", "query-block", {0}, 0, print_json, "", "The disks and the images in them."},
     {"eject", "eject", {"id"}, 1, print_nothing, "DISK", "Take the image out of a disk (disk0, ...)."},
     {"change",

@@ -30,10 +30,11 @@ int vm_disk_change(struct vm *vm, unsigned index, const char *path, bool read_on
     if (index >= vm->board.nr_disks)
         return err_set(e, ENOENT, "there is no disk %u", index);
     if (path) {
-        struct medium_path *kept = malloc(sizeof(*kept) + strlen(path) + 1);
+        const size_t len = strlen(path) + 1;
+        struct medium_path *kept = malloc(sizeof(*kept) + len);
         if (!kept)
             return err_set(e, ENOMEM, "out of memory");
-        strcpy(kept->text, path);
+        memcpy(kept->text, path, len);
         const int r = disk_open(&disk,
                                 &(struct disk_config){.path = kept->text,
                                                       .read_only = read_only,

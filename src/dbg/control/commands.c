@@ -7,6 +7,7 @@
 #include "hv/hv.h"
 #include "vm/debug.h"
 #include "vm/media.h"
+#include "vm/snapshot.h"
 #include "vm/stats.h"
 
 #include <errno.h>
@@ -270,6 +271,18 @@ static json_t *registers(struct control_state *s, json_t *args, struct err *e)
     return out;
 }
 
+/* The guest stands still meanwhile. */
+static json_t *snapshot_save(struct control_state *s, json_t *args, struct err *e)
+{
+    const char *path = json_string_value(json_object_get(args, "filename"));
+
+    if (!path)
+        return refuse(e, "Parameter 'filename' is missing");
+    if (vm_can_save(s->vm, path, e) || vm_save(s->vm, path, NULL, NULL, e))
+        return NULL;
+    return nothing();
+}
+
 /* --- Disks ------------------------------------------------------------------------------------------------------------ */
 
 static json_t *query_block(struct control_state *s, json_t *args, struct err *e)
@@ -380,6 +393,7 @@ static const struct command {
     {"vibe-console-tail", console_tail, "lines "},
     {"vibe-memory-read", memory_read, "address length space cpu "},
     {"vibe-registers", registers, "cpu "},
+    {"vibe-snapshot-save", snapshot_save, "filename "},
 };
 
 static json_t *query_commands(struct control_state *s, json_t *args, struct err *e)
