@@ -379,6 +379,25 @@ static void test_power(void **state)
     unlink(m.path);
 }
 
+/* Code that the debugger writes, where the old one is hot. */
+static void test_new_code(void **state)
+{
+    struct machine m;
+    static const uint32_t mov = 0xd28000e0; /* mov x0, #7 */
+
+    start(&m, program, sizeof(program), *(bool *)*state, 1);
+    vm_release(m.vm, 1);
+    usleep(20000);
+    vm_hold(m.vm, 1);
+    assert_true(reg(&m, 0) > 1000);
+    assert_int_equal(vm_write_memory(m.vm, 0, VM_SPACE_VIRTUAL, LOOP, &mov, sizeof(mov)), sizeof(mov));
+    vm_release(m.vm, 1);
+    usleep(20000);
+    vm_hold(m.vm, 1);
+    assert_int_equal(reg(&m, 0), 7);
+    finish(&m);
+}
+
 static void test_refusals(void **state)
 {
     struct machine m;
@@ -404,8 +423,9 @@ int main(void)
 #test "_interpreted", test, NULL, NULL, &without                                           \
     }
     const struct CMUnitTest tests[] = {
-        BOTH(test_steps), BOTH(test_breakpoints), BOTH(test_watchpoints), BOTH(test_exceptions),
-        BOTH(test_limit), BOTH(test_sleeping),    BOTH(test_power),       BOTH(test_refusals),
+        BOTH(test_steps),      BOTH(test_breakpoints), BOTH(test_watchpoints),
+        BOTH(test_exceptions), BOTH(test_limit),       BOTH(test_sleeping),
+        BOTH(test_power),      BOTH(test_new_code),    BOTH(test_refusals),
     };
     return cmocka_run_group_tests_name("debug", tests, NULL, NULL);
 }
