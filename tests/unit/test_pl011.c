@@ -316,7 +316,7 @@ static void tap(void *opaque, const uint8_t *buf, size_t len)
 static void output_is_followed(void **state)
 {
     (void)state;
-    chardev_set_tap(chardev, tap, NULL);
+    chardev_add_tap(chardev, tap, NULL);
     wr(DR, 'a');
     chardev_write(chardev, "bc", 2);
     wr(DR, 'd');

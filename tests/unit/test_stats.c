@@ -169,7 +169,7 @@ static void test_json(void **state)
     s->balloon.stat[BALLOON_FREE] = 8;
     s->balloon.stat[BALLOON_AVAILABLE] = 9;
     s->nr_disks = 1;
-    s->disk[0] = (struct blk_info){"d\"k", 11, 12, 13, 14, 15, 16, 17};
+    s->disk[0] = (struct blk_info){"d\"k", false, 11, 12, 13, 14, 15, 16, 17};
     char *text = print(stats_print_json, s);
     static const char *const want[] = {
         "\"disks\": [\n    {\"file\": \"d\\\"k\", \"reads\": 11, \"writes\": 12, \"flushes\": 13, "
