@@ -176,6 +176,12 @@ static const struct reg_desc *find_reg(const struct device_class *cls, uint32_t 
     return NULL;
 }
 
+const char *bus_register_name(const struct device *d, uint64_t off)
+{
+    const struct reg_desc *r = d->cls->regs ? find_reg(d->cls, (uint32_t)off) : NULL;
+    return r ? r->name : NULL;
+}
+
 static bool access_reg(struct device *d, uint32_t off, unsigned size, bool write, uint64_t *val)
 {
     const struct reg_desc *r = find_reg(d->cls, off);

@@ -135,6 +135,9 @@ void bus_destroy(struct bus *b);
 
 struct device *bus_find(const struct bus *b, gpa_t gpa);
 
+/* The register at off bytes from the device's base, as the specification spells it; null: the class does not list it. For traces. */
+const char *bus_register_name(const struct device *d, uint64_t off);
+
 enum bus_result {
     BUS_OK,
     BUS_BAD,  /* a device is there, the register, width or permission is not: RAZ/WI, counted */

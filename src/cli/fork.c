@@ -197,6 +197,7 @@ static void make_own(struct options *o, unsigned n)
     number_name(&v->snapshot_save, n);
     number_name(&o->contract.junit, n);
     number_name(&o->contract.result, n);
+    number_name(&o->observer.trace_path, n);
     for (unsigned i = 0; i < v->nr_dumps; i++)
         number_name(&v->dump[i].path, n);
 }
@@ -358,6 +359,7 @@ static _Noreturn void be_first(struct forks *f)
     o->vm.snapshot_save = f->temporary;
     o->vm.nr_dumps = 0;
     o->vm.stats_path = NULL;
+    o->observer = (struct observer_options){0};
     const int status = f->run(o);
     fflush(NULL);
     _exit(status);

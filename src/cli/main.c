@@ -15,6 +15,7 @@
 #include "dbg/control/control.h"
 #include "dbg/explain_vm.h"
 #include "dbg/gdb/gdb.h"
+#include "dbg/observer.h"
 #include "dev/chardev.h"
 #include "mem/ram.h"
 #include "vm/stats.h"
@@ -44,6 +45,7 @@ struct outputs {
     FILE *stats;
     FILE *tree;
     FILE *dump[VM_MAX_DUMPS];
+    struct observer *observer; /* or null: has files of its own */
 };
 
 /* One line whatever is in it: file names may hold anything. */
@@ -88,6 +90,7 @@ static void close_outputs(struct outputs *out)
     for (unsigned i = 0; i < VM_MAX_DUMPS; i++)
         if (out->dump[i])
             fclose(out->dump[i]);
+    observer_destroy(out->observer);
     *out = (struct outputs){0};
 }
 
@@ -305,6 +308,8 @@ static int run_vm(struct vm *vm, const struct vm_options *v, struct contract *co
     int r = fed ? feed_input(console, e) : 0;
     if (r == 0 && contract)
         r = contract_start(contract, vm, v->deterministic, e);
+    if (r == 0 && out->observer)
+        observer_start(out->observer);
     if (r < 0 || (r = start_vm(vm, v, visitors, e)) < 0)
         return r;
     struct io_loop_result loop;
@@ -333,6 +338,8 @@ static int run_vm(struct vm *vm, const struct vm_options *v, struct contract *co
         const int hung_status = conclude(contract, &o, &loop);
         if (contract && contract_report(contract, NULL, e) < 0)
             print_error(e);
+        if (out->observer && observer_finish(out->observer, NULL, hung_status != STATUS_OK, e) < 0)
+            print_error(e);
         _exit(hung_status);
     }
     struct vm_outcome outcome;
@@ -359,6 +366,8 @@ static int run_vm(struct vm *vm, const struct vm_options *v, struct contract *co
         r = write_dump(out->dump[i], &v->dump[i], vm_ram(vm), e);
     if (r == 0 && contract)
         r = contract_report(contract, &stats, e);
+    if (r == 0 && out->observer)
+        r = observer_finish(out->observer, vm, status != STATUS_OK, e);
     return r < 0 ? r : status;
 }
 
@@ -408,6 +417,10 @@ static int run_machine(struct options *o)
     }
     if (r < 0)
         goto out;
+    r = observer_create(&out.observer, &o->observer, &e);
+    if (r < 0)
+        goto out;
+    o->vm.observe = observer_wants(out.observer);
     r = vm_create(&vm, &o->vm, &e);
     if (r < 0)
         goto out;

@@ -206,6 +206,7 @@ int options_parse(struct options *o, int argc, char *const *argv, struct err *e)
 
     *o = (struct options){
         .vm = {.entry = VM_DEFAULT_ENTRY, .nr_cpus = 1, .log_level = LOG_WARN},
+        .observer = {.limit = TRACE_LIMIT_DEFAULT},
     };
     if (argc > 1 && !strcmp(argv[1], "fork")) {
         o->fork.on = true;

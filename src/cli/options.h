@@ -4,6 +4,7 @@
 #define VIBE_CLI_OPTIONS_H
 
 #include "cli/contract.h"
+#include "dbg/observer.h"
 #include "vm/options.h"
 #include "vm/snapshot.h"
 
@@ -14,7 +15,8 @@ struct err;
 enum options_action { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION, OPTIONS_SELF_TEST };
 
 #define OPTIONS_MAX_OWNED                                                                          \
-    (VM_MAX_LOADS + VM_MAX_DUMPS + VM_MAX_SHARES + VM_MAX_DISKS + VM_MAX_NETS + 2 + 4 * VM_MAX_WORDS)
+    (VM_MAX_LOADS + VM_MAX_DUMPS + VM_MAX_SHARES + VM_MAX_DISKS + VM_MAX_NETS + 4 +                \
+     OBSERVER_MAX_SYMBOLS + 4 * VM_MAX_WORDS)
 
 /* vibevmm fork */
 struct fork_options {
@@ -30,6 +32,7 @@ struct options {
     bool has_contract; /* one of the options of TOPIC_CI was given */
     struct contract_options contract;
     struct fork_options fork;
+    struct observer_options observer;
     char *owned[OPTIONS_MAX_OWNED]; /* cut out of FILE@ADDR and the like */
     unsigned nr_owned;
     struct snapshot *snapshot; /* of --snapshot-load */

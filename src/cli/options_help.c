@@ -36,6 +36,12 @@ static const char help_status[] =
     "                       did, or the run ended otherwise than by the guest's success\n"
     "  128+SIGNAL           vibevmm was stopped by a signal (130: Ctrl-C)\n";
 
+static const char help_trace[] =
+    "What --trace shows:\n"
+#define TRACE_KIND(id, name, where, help) "  " name ": " help "\n"
+#include "spec/trace_events.def"
+    "RANGE is 0x1000-0x1fff, 0x1000+0x100 or a symbol, DEVICE pl011 or pl011@9000000.\n";
+
 static const char *const extra_topics[][2] = {
 #define PAGE(name, text) {name, text},
 #include "cli/options.def"

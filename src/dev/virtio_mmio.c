@@ -3,6 +3,7 @@
  * Registers that one layout lacks are not in its table, so the bus counts their use as a mistake of the guest. */
 #include "dev/virtio_mmio.h"
 
+#include "arch/trace.h"
 #include "base/bits.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -29,6 +30,7 @@ struct virtio_mmio {
     enum virtio_layout layout;
     const struct ram *ram;
     struct virtio_device *v;
+    struct trace *trace; /* or null */
 
     /* Chains whose memory is in use without our lock. A leaf: who waits for them holds ours. */
     pthread_mutex_t out_lock;
@@ -146,6 +148,38 @@ void virtio_needs_reset(struct virtio_device *v, const char *why)
     virtio_config_changed(v);
 }
 
+void virtio_mmio_set_trace(struct device *d, struct trace *t)
+{
+    struct virtio_mmio *m = mmio_of(d);
+    m->trace =
+        trace_wants(t, TRACE_KIND_VIRTIO) && trace_names(t->queues, t->nr_queues, d->name) ? t : NULL;
+}
+
+static struct trace_event request_event(const struct virtio_mmio *m, enum trace_event_id id,
+                                        unsigned q, uint16_t head)
+{
+    return (struct trace_event){.id = id,
+                                .vcpu = TRACE_NOWHERE,
+                                .el = TRACE_NOWHERE,
+                                .insns = TRACE_UNKNOWN,
+                                .arg = {trace_str(m->dev.name), q, head}};
+}
+
+static void trace_request(const struct virtio_mmio *m, unsigned q, const struct vq_chain *c)
+{
+    struct trace_event ev = request_event(m, TRACE_VIRTIO_REQUEST_EVENT, q, c->head);
+    ev.arg[3] = c->out_len;
+    ev.arg[4] = c->in_len;
+    trace_emit(m->trace, &ev);
+}
+
+static void trace_done(const struct virtio_mmio *m, unsigned q, uint16_t head, uint32_t written)
+{
+    struct trace_event ev = request_event(m, TRACE_VIRTIO_DONE_EVENT, q, head);
+    ev.arg[3] = written;
+    trace_emit(m->trace, &ev);
+}
+
 bool virtio_pop(struct virtio_device *v, unsigned q, struct vq_chain *chain)
 {
     struct virtio_mmio *m = v->transport;
@@ -157,6 +191,8 @@ bool virtio_pop(struct virtio_device *v, unsigned q, struct vq_chain *chain)
         virtio_needs_reset(v, "bad ring, chain or address");
     chain->queue = (uint16_t)q;
     chain->epoch = m->epoch[q];
+    if (unlikely(m->trace) && r == VQ_CHAIN)
+        trace_request(m, q, chain);
     return r == VQ_CHAIN;
 }
 
@@ -201,11 +237,15 @@ uint32_t virtio_epoch(const struct virtio_device *v, unsigned q)
 
 void virtio_push(struct virtio_device *v, unsigned q, uint16_t head, uint32_t written)
 {
+    if (unlikely(v->transport->trace))
+        trace_done(v->transport, q, head, written);
     vq_push(&v->transport->queue[q], v->transport->ram, head, written);
 }
 
 void virtio_push_all(struct virtio_device *v, unsigned q, const struct vq_done *done, unsigned nr)
 {
+    for (unsigned i = 0; unlikely(v->transport->trace) && i < nr; i++)
+        trace_done(v->transport, q, done[i].head, done[i].written);
     vq_push_all(&v->transport->queue[q], v->transport->ram, done, nr);
 }
 

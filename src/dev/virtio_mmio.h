@@ -20,6 +20,7 @@
 struct err;
 struct ram;
 struct snap;
+struct trace;
 struct virtio_device;
 
 #define VIRTIO_MMIO_LEN 0x200
@@ -80,6 +81,8 @@ struct device *virtio_mmio_create(gpa_t base, struct irq_line irq, enum virtio_l
 struct irq_line virtio_mmio_set_irq(struct virtio_device *v, struct irq_line irq);
 /* The driver stored the number of queue q to QueueNotify so many times, and the bus does not know. Any thread but the vCPUs'. */
 void virtio_mmio_notified(struct virtio_device *v, unsigned q, uint64_t times);
+/* Who hears of the requests; before any is made. */
+void virtio_mmio_set_trace(struct device *d, struct trace *t);
 
 void virtio_lock(struct virtio_device *v);
 void virtio_unlock(struct virtio_device *v);

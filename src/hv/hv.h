@@ -16,6 +16,7 @@
 
 struct err;
 struct jit_options;
+struct observe;
 struct ram;
 struct snap;
 
@@ -100,6 +101,7 @@ struct hv_caps {
     bool pmu;            /* brings the PMU; its interrupt is hv_vm_config.pmu_intid */
     bool psci; /* answers PSCI itself: vCPUs that are off are in run(), and all but the first are so after a reset */
     bool sleep;         /* a WFI sleeps inside run() */
+    bool observes;      /* sees each instruction, and shows what is asked for (arch/trace.h) */
     uint32_t uncounted; /* 1 << enum hv_exit_reason: the kinds whose number it cannot know */
     unsigned max_vcpus;
     unsigned address_bits; /* of guest-physical addresses */
@@ -120,8 +122,9 @@ struct hv_vm_config {
     uint64_t turn_insns;  /* of hv_soft: instructions after which on_turn is called; 0: never */
     unsigned semihosting; /* of hv_soft: the ELs whose HLT #0xF000 is an exit, 1 << EL */
     const struct jit_options *jit; /* of hv_soft; null: as they are by default */
-    struct hv_gic_config gic;      /* with caps.irqchip */
-    unsigned pmu_intid;            /* with caps.pmu: a PPI */
+    const struct observe *observe; /* of backends with caps.observes: what of guest instructions is to be seen; null: nothing */
+    struct hv_gic_config gic; /* with caps.irqchip */
+    unsigned pmu_intid;       /* with caps.pmu: a PPI */
 };
 
 struct hv_vcpu_config {

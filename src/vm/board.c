@@ -12,6 +12,7 @@
  *   0x40000000  RAM (virt), or what --mem asks beyond 128 MiB (vibe)
  *
  * The addresses stand here and nowhere else. Used while no vCPU runs. */
+#include "arch/trace.h"
 #include "base/bits.h"
 #include "base/err.h"
 #include "dev/cfi_flash.h"
@@ -87,12 +88,36 @@ static void set_spi(void *opaque, unsigned intid, bool level)
     gic_set_spi(opaque, intid, level);
 }
 
+static struct trace *trace_of(const struct vm *vm)
+{
+    return vm->opt->observe ? vm->opt->observe->trace : NULL;
+}
+
+/* A line into an interrupt controller that is not ours; devices tell of its level, not of changes. */
+static void trace_line(struct vm *vm, unsigned intid, bool level)
+{
+    const uint64_t m = BIT64(intid - SPI(0));
+    const uint64_t was = level ? atomic_fetch_or(&vm->board.traced_lines, m)
+                               : atomic_fetch_and(&vm->board.traced_lines, ~m);
+
+    if (level != !(was & m))
+        return;
+    trace_emit(trace_of(vm), &(struct trace_event){.id = TRACE_IRQ_LINE_EVENT,
+                                                   .vcpu = TRACE_NOWHERE,
+                                                   .el = TRACE_NOWHERE,
+                                                   .insns = TRACE_UNKNOWN,
+                                                   .arg = {intid, trace_str(level ? "high" : "low")}});
+}
+
 /* Where the backend brings the interrupt controller. Without a VM there is nobody yet to hear it. */
 static void set_native_spi(void *opaque, unsigned intid, bool level)
 {
-    const struct vm *vm = opaque;
-    if (vm->hv_vm)
-        vm->hv->set_spi(vm->hv_vm, intid, level);
+    struct vm *vm = opaque;
+    if (!vm->hv_vm)
+        return;
+    if (trace_wants(trace_of(vm), TRACE_KIND_IRQ))
+        trace_line(vm, intid, level);
+    vm->hv->set_spi(vm->hv_vm, intid, level);
 }
 
 static struct irq_line irq_line(struct vm *vm, unsigned intid)
@@ -114,8 +139,11 @@ int board_add_virtio(struct vm *vm, unsigned slot, struct virtio_device *v, stru
     BUG_ON(slot >= BOARD_VIRTIO_SLOTS || bit(vm->board.virtio_slots, slot));
     vm->board.virtio_slots |= 1u << slot;
     vm->board.virtio[slot] = v;
-    return add(
-        vm, virtio_mmio_create(VIRTIO_BASE + slot * VIRTIO_MMIO_LEN, irq, layout, &vm->ram, v, e), e);
+    struct device *d =
+        virtio_mmio_create(VIRTIO_BASE + slot * VIRTIO_MMIO_LEN, irq, layout, &vm->ram, v, e);
+    if (d)
+        virtio_mmio_set_trace(d, trace_of(vm));
+    return add(vm, d, e);
 }
 
 /* The devices in their slots, the other slots empty. */
@@ -198,6 +226,7 @@ static int add_gic(struct vm *vm, struct err *e)
     vm->board.gic = gic_create(&gic, c.dist_base, c.cpu_base, e);
     if (!vm->board.gic)
         return -ENOMEM;
+    gic_set_trace(vm->board.gic, trace_of(vm));
     if ((r = add(vm, gic_dist(vm->board.gic), e)) || (r = add(vm, gic_redist(vm->board.gic), e)))
         return r;
     return 0;
@@ -262,10 +291,19 @@ static int connect_virtio(struct vm *vm, unsigned slot, struct err *e)
     return vm->board.events[slot] ? 0 : -ENOMEM;
 }
 
+/* Notifications and interrupts by descriptors would pass unseen. */
+static bool must_be_seen(const struct vm *vm)
+{
+    const struct trace *t = trace_of(vm);
+    return (vm->opt->observe && vm->opt->observe->exits) || trace_wants(t, TRACE_KIND_IRQ);
+}
+
 int board_connect(struct vm *vm, struct err *e)
 {
     int r = 0;
 
+    if (must_be_seen(vm))
+        return 0;
     for (unsigned slot = 0; !r && vm->hv->ioeventfd && slot < BOARD_VIRTIO_SLOTS; slot++)
         if (vm->board.virtio[slot] && !vm->board.virtio[slot]->ops->synchronous)
             r = connect_virtio(vm, slot, e);

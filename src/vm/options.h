@@ -94,6 +94,7 @@ struct vm_word {
 };
 
 struct snapshot;
+struct observe; /* arch/trace.h */
 
 struct vm_options {
     const char *binary; /* raw binary, or null */
@@ -137,7 +138,8 @@ struct vm_options {
     bool verified; /* snapshot_verify() has said that its memory is good, or nobody wants to know */
     unsigned nr_words;
     struct vm_word word[VM_MAX_WORDS];
-    const char *program; /* what calls itself the writer of a snapshot */
+    const char *program;           /* what calls itself the writer of a snapshot */
+    const struct observe *observe; /* what is to be seen while it runs; or null */
 
     uint64_t start_ns; /* os_now_ns() when the process started: the first console byte is timed from there */
 

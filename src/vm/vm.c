@@ -8,6 +8,7 @@
 #include "dev/pl061.h"
 #include "dev/virtio_console.h"
 #include "vm/backends.h"
+#include "vm/observe.h"
 #include "vm/semihosting.h"
 #include "vm/vm_internal.h"
 
@@ -55,6 +56,7 @@ int vm_create(struct vm **out, const struct vm_options *opt, struct err *e)
     pthread_mutex_init(&vm->lock, NULL);
     os_cond_init(&vm->changed);
     turns_init(vm);
+    observe_clock(vm, clock_now_ns(&vm->clock));
     bus_init(&vm->bus);
     for (unsigned i = 0; i < vm->nr_vcpus; i++) {
         struct vcpu *v = &vm->vcpu[i];
@@ -64,7 +66,7 @@ int vm_create(struct vm **out, const struct vm_options *opt, struct err *e)
         pthread_mutex_init(&v->lock, NULL);
         os_cond_init(&v->wake);
     }
-    if ((r = choose_backend(vm, e)) || (r = ram_init(&vm->ram, e)) ||
+    if ((r = choose_backend(vm, e)) || (r = observe_check(vm, e)) || (r = ram_init(&vm->ram, e)) ||
         (r = opt->snapshot ? snapshot_load_shape(vm, e) : boot_identify(vm, e)) ||
         (r = io_thread_create(&vm->io, "io", e)) ||
         (r = io_pool_create(&vm->pool, NR_POOL_THREADS, vm->io, e)) ||
@@ -108,6 +110,7 @@ int vm_start(struct vm *vm, struct err *e)
                        : vm->opt->semihosting.el0 ? 1u << 1 | 1u
                                                   : 1u << 1,
         .jit = &vm->opt->jit,
+        .observe = vm->opt->observe,
         .gic = board_gic(vm),
         .pmu_intid = board_pmu_intid,
     };
@@ -115,6 +118,7 @@ int vm_start(struct vm *vm, struct err *e)
 
     vm->start_ns = os_now_ns();
     vm->base_ns = cfg.counter_base_ns;
+    observe_clock(vm, base);
     if (loaded)
         clock_begin_at(&vm->clock, vm->loaded_ns);
     else

@@ -33,6 +33,7 @@ struct vcpu {
     uint64_t mpidr;
     pthread_t thread;
     struct hv_vcpu *hv;
+    hv_exit_fn *on_exit; /* vcpu_handle_exit(), or what stands before it */
     struct gtimer timer;
 
     /* Sleeping in WFI or switched off. The lock is a leaf: the interrupt controller's callback takes it. */
@@ -93,6 +94,7 @@ struct board {
     uint32_t virtio_slots;                            /* a bit for each in use */
     struct virtio_device *virtio[BOARD_VIRTIO_SLOTS]; /* what is in them, or null */
     struct virtio_events *events[BOARD_VIRTIO_SLOTS]; /* or null: it notifies by an exit, and interrupts by its line */
+    _Atomic uint64_t traced_lines; /* of SPIs, as they were traced last where the backend brings the GIC */
 };
 
 enum boot_kind {
