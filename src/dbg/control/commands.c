@@ -1,4 +1,6 @@
 /* The commands of the control socket: one table, and what each does. */
+#if HAVE_JANSSON
+
 #include "dbg/control/session.h"
 
 #include "arch/sysreg.h"
@@ -496,3 +498,5 @@ json_t *control_answer(struct control_state *s, struct control_connection *c, co
     json_decref(request);
     return answer;
 }
+
+#endif
