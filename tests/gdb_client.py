@@ -30,9 +30,9 @@ def guest(folder):
 class Machine:
     """vibevmm with a gdb server on a port of its own choice. Use it in a with statement."""
 
-    def __init__(self, *args, where="0"):
-        self.process = subprocess.Popen([vibe.PROGRAM, "--gdb", where, "--timeout", str(vibe.LIMIT_S), "--stats=none", *args], stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    def __init__(self, *args, where="0", stats="none"):
+        self.process = subprocess.Popen([vibe.PROGRAM, "--gdb", where, "--timeout", str(vibe.LIMIT_S), "--stats=" + stats, *args],
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.said = b""
         m = self.expect(rb"target remote (\S+)")
         self.where = m.group(1).decode()
@@ -96,6 +96,7 @@ class Client:
         else:
             host, port = machine.where.rsplit(":", 1)
             self.socket = socket.create_connection((host.strip("[]"), int(port)))
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.settimeout(vibe.LIMIT_S)
         self.input = b""
         self.acks = True

@@ -177,7 +177,8 @@ static void go_on_locked(struct contract *c, unsigned n, size_t from, uint64_t n
         }
     }
     c->current = n;
-    wake_main(c);
+    if (c->wake[1] >= 0)
+        wake_main(c);
 }
 
 static bool is_looked_for(const struct item *it)
@@ -193,7 +194,7 @@ static struct item *find_first_locked(struct contract *c, bool complete, size_t 
     *end = PATTERN_NONE;
     for (unsigned i = 0; i < c->nr_items; i++) {
         struct item *it = &c->item[i];
-        if (!is_looked_for(it) || it->from > c->text.len)
+        if (!is_looked_for(it))
             continue;
         const size_t at = pattern_find(it->pattern, c->text.line, c->text.len, it->from, complete);
         if (at < *end || (at == *end && first && it->kind == SCRIPT_FAIL)) {
@@ -219,9 +220,8 @@ static void look_locked(struct contract *c, bool complete)
             return;
         }
         keep_locked(it, now);
-        /* An end of line is found once. */
         if (!it->option)
-            go_on_locked(c, c->current + 1, end + (complete && end == c->text.len), now);
+            go_on_locked(c, c->current + 1, end, now);
         judge_locked(c);
     }
 }

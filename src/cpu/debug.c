@@ -3,7 +3,6 @@
 
 #include "cpu/cpu_internal.h"
 #include "cpu/interp.h"
-#include "cpu/observe.h"
 
 #include "gen/a64_rows.h"
 
@@ -62,7 +61,7 @@ int cpu_set_debug(struct cpu *c, const struct debug_points *p)
         sysreg[i] = p->sysreg[i];
     if (!as_before) {
         icache_flush_all(c);
-        tlb_flush_all(c);
+        cpu_state_changed(c);
     }
     return 0;
 }
@@ -149,8 +148,6 @@ const struct a64_insn *debug_op(struct cpu *c, const struct a64_insn *insn)
         c->leave = CPU_LEAVE_DEBUG;
         return NULL;
     }
-    if (unlikely(c->observe) && observe_marks(c, va, insn->word))
-        return observe_op(c, insn);
     a64_decode(insn->word, &plain);
     return plain.fn(c, insn);
 }

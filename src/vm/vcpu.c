@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "base/os.h"
 #include "vm/debug.h"
-#include "vm/observe.h"
 #include "vm/semihosting.h"
 #include "vm/vm_internal.h"
 
@@ -87,7 +86,9 @@ static void sleep_until(struct vcpu *v, uint64_t deadline_ns, uint64_t early_ns)
 {
     const uint64_t start = os_now_ns();
     if (v->vm->opt->deterministic) {
-        while (may_sleep(v) && clock_now_ns(&v->vm->clock) < deadline_ns)
+        /* Having been called out, it is as if it had not: it waits for its turn before it looks. */
+        while (!atomic_load(&v->attention) &&
+               (v->turn_awaited || (may_sleep(v) && clock_now_ns(&v->vm->clock) < deadline_ns)))
             turns_sleep(v, deadline_ns);
         if (!atomic_load(&v->attention))
             atomic_store(&v->event, false);
@@ -174,20 +175,29 @@ static bool may_be_heard(struct vcpu *v)
 /* Until an interrupt is pending, masked by PSTATE or not. Called out, it goes on when the vCPU goes into the guest again. */
 static void sleep_wfi(struct vcpu *v)
 {
+    v->slept &= v->nap == NAP_WFI;
     v->nap = NAP_WFI;
-    look_at_own_timer(v);
-    while (!must_wake(v)) {
+    if (!v->turn_awaited)
+        look_at_own_timer(v);
+    while (v->turn_awaited || !must_wake(v)) {
+        v->slept = true;
         sleep_until(v, gtimer_deadline(&v->timer), v->late_ns);
+        if (atomic_load(&v->attention))
+            return;
         timer_due(v);
     }
-    if (!atomic_load(&v->attention))
-        v->nap = NAP_NONE;
+    if (atomic_load(&v->attention))
+        return;
+    if (v->slept)
+        atomic_store(&v->event, false);
+    v->nap = NAP_NONE;
 }
 
 static void sleep_wfe(struct vcpu *v)
 {
     v->nap = NAP_WFE;
-    look_at_own_timer(v);
+    if (!v->turn_awaited)
+        look_at_own_timer(v);
     sleep_until(v, MIN(v->nap_until_ns, gtimer_deadline(&v->timer)), 0);
     if (!atomic_load(&v->attention))
         v->nap = NAP_NONE;
@@ -204,28 +214,27 @@ void vcpu_wait_for_input(struct vcpu *v)
     timer_due(v);
 }
 
-/* A step does not wait, as the architecture allows, but where time is the guest's: there it takes none of the host's. */
-static bool may_nap(const struct vcpu *v)
-{
-    return !v->stepping || v->vm->opt->deterministic;
-}
-
-/* A WFI that nothing could end is a yield. Otherwise it sleeps. */
+/* A WFI that nothing could end is a yield. Otherwise it sleeps; one that is stepped over when the vCPU goes on, if it is not stepped then. */
 static enum hv_action exit_wfi(struct vcpu *v, struct hv_exit *exit)
 {
     const struct gicv3 *gic = v->vm->board.gic;
 
     (void)exit;
-    if ((gic && !gic_can_wake(gic, v->index)) || !may_nap(v))
+    if (gic && !gic_can_wake(gic, v->index))
         return HV_CONTINUE;
-    sleep_wfi(v);
+    if (v->stepping)
+        v->nap = NAP_WFI;
+    else
+        sleep_wfi(v);
     return HV_CONTINUE;
 }
 
 static enum hv_action exit_wfe(struct vcpu *v, struct hv_exit *exit)
 {
     v->nap_until_ns = exit->u.wfe.until_ns;
-    if (may_nap(v))
+    if (v->stepping)
+        v->nap = NAP_WFE;
+    else
         sleep_wfe(v);
     return HV_CONTINUE;
 }
@@ -463,7 +472,7 @@ static void run(struct vcpu *v)
 
     do
         v->vm->hv->run(v->hv, &exit);
-    while (v->on_exit(v, &exit) == HV_CONTINUE);
+    while (vcpu_handle_exit(v, &exit) == HV_CONTINUE);
 }
 
 /* Where the backend knows who is on and who is off, all of them run. */
@@ -498,9 +507,6 @@ static void meet_for_reset_locked(struct vm *vm)
     vm->nr_parked = 0;
     turns_start(vm);
     atomic_store(&vm->resetting, false);
-    if (vm->on_reset)
-        vm->on_reset(vm->on_reset_opaque, !vm->reset_by_host);
-    vm->reset_by_host = false;
     pthread_cond_broadcast(&vm->changed);
 }
 
@@ -547,7 +553,7 @@ static void run_locked(struct vcpu *v)
     atomic_store(&v->attention, false);
     follow_clock(v);
     pthread_mutex_unlock(&vm->lock);
-    if (!may_nap(v))
+    if (v->stepping)
         v->nap = NAP_NONE;
     if (v->nap == NAP_WFI)
         sleep_wfi(v);
@@ -619,7 +625,6 @@ void *vcpu_thread(void *opaque)
     snprintf(name, sizeof(name), "vcpu%u", v->index);
     os_thread_name(name);
     os_thread_exact_timers();
-    v->on_exit = observe_exit_handler(vm);
     /* Where the backend brings the timers, this one stays off. */
     v->base_ns = vm->base_ns;
     gtimer_init(&v->timer, v->base_ns, vm->caps.timer ? UNUSED_HZ : vm->caps.counter_hz,
@@ -633,7 +638,7 @@ void *vcpu_thread(void *opaque)
         const struct hv_vcpu_config cfg = {.index = v->index,
                                            .mpidr = v->mpidr,
                                            .gicv2 = vm->gic_version == 2,
-                                           .on_exit = v->on_exit,
+                                           .on_exit = vcpu_handle_exit,
                                            .on_turn = on_turn,
                                            .opaque = v};
         if (vm->hv->vcpu_create(vm->hv_vm, &v->hv, &cfg, &e)) {

@@ -36,8 +36,8 @@ static int find(const struct gdb_point_set *set, enum gdb_point_type type, uint6
     return -1;
 }
 
-/* All vCPUs are told. 0 or -errno, with `known` as it was. */
-static int tell_vcpus(struct gdb_session *s, const struct gdb_point_set *set, struct err *e)
+/* All vCPUs, which are held, are told. 0 or -errno, with `known` as it was. */
+static int tell_held(struct gdb_session *s, const struct gdb_point_set *set, struct err *e)
 {
     const struct debug_points p = {.nr = set->nr,
                                    .point = set->point,
@@ -45,12 +45,19 @@ static int tell_vcpus(struct gdb_session *s, const struct gdb_point_set *set, st
                                    .interrupts = set->interrupts,
                                    .nr_sysregs = set->nr_sysregs,
                                    .sysreg = set->sysreg};
-    const vcpu_set_t rest = run_hold_rest(s);
     const int r = vm_set_debug(s->vm, &p, e);
 
-    vm_release(s->vm, rest);
     if (!r && set != &s->points.known)
         s->points.known = *set;
+    return r;
+}
+
+static int tell_vcpus(struct gdb_session *s, const struct gdb_point_set *set, struct err *e)
+{
+    const vcpu_set_t rest = run_hold_rest(s);
+    const int r = tell_held(s, set, e);
+
+    vm_release(s->vm, rest);
     return r;
 }
 
@@ -114,7 +121,7 @@ int points_changed(struct gdb_session *s, const struct gdb_point_set *before, st
 
 void points_tell(struct gdb_session *s)
 {
-    tell_vcpus(s, &s->points.wanted, NULL);
+    tell_held(s, &s->points.wanted, NULL);
 }
 
 void points_clear(struct gdb_session *s)

@@ -45,10 +45,10 @@ int points_add(struct gdb_session *s, enum gdb_point_type type, uint64_t addr, u
 int points_remove(struct gdb_session *s, enum gdb_point_type type, uint64_t addr, uint64_t len);
 /* Exceptions, interrupts and registers of `wanted` were changed: tells the vCPUs. 0, or -errno with all as it was. */
 int points_changed(struct gdb_session *s, const struct gdb_point_set *before, struct err *e);
-/* None any more. */
+/* None any more. All vCPUs are held, as in the next. */
 void points_clear(struct gdb_session *s);
 
-/* The vCPUs know exactly what is wanted: after one has stopped at what is not. All are held for a moment. */
+/* The vCPUs know exactly what is wanted: after one has stopped at what is not. */
 void points_tell(struct gdb_session *s);
 
 /* What a vCPU has stopped at, or null: nothing that is wanted. */

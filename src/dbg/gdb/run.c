@@ -186,10 +186,11 @@ static void let_go(struct gdb_session *s, const struct action *a)
     vm_release(s->vm, go);
 }
 
+/* What came while it was held for another reason is told before it goes on. */
 static bool tell_untold(struct gdb_session *s, const struct action *a)
 {
     for (unsigned i = 0; i < s->vm->nr_vcpus; i++)
-        if (s->thread[i].untold && (!a || a[i].kind)) {
+        if (s->thread[i].untold && a[i].kind) {
             run_hold_all(s);
             tell(s, i);
             return true;
@@ -203,7 +204,7 @@ static void go_on(struct gdb_session *s, const struct action *a)
     if (tell_untold(s, a))
         return;
     let_go(s, a);
-    tell_untold(s, NULL); /* a step that cannot be made */
+    tell_untold(s, a); /* a step that cannot be made */
 }
 
 static void stop_some(struct gdb_session *s, const struct action *a)
@@ -378,8 +379,11 @@ void run_event(struct gdb_session *s, unsigned index, const struct debug_event *
     }
     t->held = true;
     if (!points_want(s, event)) {
+        /* All go on at once: with --deterministic whose turn it is stays so. */
+        const vcpu_set_t rest = run_hold_rest(s);
         points_tell(s);
-        again(s, index);
+        t->held = false;
+        vm_release(s->vm, rest | BIT64(index));
         return;
     }
     if (event->cause == DEBUG_CAUSE_STEP && t->in_range && event->addr >= t->range_first &&

@@ -181,6 +181,8 @@ static void farewell(struct gdb *g)
 {
     const uint64_t until = os_now_ns() + FAREWELL_NS;
 
+    if (g->connection >= 0 && !g->closing)
+        take_input(g); /* it may have let the guest go just before */
     session_exited(&g->session, g->status, g->signal);
     for (uint64_t now; g->connection >= 0 && g->backlog_len && (now = os_now_ns()) < until;) {
         struct pollfd p = {.fd = g->connection, .events = POLLOUT};

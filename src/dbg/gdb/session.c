@@ -53,6 +53,7 @@ void session_end(struct gdb_session *s)
     if (!atomic_load(&s->attached))
         return;
     atomic_store(&s->attached, false);
+    run_hold_all(s);
     points_clear(s);
     run_release_all(s);
     free(s->threads_text);
@@ -76,7 +77,8 @@ void session_event(struct gdb_session *s, unsigned index, const struct debug_eve
 
 void session_exited(struct gdb_session *s, int status, int signal)
 {
-    if (!atomic_load(&s->attached) || s->detached)
+    /* All-stop mode: only who waits for a stop reply can be told. */
+    if (!atomic_load(&s->attached) || s->detached || (!s->running && !s->non_stop))
         return;
     s->out_len = 0;
     if (s->non_stop)
