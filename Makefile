@@ -88,12 +88,14 @@ WITH_ZLIB ?= auto
 WITH_ZSTD ?= auto
 WITH_CAPSTONE ?= auto
 WITH_LIBSLIRP ?= auto
+WITH_JANSSON ?= auto
 ifneq ($(filter clean help format format-check dist,$(MAKECMDGOALS)),)
 WITH_LIBFDT := no
 WITH_ZLIB := no
 WITH_ZSTD := no
 WITH_CAPSTONE := no
 WITH_LIBSLIRP := no
+WITH_JANSSON := no
 endif
 # $(call optional,NAME,pkg-config name,header,linker flag)
 define optional
@@ -112,6 +114,7 @@ $(eval $(call optional,ZLIB,zlib,zlib.h,-lz))
 $(eval $(call optional,ZSTD,libzstd,zstd.h,-lzstd))
 $(eval $(call optional,CAPSTONE,capstone,capstone.h,-lcapstone))
 $(eval $(call optional,LIBSLIRP,slirp,slirp/libslirp.h,-lslirp))
+$(eval $(call optional,JANSSON,jansson,jansson.h,-ljansson))
 
 # ---- sources ----------------------------------------------------------------------------------------------------------------
 
@@ -133,6 +136,9 @@ ifneq ($(findstring x86_64,$(shell $(CC) -dumpmachine 2>/dev/null)),x86_64)
 UNIT_SRC := $(filter-out tests/unit/test_jit_%,$(UNIT_SRC))
 endif
 FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
+ifeq ($(findstring -DHAVE_JANSSON=1,$(CPPFLAGS_ALL)),)
+FUZZ_SRC := $(filter-out tests/fuzz/fuzz_control.c,$(FUZZ_SRC))
+endif
 
 # Generators write several files each into $(GEN), and the list of their C files into a makefile of their own, which make
 # includes and, being a target, brings up to date first. tools/generate.py replaces only what changed and leaves nothing half written.
@@ -286,8 +292,8 @@ unit: $(UNIT_BIN)
 	$(Q)$(PYTHON) tests/run_unit.py $(if $(RUN),--run '$(RUN)') $(UNIT_BIN)
 
 # Under the thread sanitizer (clang): the unit tests with threads of their own.
-TSAN_UNIT := debug io_thread vcpu
-TSAN_UNIT += virtio virtio_console disk virtio_blk virtio_rng virtio_balloon
+TSAN_UNIT := debug io_thread vcpu trace
+TSAN_UNIT += virtio virtio_events virtio_console disk virtio_blk virtio_rng virtio_balloon
 TSAN_UNIT += virtio_9p p9_escape virtio_net net_user virtio_vsock vsock_credit
 ifeq ($(BUILD),tsan)
 tsan: $(TSAN_UNIT:%=$(OUT)/unit/test_%)
@@ -370,7 +376,7 @@ help:
 	@echo ''
 	@echo 'BUILD=release|debug|asan|tsan|fuzz   CC=gcc|clang   WERROR=0|1   LTO=0|1   V=1   O=dir (build out of the tree)'
 	@echo 'CROSS=aarch64-linux-gnu-   builds build/release-aarch64-linux-gnu-gcc/vibevmm; STATIC=1; RUN=qemu-aarch64: for its unit tests'
-	@echo 'WITH_LIBFDT=no, _ZLIB, _ZSTD, _CAPSTONE, _LIBSLIRP: leave out an optional library that is there'
+	@echo 'WITH_LIBFDT=no, _ZLIB, _ZSTD, _CAPSTONE, _LIBSLIRP, _JANSSON: leave out an optional library that is there'
 
 ifeq ($(filter clean help format format-check dist,$(MAKECMDGOALS)),)
 -include $(LIB_OBJ:.o=.d) $(MAIN_OBJ:.o=.d) $(UNIT_BIN:=.d) $(DOUBLE_OBJ:.o=.d) $(OUT)/hvf-double/test_rules.d $(FUZZ_BIN:=.d)

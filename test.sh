@@ -45,6 +45,7 @@ need_test_tools()
     cc_has zstd.h || pkgs+=(libzstd-dev)
     cc_has capstone/capstone.h || pkgs+=(libcapstone-dev)
     cc_has slirp/libslirp.h || pkgs+=(libslirp-dev)
+    cc_has jansson.h || pkgs+=(libjansson-dev)
     have man || pkgs+=(man-db)
     have zsh || pkgs+=(zsh)
     have ruby || pkgs+=(ruby)
@@ -114,7 +115,7 @@ stage_hvf()
 # Without the optional libraries everything still builds, and says what it cannot do.
 stage_bare()
 {
-    local o=build/bare without="WITH_LIBFDT=no WITH_ZLIB=no WITH_ZSTD=no WITH_CAPSTONE=no WITH_LIBSLIRP=no" t
+    local o=build/bare without="WITH_LIBFDT=no WITH_ZLIB=no WITH_ZSTD=no WITH_CAPSTONE=no WITH_LIBSLIRP=no WITH_JANSSON=no" t
     # shellcheck disable=SC2086
     make -s "-j$jobs" BUILD=debug O=$o $without prog $o/debug/unit/test_fdt $o/debug/unit/test_image $o/debug/unit/test_net_user || return 1
     python3 tests/run_unit.py $o/debug/unit/test_fdt $o/debug/unit/test_image $o/debug/unit/test_net_user || return 1
@@ -125,6 +126,7 @@ stage_bare()
     $o/debug/vibevmm --kernel tests/fuzz/corpus/image/gzip 2>&1 | grep 'no zlib' || return 1
     $o/debug/vibevmm --binary tests/kernels/alignment.raw --net user 2>&1 | grep 'no user-mode networking' || return 1
     $o/debug/vibevmm --binary tests/kernels/alignment.raw --stats=none 2>&1 | grep 'no device tree' || return 1
+    $o/debug/vibevmm --binary tests/kernels/alignment.raw --control unix:$o/socket 2>&1 | grep 'no libjansson' || return 1
 }
 
 # Generated headers are all that it needs of the build.
@@ -135,7 +137,7 @@ stage_unit() { make -s "-j$jobs" unit-bins >/dev/null && make -s unit; }
 stage_asan()
 {
     make -s "-j$jobs" BUILD=asan prog unit-bins >/dev/null && make -s BUILD=asan unit &&
-        VIBEVMM=$here/build/asan/vibevmm python3 tests/run_python.py test_bad_input
+        VIBEVMM=$here/build/asan/vibevmm python3 tests/run_python.py test_bad_input test_semihosting
 }
 
 # The arm64 build, and its unit tests run by qemu-aarch64: the interpreter without a translator.

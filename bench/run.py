@@ -18,6 +18,7 @@ import common
 import bare
 import boot
 import computing
+import contract
 import disk
 import interpreter
 import sharing
@@ -30,6 +31,7 @@ PARTS = {
     "interpreter": interpreter.table,
     **{name: lambda b, n=name: bare.table(b, [n]) for name in bare.PARTS},
     "start": startup.table, "boot": boot.table, "userland": userland.table, "disk": disk.table, "sharing": sharing.table,
+    "contract": contract.table,
 }
 # Only when asked for by name.
 MORE = {"overlay": lambda b: disk.table(b, overlay=True)}

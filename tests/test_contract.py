@@ -283,6 +283,14 @@ class Contract(unittest.TestCase):
             p, _, _ = self.run_guest(vibe.printing(text, vibe.POWER_OFF), *talk)
             self.assertEqual(p.returncode, status, text)
 
+    def test_script_by_lines(self):
+        """Each end of line is there once."""
+        talk = self.script("expect /^$/\nexpect /^$/\nexpect /x$/\nexpect /^y$/\nend")
+        for text, status in ((b"\n\nx\ny\n", 0), (b"a\n\nb\n\nx\ny", 0), (b"\nx\ny\n", UNEXPECTED), (b"\n\nxy\n", UNEXPECTED)):
+            for more in ([], ["--deterministic"]):
+                p, _, _ = self.run_guest(vibe.printing(text, vibe.POWER_OFF), *talk, *more)
+                self.assertEqual(p.returncode, status, text)
+
     def test_script_and_expect(self):
         """Both have to be kept."""
         for text, status in ((b"x\ny\n", 0), (b"y\nx\n", 0), (b"x\n", UNEXPECTED), (b"y\n", UNEXPECTED)):

@@ -1,5 +1,6 @@
 """Debian's arm64 kernel with a busybox initial RAM disk: to a shell, commands, CPUs off and on, reboot, power off."""
 import gzip
+import json
 import os
 import re
 import shutil
@@ -135,6 +136,54 @@ class Linux(unittest.TestCase):
             self.assertIn(b"aarch64", lines)
             at = lines.index(b"line 1")
             self.assertEqual(lines[at:at + 501], [b"line %d" % i for i in range(1, 501)] + [b"the end"])
+
+    def talk(self, name, text, *args, cmdline="console=ttyAMA0 quiet"):
+        """A boot with a script: the finished process, and what --result says of it."""
+        path, result = os.path.join(self.tmp, name + ".script"), os.path.join(self.tmp, name + ".json")
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(text)
+        p = subprocess.run([vibe.PROGRAM, "--kernel", self.kernel, "--initrd", self.initrd, "--cmdline", cmdline, "--script", path, "--result", result,
+                            "--timeout", str(guests.LIMIT_S), "--stats=none", *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, timeout=guests.LIMIT_S + 30, check=False)
+        with open(result, encoding="utf-8") as f:
+            return p, json.load(f)
+
+    def test_talk(self):
+        """--script: to the shell, commands, power off; with the kernel's messages in between, and all CPUs at it."""
+        p, result = self.talk("talk", """
+timeout 60
+fail /Kernel panic|Oops|BUG:/
+expect /Booting Linux on physical CPU/
+expect /^init: Linux .* is up/
+expect /# /
+send "uname -m; echo sum=$((6 * 7))\\n"
+expect /^aarch64$/
+expect /^sum=42$/
+expect /# /
+send "echo 'o\\x6ee' x\\x7ftwo >f; cat f\\n"
+expect /^one two$/
+expect /# /
+send "poweroff -f\\n"
+expect /reboot: Power down/
+end
+""", "--cpus", "2", cmdline="console=ttyAMA0")
+        self.assertEqual((p.returncode, result["reason"]), (0, "poweroff"), p.stderr)
+        self.assertEqual({s["state"] for s in result["steps"]}, {"passed"})
+
+    def test_talk_that_fails(self):
+        p, result = self.talk("fails", "expect /# /\nsend \"echo c >/proc/sysrq-trigger\\n\"\nfail /Kernel panic/\nexpect 100 /never/\n")
+        self.assertEqual((p.returncode, result["outcome"]), (5, "failed"), p.stderr)
+        self.assertRegex(p.stderr.decode(), r"^vibevmm: .*fails.script:3: fail /Kernel panic/ has come: .*Kernel panic - not syncing: sysrq")
+        self.assertIn("sysrq: Trigger a crash", result["console_tail"])
+
+    def test_talk_is_deterministic(self):
+        runs = set()
+        for _ in range(2):
+            p, result = self.talk("again", "expect /# /\nsend \"ls /proc | md5sum\\n\"\nexpect /^[0-9a-f]{32}  -/\n", "--deterministic", "--cpus", "2")
+            self.assertEqual(p.returncode, 0, p.stderr)
+            s = result["statistics"]
+            runs.add((s["memory_hash"], tuple(v["instructions"] for v in s["vcpus"]), p.stdout))
+        self.assertEqual(len(runs), 1, runs)
 
     def test_as_typed(self):
         """The README's command, which ends in ./run.sh --kernel Image --initrd initrd --cmdline "console=ttyAMA0"."""

@@ -131,5 +131,26 @@ class SelfTest(unittest.TestCase):
         self.assertIn("\nsoft: can be used\n", p.stdout)
 
 
+class Traces(unittest.TestCase):
+    def run_traced(self, kinds):
+        return subprocess.run([DOUBLE, "--accel", "hvf", "--binary", os.path.join(test_kernels.KERNELS, "syscall.raw"), "--stats=none", "--trace", kinds],
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=vibe.LIMIT_S, check=False)
+
+    def test_what_every_backend_shows(self):
+        p = self.run_traced("mmio@pl011,psci,exit")
+        self.assertEqual((p.returncode, p.stdout), (0, b"PASS syscall\n"))
+        lines = p.stderr.decode().splitlines()
+        written = [line for line in lines if " mmio: write 1 pl011@9000000 UARTDR " in line]
+        self.assertEqual(bytes(int(line.rsplit("= ", 1)[1], 16) for line in written), p.stdout)
+        self.assertRegex(lines[-1], r"^\d+\.\d{9} cpu0          - EL1 [0-9a-f]{16} call: hvc PSCI_SYSTEM_OFF\(")
+        self.assertTrue(any(line.endswith(" exit: mmio_write") for line in lines))
+
+    def test_what_it_does_not(self):
+        for kinds, which in (("insn", b"insn"), ("mmio,mem@0x1000+8", b"mem"), ("exception", b"exception")):
+            p = self.run_traced(kinds)
+            self.assertEqual((p.returncode, p.stderr), (2, b"vibevmm: --trace " + which + b": the hvf backend does not see single instructions; "
+                                                           b"give --accel soft\n"))
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -20,7 +20,8 @@ HARD = ("pagefault", "simd", "lse", "syscall")
 class Jit(unittest.TestCase):
     def run_kernels(self, way, only=None):
         for name, cpus, options, stdin, expect in test_kernels.listed():
-            if cpus != "1" or (only and name not in only):
+            # Where a device's thread writes what the guest looks at, the two runs that are compared do not see the same, as with more CPUs.
+            if cpus != "1" or name == "entropy" or (only and name not in only):
                 continue
             accel = ",".join(x for x in ("soft", "threshold=2", way) if x)
             with self.subTest(name, way=way):

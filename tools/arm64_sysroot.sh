@@ -8,8 +8,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd) || exit 1
 # shellcheck source=tools/deps.sh
 . "$here/tools/deps.sh"
 
-with_headers=(libfdt-dev zlib1g-dev libzstd-dev libcapstone-dev libslirp-dev libcmocka-dev)
-with_libraries=(libfdt1 zlib1g libzstd1 libcapstone4 libslirp0 libcmocka0)
+with_headers=(libfdt-dev zlib1g-dev libzstd-dev libcapstone-dev libslirp-dev libjansson-dev libcmocka-dev)
+with_libraries=(libfdt1 zlib1g libzstd1 libcapstone4 libslirp0 libjansson4 libcmocka0)
 made_of="1 ${with_headers[*]} ${with_libraries[*]}"
 
 cache=${VIBEVMM_GUESTS:-$here/build/guests}

@@ -66,8 +66,8 @@ install_packages()
     rm -f "$log"
 }
 
-# Device trees, compressed kernels, disassembly.
-optional_libs=(pkg-config libfdt-dev zlib1g-dev libzstd-dev libcapstone-dev libslirp-dev)
+# Device trees, compressed kernels, disassembly, networks, JSON.
+optional_libs=(pkg-config libfdt-dev zlib1g-dev libzstd-dev libcapstone-dev libslirp-dev libjansson-dev)
 
 # need_build_tools: what the program itself is built with.
 need_build_tools()

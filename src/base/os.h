@@ -24,6 +24,9 @@ int os_shm_discard(int fd, void *host, uint64_t off, uint64_t len);
 /* Host page size, bytes. */
 size_t os_page_size(void);
 
+/* Processors that the host runs threads on, at least 1. */
+unsigned os_nr_cpus(void);
+
 /* Physical memory of the host, bytes; 0 when unknown. */
 uint64_t os_host_memory(void);
 

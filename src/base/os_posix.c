@@ -14,6 +14,12 @@ size_t os_page_size(void)
     return size > 0 ? (size_t)size : 4096;
 }
 
+unsigned os_nr_cpus(void)
+{
+    const long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 ? (unsigned)n : 1;
+}
+
 void os_raise_fd_limit(void)
 {
     const rlim_t wanted[] = {1024 * 1024, 10240}; /* macOS refuses more than the latter */

@@ -50,6 +50,7 @@ void device_init(struct device *d, const struct device_class *cls, gpa_t base, u
     pthread_mutex_init(&d->lock, NULL);
     atomic_init(&d->stats.reads, 0);
     atomic_init(&d->stats.writes, 0);
+    atomic_init(&d->stats.no_exit, 0);
     atomic_init(&d->stats.bad, 0);
     atomic_init(&d->stats.broken, 0);
 }
@@ -173,6 +174,12 @@ static const struct reg_desc *find_reg(const struct device_class *cls, uint32_t 
             return !r->stride || (off - r->offset) % r->stride < reg_width(r) ? r : NULL;
     }
     return NULL;
+}
+
+const char *bus_register_name(const struct device *d, uint64_t off)
+{
+    const struct reg_desc *r = d->cls->regs ? find_reg(d->cls, (uint32_t)off) : NULL;
+    return r ? r->name : NULL;
 }
 
 static bool access_reg(struct device *d, uint32_t off, unsigned size, bool write, uint64_t *val)

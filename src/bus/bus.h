@@ -93,7 +93,8 @@ struct device_class {
 
 struct device_stats {
     _Atomic uint64_t reads, writes;
-    _Atomic uint64_t bad; /* no such register, width or permission */
+    _Atomic uint64_t no_exit; /* of these, those for which no vCPU left the guest */
+    _Atomic uint64_t bad;     /* no such register, width or permission */
     _Atomic uint64_t broken; /* the guest broke the device's protocol, and it works no more until it is reset */
 };
 
@@ -133,6 +134,9 @@ void bus_fdt_nodes(const struct bus *b, struct fdt_ctx *f);
 void bus_destroy(struct bus *b);
 
 struct device *bus_find(const struct bus *b, gpa_t gpa);
+
+/* The register at off bytes from the device's base, as the specification spells it; null: the class does not list it. For traces. */
+const char *bus_register_name(const struct device *d, uint64_t off);
 
 enum bus_result {
     BUS_OK,

@@ -177,8 +177,7 @@ static void go_on_locked(struct contract *c, unsigned n, size_t from, uint64_t n
         }
     }
     c->current = n;
-    if (c->wake[1] >= 0)
-        wake_main(c);
+    wake_main(c);
 }
 
 static bool is_looked_for(const struct item *it)
@@ -194,7 +193,7 @@ static struct item *find_first_locked(struct contract *c, bool complete, size_t 
     *end = PATTERN_NONE;
     for (unsigned i = 0; i < c->nr_items; i++) {
         struct item *it = &c->item[i];
-        if (!is_looked_for(it))
+        if (!is_looked_for(it) || it->from > c->text.len)
             continue;
         const size_t at = pattern_find(it->pattern, c->text.line, c->text.len, it->from, complete);
         if (at < *end || (at == *end && first && it->kind == SCRIPT_FAIL)) {
@@ -220,8 +219,9 @@ static void look_locked(struct contract *c, bool complete)
             return;
         }
         keep_locked(it, now);
+        /* An end of line is found once. */
         if (!it->option)
-            go_on_locked(c, c->current + 1, end, now);
+            go_on_locked(c, c->current + 1, end + (complete && end == c->text.len), now);
         judge_locked(c);
     }
 }

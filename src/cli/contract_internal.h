@@ -2,10 +2,10 @@
 #ifndef VIBE_CLI_CONTRACT_INTERNAL_H
 #define VIBE_CLI_CONTRACT_INTERNAL_H
 
+#include "base/transcript.h"
 #include "cli/contract.h"
 #include "cli/pattern.h"
 #include "cli/script.h"
-#include "cli/transcript.h"
 
 #include <pthread.h>
 

@@ -5,13 +5,17 @@
 #include "base/log.h"
 #include "base/os.h"
 #include "cli/contract.h"
+#include "cli/ctl.h"
+#include "cli/fork.h"
 #include "cli/io_loop.h"
 #include "cli/options.h"
 #include "cli/self_test.h"
 #include "cli/terminal.h"
 #include "cli/version.h"
+#include "dbg/control/control.h"
 #include "dbg/explain_vm.h"
 #include "dbg/gdb/gdb.h"
+#include "dbg/observer.h"
 #include "dev/chardev.h"
 #include "mem/ram.h"
 #include "vm/stats.h"
@@ -41,6 +45,7 @@ struct outputs {
     FILE *stats;
     FILE *tree;
     FILE *dump[VM_MAX_DUMPS];
+    struct observer *observer; /* or null: has files of its own */
 };
 
 /* One line whatever is in it: file names may hold anything. */
@@ -85,6 +90,7 @@ static void close_outputs(struct outputs *out)
     for (unsigned i = 0; i < VM_MAX_DUMPS; i++)
         if (out->dump[i])
             fclose(out->dump[i]);
+    observer_destroy(out->observer);
     *out = (struct outputs){0};
 }
 
@@ -262,25 +268,38 @@ static void tell_progress(void *opaque, unsigned percent)
     fprintf(stderr, "vibevmm: saving the snapshot: %u%%\n", percent);
 }
 
-static int start_vm(struct vm *vm, const struct vm_options *v, struct gdb *gdb, struct err *e)
+/* Those who look into the VM; null where there is none. */
+struct visitors {
+    struct gdb *gdb;
+    struct control *control;
+};
+
+static int start_vm(struct vm *vm, const struct vm_options *v, const struct visitors *visitors,
+                    struct err *e)
 {
+    struct gdb *gdb = visitors->gdb;
     int r = gdb ? gdb_set_vm(gdb, vm, v->gdb_wait, e) : 0;
-    if (r < 0 || (r = vm_start(vm, e)) < 0 || !gdb)
+    if (r == 0 && visitors->control)
+        control_set_vm(visitors->control, vm);
+    if (r < 0 || (r = vm_start(vm, e)) < 0)
         return r;
-    if ((r = gdb_start(gdb, e)) < 0) {
+    if ((visitors->control && (r = control_start(visitors->control, e)) < 0) ||
+        (gdb && (r = gdb_start(gdb, e)) < 0)) {
         struct vm_outcome o;
         vm_request_stop(vm, VM_STOP_ERROR);
         vm_join(vm, &o);
         return r;
     }
+    if (!gdb)
+        return 0;
     fprintf(stderr, "vibevmm: gdb: target remote %s%s\n", gdb_address(gdb),
             v->gdb_wait ? " (the guest waits for it)" : "");
     return 0;
 }
 
-/* From the VM's start to its end. contract, gdb: null where there is none. Returns the exit status; a host error is in *e and negative. */
+/* From the VM's start to its end. contract: null where there is none. Returns the exit status; a host error is in *e and negative. */
 static int run_vm(struct vm *vm, const struct vm_options *v, struct contract *contract,
-                  struct gdb *gdb, struct outputs *out, struct err *e)
+                  const struct visitors *visitors, struct outputs *out, struct err *e)
 {
     tell_terminal_size(vm);
     struct chardev *console = vm_console(vm);
@@ -289,7 +308,9 @@ static int run_vm(struct vm *vm, const struct vm_options *v, struct contract *co
     int r = fed ? feed_input(console, e) : 0;
     if (r == 0 && contract)
         r = contract_start(contract, vm, v->deterministic, e);
-    if (r < 0 || (r = start_vm(vm, v, gdb, e)) < 0)
+    if (r == 0 && out->observer)
+        observer_start(out->observer);
+    if (r < 0 || (r = start_vm(vm, v, visitors, e)) < 0)
         return r;
     struct io_loop_result loop;
     io_loop_run(
@@ -317,6 +338,8 @@ static int run_vm(struct vm *vm, const struct vm_options *v, struct contract *co
         const int hung_status = conclude(contract, &o, &loop);
         if (contract && contract_report(contract, NULL, e) < 0)
             print_error(e);
+        if (out->observer && observer_finish(out->observer, NULL, hung_status != STATUS_OK, e) < 0)
+            print_error(e);
         _exit(hung_status);
     }
     struct vm_outcome outcome;
@@ -331,8 +354,10 @@ static int run_vm(struct vm *vm, const struct vm_options *v, struct contract *co
         return err_prefix(e, "--snapshot-save");
 
     int status = conclude(contract, &outcome, &loop);
-    if (gdb)
-        gdb_stop(gdb, status, outcome.reason == VM_STOP_SIGNAL ? loop.signal : 0);
+    if (visitors->control)
+        control_stop(visitors->control, &outcome);
+    if (visitors->gdb)
+        gdb_stop(visitors->gdb, status, outcome.reason == VM_STOP_SIGNAL ? loop.signal : 0);
     static struct vm_stats stats; /* some tens of KiB */
     vm_get_stats(vm, &stats);
     stats.exit_status = status;
@@ -341,6 +366,8 @@ static int run_vm(struct vm *vm, const struct vm_options *v, struct contract *co
         r = write_dump(out->dump[i], &v->dump[i], vm_ram(vm), e);
     if (r == 0 && contract)
         r = contract_report(contract, &stats, e);
+    if (r == 0 && out->observer)
+        r = observer_finish(out->observer, vm, status != STATUS_OK, e);
     return r < 0 ? r : status;
 }
 
@@ -371,17 +398,78 @@ static const char *image_name(const struct vm_options *v)
     return slash && slash[1] ? slash + 1 : path;
 }
 
+/* One machine, from its options to its end. Returns the exit status. */
+static int run_machine(struct options *o)
+{
+    struct err e = {0};
+    struct outputs out = {0};
+    struct vm *vm = NULL;
+    struct contract *contract = NULL;
+    struct visitors visitors = {0};
+    int status = STATUS_USAGE;
+
+    int r = io_loop_init(&e);
+    if (r < 0)
+        goto out;
+    if (o->has_contract) {
+        o->contract.name = image_name(&o->vm);
+        r = contract_create(&contract, &o->contract, &e);
+    }
+    if (r < 0)
+        goto out;
+    r = observer_create(&out.observer, &o->observer, &e);
+    if (r < 0)
+        goto out;
+    o->vm.observe = observer_wants(out.observer);
+    r = vm_create(&vm, &o->vm, &e);
+    if (r < 0)
+        goto out;
+    r = check_dumps(&o->vm, vm_ram(vm), &e);
+    if (r < 0)
+        goto out;
+    r = open_outputs(&out, &o->vm, &e);
+    if (r < 0)
+        goto out;
+    if (o->vm.snapshot_save && (r = vm_can_save(vm, o->vm.snapshot_save, &e)) < 0) {
+        err_prefix(&e, "--snapshot-save");
+        goto out;
+    }
+    if (o->vm.gdb && !o->vm.dump_dtb)
+        r = gdb_open(&visitors.gdb, o->vm.gdb, &e);
+    if (r < 0) {
+        err_prefix(&e, "--gdb");
+        goto out;
+    }
+    if (o->vm.control && !o->vm.dump_dtb)
+        r = control_open(&visitors.control, o->vm.control, &e);
+    if (r < 0) {
+        err_prefix(&e, "--control");
+        goto out;
+    }
+
+    r = o->vm.dump_dtb ? write_device_tree(out.tree, o->vm.dump_dtb, vm, &e)
+                       : run_vm(vm, &o->vm, contract, &visitors, &out, &e);
+    status = r < 0 ? STATUS_FAILED : r;
+out:
+    if (r < 0)
+        print_error(&e);
+    gdb_destroy(visitors.gdb);
+    control_destroy(visitors.control);
+    vm_destroy(vm);
+    contract_destroy(contract);
+    close_outputs(&out);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     uint64_t start_ns = os_now_ns();
     struct err e = {0};
     struct options o;
-    struct outputs out = {0};
-    struct vm *vm = NULL;
-    struct contract *contract = NULL;
-    struct gdb *gdb = NULL;
     int status = STATUS_USAGE;
 
+    if (argc > 1 && !strcmp(argv[1], "ctl"))
+        return ctl(argc - 2, argv + 2);
     int r = options_parse(&o, argc, argv, &e);
     if (r < 0)
         goto out;
@@ -397,45 +485,15 @@ int main(int argc, char **argv)
         goto out;
     terminal_catch_crashes();
     os_raise_fd_limit();
-    r = io_loop_init(&e);
-    if (r < 0)
-        goto out;
-    if (o.has_contract) {
-        o.contract.name = image_name(&o.vm);
-        r = contract_create(&contract, &o.contract, &e);
+    if (o.fork.on) {
+        r = fork_variants(&o, run_machine, &e);
+        status = r < 0 ? STATUS_USAGE : r;
+    } else {
+        status = run_machine(&o);
     }
-    if (r < 0)
-        goto out;
-    r = vm_create(&vm, &o.vm, &e);
-    if (r < 0)
-        goto out;
-    r = check_dumps(&o.vm, vm_ram(vm), &e);
-    if (r < 0)
-        goto out;
-    r = open_outputs(&out, &o.vm, &e);
-    if (r < 0)
-        goto out;
-    if (o.vm.snapshot_save && (r = vm_can_save(vm, o.vm.snapshot_save, &e)) < 0) {
-        err_prefix(&e, "--snapshot-save");
-        goto out;
-    }
-    if (o.vm.gdb && !o.vm.dump_dtb)
-        r = gdb_open(&gdb, o.vm.gdb, &e);
-    if (r < 0) {
-        err_prefix(&e, "--gdb");
-        goto out;
-    }
-
-    r = o.vm.dump_dtb ? write_device_tree(out.tree, o.vm.dump_dtb, vm, &e)
-                      : run_vm(vm, &o.vm, contract, gdb, &out, &e);
-    status = r < 0 ? STATUS_FAILED : r;
 out:
     if (r < 0)
         print_error(&e);
-    gdb_destroy(gdb);
-    vm_destroy(vm);
-    contract_destroy(contract);
-    close_outputs(&out);
     options_free(&o);
     return status;
 }

@@ -75,6 +75,10 @@ static int check_together(const struct options *o, const bool *given, struct err
             return err_set(e, EINVAL, "--%s needs --%s%s", option_table[n->a].name,
                            option_table[n->b].name, n->why);
     }
+    for (size_t i = 0; i < NR_OPTIONS && !o->fork.on; i++)
+        if (given[i] && option_table[i].topic == TOPIC_FORK)
+            return err_set(e, EINVAL, "--%s is for vibevmm fork; --help fork explains it",
+                           option_table[i].name);
     if (o->vm.jit.check && o->vm.nr_cpus > 1)
         return err_set(e, EINVAL, "--check-jit needs one CPU: another would write between the two runs");
     if (o->vm.jit.off && (o->vm.jit.check || o->vm.jit.dump || o->vm.jit.perf_map))
@@ -202,7 +206,13 @@ int options_parse(struct options *o, int argc, char *const *argv, struct err *e)
 
     *o = (struct options){
         .vm = {.entry = VM_DEFAULT_ENTRY, .nr_cpus = 1, .log_level = LOG_WARN},
+        .observer = {.limit = TRACE_LIMIT_DEFAULT},
     };
+    if (argc > 1 && !strcmp(argv[1], "fork")) {
+        o->fork.on = true;
+        argc--;
+        argv++;
+    }
     if ((r = take_snapshot(o, &p, argc, argv, e)))
         return r;
     for (int i = 1; i < argc;)

@@ -4,6 +4,7 @@
 #define VIBE_CLI_OPTIONS_H
 
 #include "cli/contract.h"
+#include "dbg/observer.h"
 #include "vm/options.h"
 #include "vm/snapshot.h"
 
@@ -14,7 +15,15 @@ struct err;
 enum options_action { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION, OPTIONS_SELF_TEST };
 
 #define OPTIONS_MAX_OWNED                                                                          \
-    (VM_MAX_LOADS + VM_MAX_DUMPS + VM_MAX_SHARES + VM_MAX_DISKS + VM_MAX_NETS + 2 + 4 * VM_MAX_WORDS)
+    (VM_MAX_LOADS + VM_MAX_DUMPS + VM_MAX_SHARES + VM_MAX_DISKS + VM_MAX_NETS + 4 +                \
+     OBSERVER_MAX_SYMBOLS + 4 * VM_MAX_WORDS)
+
+/* vibevmm fork */
+struct fork_options {
+    bool on;
+    unsigned count, jobs; /* 0: not given */
+    const char *variants, *at, *out, *overlays;
+};
 
 struct options {
     enum options_action action;
@@ -22,13 +31,15 @@ struct options {
     struct vm_options vm;
     bool has_contract; /* one of the options of TOPIC_CI was given */
     struct contract_options contract;
+    struct fork_options fork;
+    struct observer_options observer;
     char *owned[OPTIONS_MAX_OWNED]; /* cut out of FILE@ADDR and the like */
     unsigned nr_owned;
     struct snapshot *snapshot; /* of --snapshot-load */
     struct words words;        /* what it has of the command line */
 };
 
-/* argv[0] is not looked at; strings are kept, not copied. 0, or -EINVAL with the option and the cure. Call options_free()
+/* argv[0] is not looked at, and argv[1] may be "fork"; strings are kept, not copied. 0, or -EINVAL with the option and the cure. Call options_free()
  * either way. */
 int options_parse(struct options *o, int argc, char *const *argv, struct err *e);
 void options_free(struct options *o);

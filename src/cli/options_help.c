@@ -36,6 +36,12 @@ static const char help_status[] =
     "                       did, or the run ended otherwise than by the guest's success\n"
     "  128+SIGNAL           vibevmm was stopped by a signal (130: Ctrl-C)\n";
 
+static const char help_trace[] =
+    "What --trace shows:\n"
+#define TRACE_KIND(id, name, where, help) "  " name ": " help "\n"
+#include "spec/trace_events.def"
+    "RANGE is 0x1000-0x1fff, 0x1000+0x100 or a symbol, DEVICE pl011 or pl011@9000000.\n";
+
 static const char *const extra_topics[][2] = {
 #define PAGE(name, text) {name, text},
 #include "cli/options.def"
@@ -93,6 +99,7 @@ void options_print_help(FILE *out, const char *topic)
               "\n"
               "Usage: vibevmm --binary FILE [--entry ADDR] [OPTION]...\n"
               "       vibevmm --kernel FILE [OPTION]...\n"
+              "       vibevmm ctl PATH COMMAND...      to one that was started with --control\n"
               "\n"
               "Example: vibevmm --binary tests/kernels/arm64_hello.raw --entry 0x10000 --mem 128M\n"
               "\n",

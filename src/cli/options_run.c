@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "dbg/control/control.h"
 #include "dbg/gdb/gdb.h"
 
 #include <errno.h>
@@ -52,6 +53,12 @@ int set_gdb(struct options *o, const char *text, struct err *e)
 {
     o->vm.gdb = text;
     return gdb_check_address(text, e);
+}
+
+int set_control(struct options *o, const char *text, struct err *e)
+{
+    o->vm.control = text;
+    return control_check_address(text, e);
 }
 
 int set_wait(struct options *o, const char *text, struct err *e)

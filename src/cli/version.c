@@ -10,6 +10,9 @@
 #if HAVE_CAPSTONE
 #include <capstone.h>
 #endif
+#if HAVE_JANSSON
+#include <jansson.h>
+#endif
 #if HAVE_ZLIB
 #include <zlib.h>
 #endif
@@ -59,6 +62,11 @@ void version_print(FILE *out)
         fprintf(out, "libslirp:  yes (%s)\n", net_user_version());
     else
         fprintf(out, "libslirp:  no (no user-mode networking)\n");
+#if HAVE_JANSSON
+    fprintf(out, "jansson:   yes (%s)\n", JANSSON_VERSION);
+#else
+    fprintf(out, "jansson:   no (no control socket)\n");
+#endif
 #if HAVE_CAPSTONE
     int major, minor;
     cs_version(&major, &minor);

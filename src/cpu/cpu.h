@@ -18,9 +18,11 @@ struct cpu;
 struct jit;
 struct jit_check;
 struct cpu_debug;
+struct cpu_observe;
 struct debug_event;
 struct debug_points;
 struct snap;
+struct observe;
 
 #define CPU_MAX 64
 
@@ -44,10 +46,11 @@ enum cpu_leave {
     CPU_LEAVE_EXCEPTION, /* internal, but for cpu_step(): c->exc is to be taken */
     CPU_LEAVE_RESYNC,    /* internal: context changed, go on from st.pc */
     CPU_LEAVE_AGAIN,     /* internal: nothing happened that anybody has to see, go on from st.pc */
-    CPU_LEAVE_SLICE,     /* internal: the slice is over, go on from st.pc */
-    CPU_LEAVE_WFE,       /* see cpu_wait_event() */
-    CPU_LEAVE_SEV,       /* CPUs that wait in WFE are to be woken */
-    CPU_LEAVE_HVC,       /* imm in c->leave_imm; PC past the instruction, also for SMC */
+    CPU_LEAVE_OBSERVE, /* internal: the instruction at st.pc is to be run on its own; it has been counted already */
+    CPU_LEAVE_SLICE, /* internal: the slice is over, go on from st.pc */
+    CPU_LEAVE_WFE,   /* see cpu_wait_event() */
+    CPU_LEAVE_SEV,   /* CPUs that wait in WFE are to be woken */
+    CPU_LEAVE_HVC,   /* imm in c->leave_imm; PC past the instruction, also for SMC */
     CPU_LEAVE_SMC,
     CPU_LEAVE_SEMIHOSTING, /* PC past the instruction */
     CPU_LEAVE_KICK,
@@ -94,6 +97,7 @@ enum {
 
 struct code_page {
     gpa_t pa;
+    gva_t va;             /* with icache_by_address(); else 0 */
     const uint32_t *host; /* the guest's words */
     struct code_page *hash_next;
     struct a64_insn insn[PAGE_INSNS + 1]; /* the last one steps into the next page */
@@ -229,16 +233,19 @@ struct cpu {
     uint64_t turn_end;   /* nr_insns then */
     bool new_turn;
     bool irq_due; /* with turns: an interrupt that is pending is taken before the next instruction; else where the guest looks for it, or with a turn */
-    bool own_turns;   /* they are there for stop_at alone */
-    uint64_t stop_at; /* nr_insns at which cpu_run() leaves, exactly; 0: never */
+    bool own_turns;      /* they are there for stop_at alone */
+    uint64_t stop_at;    /* nr_insns at which cpu_run() leaves, exactly; 0: never */
+    uint64_t observe_at; /* nr_insns at which observe_due() is called, exactly */
+    uint64_t pause_at;   /* the first of both */
     uint32_t step_iss; /* of the Software Step exception that is due: what was stepped, if anything was */
     bool one_plain; /* the next instruction is the interpreter's: translated code would do more than is left */
 
-    struct cpu_debug *debug; /* null: nobody ever asked */
-    struct jit *jit;         /* null: interpreter only */
-    struct jit_check *check; /* null: translated code is trusted */
-    uint64_t nr_checked;     /* runs of it that were compared */
-    gva_t hot_target;        /* a branch target to be translated */
+    struct cpu_debug *debug;     /* null: nobody ever asked */
+    struct cpu_observe *observe; /* null: nobody wants to see anything: cpu/observe.h */
+    struct jit *jit;             /* null: interpreter only */
+    struct jit_check *check;     /* null: translated code is trusted */
+    uint64_t nr_checked;         /* runs of it that were compared */
+    gva_t hot_target;            /* a branch target to be translated */
     bool has_hot_target;
     uint16_t hot[HOT_SLOTS]; /* by hashed branch target: how often until it is hot */
     struct jit_hot jit_hot;
@@ -314,6 +321,8 @@ int cpu_set_step(struct cpu *c, bool on);
 int cpu_stop_at(struct cpu *c, uint64_t insns);
 /* Sets st.pc; what is there is not passed, should it be something to stop at. */
 void cpu_set_pc(struct cpu *c, gva_t pc);
+/* What is to be seen of this CPU (arch/trace.h; null: nothing), before it runs. Profiles, and windows of instructions, need jit_options.exact. 0 or -ENOMEM. */
+int cpu_observe(struct cpu *c, const struct observe *what);
 /* After CPU_LEAVE_DEBUG. Valid until the next cpu_run(). */
 const struct debug_event *cpu_debug_event(const struct cpu *c);
 

@@ -58,13 +58,17 @@ void mem_set_abort(struct cpu *c, gva_t va, bool write, uint8_t fsc);
 struct code_cache *icache_create(void);
 void icache_destroy(struct code_cache *cc);
 
-/* The decoded page of pa (page-aligned), whose words are at host. Never null: an old page is recycled when there are many, which forgets the
+/* From now on, pages are decoded for each virtual address at which they are run. Before anything is. */
+void icache_by_address(struct cpu *c);
+/* The decoded page of pa (page-aligned) at va, whose words are at host. Never null: an old page is recycled when there are many, which forgets the
  * ITLB: no pointer to an instruction outlives the call. */
-struct code_page *icache_page(struct cpu *c, gpa_t pa, const void *host);
-/* Whether the instruction at that index of the page has ever been run here. */
-bool icache_was_run(const struct cpu *c, gpa_t page, unsigned index);
-/* The decoded instruction at pa, if its page is known, gets fn for its function. */
-void icache_mark_entry(struct cpu *c, gpa_t pa, a64_fn *fn);
+struct code_page *icache_page(struct cpu *c, gva_t va, gpa_t pa, const void *host);
+/* Whether the instruction at va, in the page at pa, has ever been run here. */
+bool icache_was_run(const struct cpu *c, gva_t va, gpa_t page);
+/* The word of an instruction of c->code as it is decoded, or will be. */
+uint32_t icache_word(const struct cpu *c, const struct a64_insn *insn);
+/* The decoded instruction at va, of which pa is the physical address, if its page is known, gets fn for its function. */
+void icache_mark_entry(struct cpu *c, gva_t va, gpa_t pa, a64_fn *fn);
 void icache_flush_all(struct cpu *c);
 void icache_flush_pa(struct cpu *c, gpa_t pa, uint64_t len);
 

@@ -3,6 +3,7 @@
 
 #include "cpu/cpu_internal.h"
 #include "cpu/interp.h"
+#include "cpu/observe.h"
 
 #include "gen/a64_rows.h"
 
@@ -148,6 +149,8 @@ const struct a64_insn *debug_op(struct cpu *c, const struct a64_insn *insn)
         c->leave = CPU_LEAVE_DEBUG;
         return NULL;
     }
+    if (unlikely(c->observe) && observe_marks(c, va, insn->word))
+        return observe_op(c, insn);
     a64_decode(insn->word, &plain);
     return plain.fn(c, insn);
 }

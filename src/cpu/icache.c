@@ -7,6 +7,7 @@
 #include "cpu/debug.h"
 #include "cpu/interp.h"
 #include "cpu/jit.h"
+#include "cpu/observe.h"
 
 #include <stdlib.h>
 
@@ -16,6 +17,7 @@
 struct code_cache {
     struct code_page *bucket[ICACHE_BUCKETS];
     unsigned nr_pages;
+    bool by_address;
 };
 
 struct code_cache *icache_create(void)
@@ -49,6 +51,8 @@ static const struct a64_insn *op_first_time(struct cpu *c, const struct a64_insn
     struct a64_insn *mine = (struct a64_insn *)(uintptr_t)insn; /* the pages are ours to write */
 
     a64_decode(__atomic_load_n(&p->host[insn - c->code.insns], __ATOMIC_RELAXED), mine);
+    if (unlikely(c->observe) && observe_decoded(c, cpu_pc(c, insn), insn->word))
+        mine->fn = observe_op;
     if (unlikely(c->debug) && debug_marks(c, cpu_pc(c, insn), insn->word))
         mine->fn = debug_op;
     return insn->fn(c, insn);
@@ -59,11 +63,10 @@ static const struct a64_insn *op_next_page(struct cpu *c, const struct a64_insn 
 {
     const struct a64_insn *next = cpu_goto(c, cpu_pc(c, insn));
 
-    if (unlikely(!next)) {
-        c->nr_insns--; /* the run loop counts this call */
-        return NULL;
-    }
-    return next->fn(c, next);
+    if (next)
+        return next->fn(c, next);
+    c->nr_insns--; /* the run loop counts this call */
+    return NULL;
 }
 
 static void reset_entries(struct code_page *p, unsigned first, unsigned nr)
@@ -72,23 +75,43 @@ static void reset_entries(struct code_page *p, unsigned first, unsigned nr)
         p->insn[i].fn = op_first_time;
 }
 
-struct code_page *icache_page(struct cpu *c, gpa_t pa, const void *host)
+void icache_by_address(struct cpu *c)
+{
+    c->icache->by_address = true;
+}
+
+static gva_t page_va(const struct code_cache *cc, gva_t va)
+{
+    return cc->by_address ? va & ~(gva_t)(TLB_PAGE_SIZE - 1) : 0;
+}
+
+static struct code_page *find_page(const struct cpu *c, gva_t va, gpa_t pa)
+{
+    for (struct code_page *p = c->icache->bucket[(pa >> TLB_PAGE_SHIFT) & (ICACHE_BUCKETS - 1)]; p;
+         p = p->hash_next)
+        if (p->pa == pa && p->va == page_va(c->icache, va))
+            return p;
+    return NULL;
+}
+
+struct code_page *icache_page(struct cpu *c, gva_t va, gpa_t pa, const void *host)
 {
     struct code_cache *cc = c->icache;
     struct code_page **head = &cc->bucket[(pa >> TLB_PAGE_SHIFT) & (ICACHE_BUCKETS - 1)];
+    struct code_page *p = find_page(c, va, pa);
 
-    for (struct code_page *p = *head; p; p = p->hash_next)
-        if (p->pa == pa)
-            return p;
+    if (p)
+        return p;
     if (cc->nr_pages >= ICACHE_MAX_PAGES) {
         free_pages(cc);
         for (unsigned i = 0; i < ITLB_ENTRIES; i++)
             c->itlb[i].tag = TLB_TAG_NONE;
     }
-    struct code_page *p = malloc(sizeof(*p));
+    p = malloc(sizeof(*p));
     if (!p)
         BUG("out of memory for decoded instructions");
     p->pa = pa;
+    p->va = page_va(cc, va);
     p->host = host;
     reset_entries(p, 0, PAGE_INSNS);
     p->insn[PAGE_INSNS] = (struct a64_insn){.fn = op_next_page};
@@ -98,24 +121,23 @@ struct code_page *icache_page(struct cpu *c, gpa_t pa, const void *host)
     return p;
 }
 
-static struct code_page *find_page(const struct cpu *c, gpa_t pa)
+bool icache_was_run(const struct cpu *c, gva_t va, gpa_t page)
 {
-    for (struct code_page *p = c->icache->bucket[(pa >> TLB_PAGE_SHIFT) & (ICACHE_BUCKETS - 1)]; p;
-         p = p->hash_next)
-        if (p->pa == pa)
-            return p;
-    return NULL;
+    const struct code_page *p = find_page(c, va, page);
+    return p && p->insn[(va >> 2) & (PAGE_INSNS - 1)].fn != op_first_time;
 }
 
-bool icache_was_run(const struct cpu *c, gpa_t page, unsigned index)
+uint32_t icache_word(const struct cpu *c, const struct a64_insn *insn)
 {
-    const struct code_page *p = find_page(c, page);
-    return p && p->insn[index].fn != op_first_time;
+    const struct code_page *p = CONTAINER_OF(c->code.insns, const struct code_page, insn[0]);
+
+    return insn->fn == op_first_time ? __atomic_load_n(&p->host[insn - c->code.insns], __ATOMIC_RELAXED)
+                                     : insn->word;
 }
 
-void icache_mark_entry(struct cpu *c, gpa_t pa, a64_fn *fn)
+void icache_mark_entry(struct cpu *c, gva_t va, gpa_t pa, a64_fn *fn)
 {
-    struct code_page *p = find_page(c, pa & ~(gpa_t)(TLB_PAGE_SIZE - 1));
+    struct code_page *p = find_page(c, va, pa & ~(gpa_t)(TLB_PAGE_SIZE - 1));
     const unsigned index = (unsigned)(pa >> 2) & (PAGE_INSNS - 1);
 
     if (!p)

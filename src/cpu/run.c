@@ -8,6 +8,7 @@
 #include "cpu/interp.h"
 #include "cpu/jit.h"
 #include "cpu/jit/check.h"
+#include "cpu/observe.h"
 
 #include "gen/sysreg_fields.h"
 
@@ -39,6 +40,7 @@ struct cpu *cpu_create(struct cpu_cluster *cl, struct ram *ram, uint64_t mpidr,
     c->counter_base_ns = counter_base_ns;
     c->clock = &host_clock;
     c->deadline_ns = UINT64_MAX;
+    c->observe_at = c->pause_at = UINT64_MAX;
     c->mmu = mmu_create();
     c->icache = icache_create();
     if (!c->mmu || !c->icache || pthread_mutex_init(&c->inval_lock, NULL)) {
@@ -68,6 +70,7 @@ void cpu_destroy(struct cpu *c)
     jit_destroy(c->jit);
     jit_check_destroy(c->check);
     debug_destroy(c);
+    observe_destroy(c);
     mmu_destroy(c->mmu);
     icache_destroy(c->icache);
     free(c);
@@ -188,6 +191,8 @@ const struct a64_insn *cpu_mem_fault(struct cpu *c, const struct a64_insn *insn)
     if (unlikely(c->debug) && c->debug->pending) {
         c->nr_insns--; /* it has not been run */
         c->leave = CPU_LEAVE_DEBUG;
+    } else if (unlikely(c->observe) && c->observe->pending) {
+        c->leave = CPU_LEAVE_OBSERVE;
     }
     return NULL;
 }
@@ -258,6 +263,8 @@ static void take(struct cpu *c)
     cpu_context_changed(c);
     if (unlikely(c->debug))
         debug_exception(c);
+    if (unlikely(c->observe))
+        observe_exception(c);
 }
 
 /* Enters c->exc. True: the vCPU is stuck (and has not entered it once more). */
@@ -345,7 +352,7 @@ static const struct a64_insn *step_with_btype(struct cpu *c, const struct a64_in
     c->st.btype = 0;
     c->leave = CPU_LEAVE_NONE;
     const struct a64_insn *next = insn->fn(c, insn);
-    if (!next && c->leave == CPU_LEAVE_EXCEPTION && c->exc.ret == pc)
+    if (!next && ((c->leave == CPU_LEAVE_EXCEPTION && c->exc.ret == pc) || c->leave == CPU_LEAVE_OBSERVE))
         c->st.btype = (uint8_t)btype;
     return next;
 }
@@ -377,8 +384,17 @@ static void take_turn(struct cpu *c)
 /* With turns: instructions until there is something to do between two of them. */
 static int64_t left_of_turn(struct cpu *c)
 {
-    const uint64_t end = c->stop_at ? MIN(c->stop_at, c->turn_end) : c->turn_end;
-    return c->jit_hot.budget = (int64_t)(end - c->nr_insns);
+    return c->jit_hot.budget = (int64_t)(MIN(c->pause_at, c->turn_end) - c->nr_insns);
+}
+
+/* Slices end at pause_at, exactly, which takes turns. */
+static void set_pause(struct cpu *c)
+{
+    c->pause_at = c->stop_at ? MIN(c->stop_at, c->observe_at) : c->observe_at;
+    if (c->pause_at != UINT64_MAX && !c->turn_insns) {
+        c->turn_insns = JIT_SLICE_INSNS;
+        c->own_turns = c->new_turn = true;
+    }
 }
 
 int cpu_stop_at(struct cpu *c, uint64_t insns)
@@ -388,21 +404,29 @@ int cpu_stop_at(struct cpu *c, uint64_t insns)
     if (r)
         return r;
     c->stop_at = insns;
-    if (insns && !c->turn_insns) {
-        c->turn_insns = JIT_SLICE_INSNS;
-        c->own_turns = c->new_turn = true;
-    }
+    set_pause(c);
     return 0;
 }
 
-/* Whether it has come to stop_at. */
+int cpu_observe(struct cpu *c, const struct observe *what)
+{
+    const int r = observe_create(c, what);
+
+    set_pause(c);
+    return r;
+}
+
+/* At pause_at. Whether it has come to stop_at. */
 static bool at_limit(struct cpu *c)
 {
-    if (c->nr_insns >= c->stop_at) {
-        debug_tell(c, DEBUG_CAUSE_LIMIT, c->stop_at, false);
-        return true;
+    if (c->nr_insns >= c->observe_at) {
+        observe_due(c);
+        set_pause(c);
     }
-    return false;
+    if (!c->stop_at || c->nr_insns < c->stop_at)
+        return false;
+    debug_tell(c, DEBUG_CAUSE_LIMIT, c->stop_at, false);
+    return true;
 }
 
 /* Between slices: what other threads and the clock want. CPU_LEAVE_KICK, or CPU_LEAVE_NONE to go on. */
@@ -428,7 +452,7 @@ static enum cpu_leave look_around(struct cpu *c)
             return CPU_LEAVE_DEBUG;
     }
     c->irq_due = false;
-    if (unlikely(c->stop_at) && at_limit(c))
+    if (unlikely(c->nr_insns >= c->pause_at) && at_limit(c))
         return CPU_LEAVE_DEBUG;
     if (unlikely(c->has_hot_target)) {
         c->has_hot_target = false;
@@ -473,7 +497,11 @@ static const struct a64_insn *run_one(struct cpu *c)
         return NULL;
     c->one_plain = true;
     c->leave = CPU_LEAVE_NONE;
+    if (unlikely(c->observe))
+        observe_begin(c, insn);
     insn = c->st.btype ? step_with_btype(c, insn) : insn->fn(c, insn);
+    if (unlikely(c->observe))
+        observe_end(c, insn);
     c->one_plain = false;
     c->nr_insns++;
     c->slice_left--;
@@ -569,9 +597,23 @@ static enum cpu_leave debug_step(struct cpu *c)
     return leave == CPU_LEAVE_NONE && c->debug->pending ? CPU_LEAVE_DEBUG : leave;
 }
 
+/* From an instruction on that somebody wants to see: that one, and those behind it of which the same holds. *look: as in run_slices(). */
+static enum cpu_leave run_observed(struct cpu *c, bool *look)
+{
+    const struct a64_insn *insn;
+    enum cpu_leave leave;
+
+    do {
+        insn = run_one(c);
+        leave = after_one(c, insn);
+    } while (insn && insn->fn == observe_op && c->slice_left > 0);
+    *look = !c->turn_insns || (!insn && c->leave != CPU_LEAVE_AGAIN);
+    return leave;
+}
+
 static enum cpu_leave run_slices(struct cpu *c)
 {
-    bool look = true; /* with turns that depends on the guest alone, not on what is translated */
+    bool look = true; /* with turns that depends on the guest alone, not on what is translated or observed */
 
     for (;;) {
         if (!look)
@@ -625,6 +667,13 @@ static enum cpu_leave run_slices(struct cpu *c)
         case CPU_LEAVE_SLICE: c->slice_left = 0; /* fallthrough */
         case CPU_LEAVE_AGAIN: look = !c->turn_insns; break;
         case CPU_LEAVE_RESYNC: break;
+        case CPU_LEAVE_OBSERVE:
+            c->nr_insns--; /* it has not been run */
+            c->slice_left++;
+            leave = run_observed(c, &look);
+            if (leave != CPU_LEAVE_NONE)
+                return leave;
+            break;
         default: return c->leave;
         }
     }

@@ -9,6 +9,7 @@
 #include "cpu/interp.h"
 #include "cpu/jit.h"
 #include "cpu/jit/check.h"
+#include "cpu/observe.h"
 #include "mem/ram.h"
 
 #include "gen/sysreg_fields.h"
@@ -293,7 +294,8 @@ static bool find_translation(struct cpu *c, gva_t va, enum walk_access access, u
         /* Translated code looks at alignment only where all of it must be aligned: with the MMU off, or by SCTLR_EL1.A. Memory that is
          * mapped as Device one page at a time, which is rare, is for the slow paths. */
         const bool fast = (!w.device || !(SYS(&c->st, SCTLR_EL1) & SCTLR_EL1_M)) &&
-                          !(unlikely(c->debug) && debug_watches_page(c, va));
+                          !(unlikely(c->debug) && debug_watches_page(c, va)) &&
+                          !(unlikely(c->observe) && observe_watches_page(c, va));
         if (w.can_read && fast)
             e->tag_r = tag;
         if (w.can_write && w.writable_dirty && r->kind == RAM_KIND_RAM && fast)
@@ -323,7 +325,7 @@ bool tlb_find_block(struct cpu *c, bool upper, struct tlb_block *b)
     const gva_t va = c->mmu->block[upper];
     struct walk_result w;
 
-    if (unlikely(c->debug) && c->debug->nr_watches)
+    if ((unlikely(c->debug) && c->debug->nr_watches) || (unlikely(c->observe) && observe_watches(c)))
         return false;
     if (!(SYS(&c->st, SCTLR_EL1) & SCTLR_EL1_M)) {
         const struct ram_region *r = upper ? NULL : largest_ram(c);
@@ -358,6 +360,8 @@ bool tlb_translate(struct cpu *c, gva_t va, unsigned len, enum walk_access acces
         return false;
     if (!find_translation(c, va, access, flags, view))
         return false;
+    if (unlikely(c->observe) && !observe_translated(c, va, len, access == WALK_WRITE, view))
+        return false;
     if (likely(!c->check))
         return true;
     if (jit_check_translated(c, va, access == WALK_WRITE, view))
@@ -391,7 +395,7 @@ bool tlb_translate_fetch(struct cpu *c, gva_t va)
     }
     note_large(c, va, &w);
     struct itlb_entry *e = &c->itlb[(va >> TLB_PAGE_SHIFT) & (ITLB_ENTRIES - 1)];
-    struct code_page *cp = icache_page(c, page, r->host + (page - r->base));
+    struct code_page *cp = icache_page(c, va, page, r->host + (page - r->base));
     *e = (struct itlb_entry){
         .tag = (va & ~(gva_t)(TLB_PAGE_SIZE - 1)) | c->tlb_ctx,
         .page = cp,

@@ -31,8 +31,11 @@ struct chardev {
     bool out_broken; /* the reader went away */
     bool notified;
     uint64_t dropped, first_byte_ns;
-    void (*tap)(void *opaque, const uint8_t *buf, size_t len);
-    void *tap_opaque;
+    unsigned nr_taps;
+    struct {
+        void (*fn)(void *opaque, const uint8_t *buf, size_t len);
+        void *opaque;
+    } tap[CHARDEV_MAX_TAPS];
 
     pthread_mutex_t in_lock;
     uint8_t in[IN_LEN];
@@ -113,8 +116,8 @@ size_t chardev_write(struct chardev *c, const void *buf, size_t len)
     pthread_mutex_lock(&c->out_lock);
     if (!c->first_byte_ns && len)
         c->first_byte_ns = os_now_ns();
-    if (unlikely(c->tap))
-        c->tap(c->tap_opaque, p, len);
+    for (unsigned i = 0; i < c->nr_taps; i++)
+        c->tap[i].fn(c->tap[i].opaque, p, len);
     if (c->out_fd < 0) {
         taken = len;
     } else if (c->out_broken) {
@@ -162,12 +165,13 @@ uint64_t chardev_first_byte_ns(struct chardev *c)
     return ns;
 }
 
-void chardev_set_tap(struct chardev *c, void (*tap)(void *opaque, const uint8_t *buf, size_t len),
+void chardev_add_tap(struct chardev *c, void (*tap)(void *opaque, const uint8_t *buf, size_t len),
                      void *opaque)
 {
     pthread_mutex_lock(&c->out_lock);
-    c->tap = tap;
-    c->tap_opaque = opaque;
+    BUG_ON(c->nr_taps == CHARDEV_MAX_TAPS);
+    c->tap[c->nr_taps].fn = tap;
+    c->tap[c->nr_taps++].opaque = opaque;
     pthread_mutex_unlock(&c->out_lock);
 }
 

@@ -42,9 +42,10 @@ size_t chardev_input(struct chardev *c, const uint8_t *buf, size_t len);
 /* The device can take more: retries the queue. Any thread, no chardev or device lock held by the caller. */
 void chardev_resume_input(struct chardev *c);
 
+#define CHARDEV_MAX_TAPS 2u
 /* Somebody who follows the output: called with every byte that is written, in order, on the writer's thread and under the output lock, which
- * it may not take again. Null: nobody. Before anybody writes. */
-void chardev_set_tap(struct chardev *c, void (*tap)(void *opaque, const uint8_t *buf, size_t len),
+ * it may not take again. Before anybody writes. */
+void chardev_add_tap(struct chardev *c, void (*tap)(void *opaque, const uint8_t *buf, size_t len),
                      void *opaque);
 
 /* A reader beside the device, for semihosting. wake(): there may be something to read; under the input lock. Before anybody reads. */

@@ -303,24 +303,33 @@ int disk_flush(struct disk *d)
     return d->sync == DISK_SYNC_NONE ? 0 : os_file_sync(d->image.fd);
 }
 
+/* Empty ones at the end make no difference. */
+static unsigned overlays_with_data(const struct disk *d)
+{
+    unsigned n = d->nr_overlays;
+
+    while (n && overlay_is_empty(d->overlays[n - 1]))
+        n--;
+    return n;
+}
+
 void disk_snap(struct disk *d, struct snap *s)
 {
-    uint32_t nr = d->nr_overlays;
+    const unsigned here = overlays_with_data(d);
     const int r = s->loading ? 0 : disk_flush(d);
+    uint32_t nr = here;
 
     if (r)
         snap_fail(s, "%.150s: %s", d->path, strerror(-r));
     snap_numbers(s, "nr_overlays", &nr, sizeof(nr), 1, DISK_MAX_OVERLAYS);
     snap_file(s, "image", d->image.fd, d->path);
-    if (!s->failed && nr > d->nr_overlays)
-        snap_fail(s, "%.150s had %u overlays, and has %u", d->path, nr, d->nr_overlays);
-    else if (!s->failed && nr + 1 < d->nr_overlays)
-        snap_fail(s, "%.150s has %u overlays more than it had; one more may be", d->path,
-                  d->nr_overlays - nr);
+    if (!s->failed && nr > here)
+        snap_fail(s, "%.150s had %u overlays with data, and has %u", d->path, nr, here);
+    else if (!s->failed && nr < here)
+        snap_fail(s, "%.150s had %u overlays with data, and has %u; one more has to be a new one",
+                  d->path, nr, here);
     for (unsigned i = 0; i < nr && !s->failed; i++)
         overlay_snap(d->overlays[i], s);
-    if (!s->failed && nr < d->nr_overlays && !overlay_is_empty(d->overlay))
-        snap_fail(s, "%.150s: the overlay that was not there holds data; give a new one", d->path);
 }
 
 /* After a change. */

@@ -55,8 +55,8 @@ int disk_write(struct disk *d, uint64_t off, const struct iovec *iov, unsigned n
 /* What was written before this call is on the host's disk, as disk_sync says. */
 int disk_flush(struct disk *d);
 
-/* What the disk is to or from a snapshot. Saving, everything is flushed first. Loading, image and overlays must be what they were; there may be
- * one more overlay over them, an empty one. */
+/* What the disk is to or from a snapshot. Saving, everything is flushed first. Loading, image and overlays must be what they were; more
+ * overlays over them must be empty. */
 void disk_snap(struct disk *d, struct snap *s);
 
 /* The range reads as zeros. unmap: its space may go back to the host. */

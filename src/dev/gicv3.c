@@ -285,6 +285,8 @@ static void set_line(struct gicv3 *g, unsigned cpu, unsigned intid, bool level)
     gic_lock(g);
     if (level == !(w->line & m)) {
         w->line ^= m;
+        gic_trace(g, TRACE_IRQ_LINE_EVENT, intid < GIC_NR_PRIVATE ? cpu : TRACE_NOWHERE, intid,
+                  trace_str(level ? "high" : "low"));
         if (level)
             w->latch |= w->edge & m;
         gic_eval_locked(g, cpu, intid);
@@ -445,6 +447,11 @@ struct gicv3 *gic_create(const struct gic_config *cfg, gpa_t dist_base, gpa_t cp
     }
     gic_reset(g);
     return g;
+}
+
+void gic_set_trace(struct gicv3 *g, struct trace *t)
+{
+    g->trace = t;
 }
 
 void gic_destroy(struct gicv3 *g)

@@ -9,6 +9,7 @@
 #include "bus/bus.h"
 
 struct gicv3;
+struct trace;
 
 #define GICV2_MAX_CPUS 8u
 
@@ -25,6 +26,8 @@ struct gic_config {
  * is the redistributors', or a GICv2's CPU interfaces, each CPU seeing its own. */
 struct gicv3 *gic_create(const struct gic_config *cfg, gpa_t dist_base, gpa_t cpu_base, struct err *e);
 void gic_destroy(struct gicv3 *g);
+/* Who hears of lines, SGIs, acknowledges and ends; before any vCPU runs. Null: nobody. */
+void gic_set_trace(struct gicv3 *g, struct trace *t);
 struct device *gic_dist(struct gicv3 *g);
 struct device *gic_redist(struct gicv3 *g);
 void gic_reset(struct gicv3 *g); /* the wires keep their level: they are the devices' */

@@ -30,6 +30,7 @@ unsigned gic_activate_locked(struct gicv3 *g, unsigned cpu)
     struct gic_irqs *w = gic_irqs_of(g, cpu, intid);
     uint32_t m = 1u << intid % 32;
 
+    gic_trace(g, TRACE_IRQ_ACK_EVENT, cpu, intid, c->hppi_prio);
     w->active |= m;
     w->latch &= ~m;
     g->s.cpu[cpu].icc_ap[c->hppi_group] |=
@@ -63,6 +64,7 @@ void gic_end_of_interrupt_locked(struct gicv3 *g, unsigned cpu, unsigned group, 
     uint32_t highest = active & -active;
     if (!gic_implements(g, intid) || !(s->icc_ap[group] & highest))
         return;
+    gic_trace(g, TRACE_IRQ_EOI_EVENT, cpu, intid, 0);
     s->icc_ap[group] &= ~highest;
     gic_set_dirty_locked(g, cpu);
     if (!(s->icc_ctlr & ICC_CTLR_EOIMODE))
@@ -86,6 +88,7 @@ static void send_sgi_locked(struct gicv3 *g, unsigned cpu, uint64_t val, bool to
         struct gic_irqs *w = &g->s.cpu[c].irqs;
         if (w->group >> intid & 1 && !to_group1)
             continue;
+        gic_trace(g, TRACE_IRQ_SGI_EVENT, cpu, intid, c);
         w->latch |= 1u << intid;
         gic_eval_locked(g, c, intid);
     }

@@ -24,6 +24,7 @@
 #ifndef VIBE_DEV_GICV3_INTERNAL_H
 #define VIBE_DEV_GICV3_INTERNAL_H
 
+#include "arch/trace.h"
 #include "base/bits.h"
 #include "dev/gicv3.h"
 
@@ -144,7 +145,8 @@ struct gicv3 {
     pthread_mutex_t lock;
     void (*set_irq)(void *opaque, unsigned cpu, bool irq, bool fiq);
     void *opaque;
-    unsigned version; /* 2 or 3 */
+    struct trace *trace; /* or null */
+    unsigned version;    /* 2 or 3 */
     unsigned nr_cpus, nr_spis;
     unsigned accessor; /* the CPU whose register access is under way; a GICv2 shows each its own */
     uint64_t affinity[GIC_MAX_CPUS]; /* MPIDR_EL1, affinity fields only */
@@ -186,6 +188,18 @@ static inline uint32_t gic_pending(const struct gic_irqs *w)
 
 /* gicv3_snap.c */
 void gic_snap(struct device *d, struct snap *s);
+
+/* One event of the kind TRACE_KIND_IRQ; vcpu TRACE_NOWHERE: of none. */
+static inline void gic_trace(const struct gicv3 *g, enum trace_event_id id, unsigned vcpu,
+                             uint64_t a, uint64_t b)
+{
+    if (trace_wants(g->trace, TRACE_KIND_IRQ))
+        trace_emit(g->trace, &(struct trace_event){.id = id,
+                                                   .vcpu = (uint8_t)vcpu,
+                                                   .el = TRACE_NOWHERE,
+                                                   .insns = TRACE_UNKNOWN,
+                                                   .arg = {a, b}});
+}
 
 /* gicv3.c */
 void gic_lock(struct gicv3 *g);

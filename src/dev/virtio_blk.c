@@ -91,6 +91,13 @@ _Static_assert(offsetof(struct config, write_zeroes_may_unmap) == 56, "struct vi
 
 struct virtio_blk;
 
+/* A disk and the requests at it. */
+struct medium {
+    struct disk *disk;
+    unsigned nr_requests;
+    bool ejected; /* the last request closes it */
+};
+
 struct worker {
     struct io_job job;
     struct virtio_blk *b;
@@ -101,11 +108,13 @@ struct worker {
     uint64_t start_ns;
     struct request_head head;
     struct vq_chain chain;
+    struct medium *medium; /* of its request; null: there was none in */
+    struct disk *disk;     /* the medium's */
 };
 
 struct virtio_blk {
     struct virtio_device v;
-    struct disk *disk;
+    struct medium *medium; /* null: ejected */
     struct io_pool *pool;
     struct config config;
     char serial[VIRTIO_BLK_ID_LEN];
@@ -122,74 +131,75 @@ static struct virtio_blk *blk_of(struct virtio_device *v)
 
 /* --- Requests: a worker's chain, without the lock -------------------------------------------------------------------------- */
 
-static uint8_t status_of(struct virtio_blk *b, int r, const char *what, uint64_t sector)
+static uint8_t status_of(const struct worker *w, int r, const char *what, uint64_t sector)
 {
     if (!r)
         return VIRTIO_BLK_S_OK;
-    log_guest(LOG_WARN, "%s: %s at sector %" PRIu64 ": %s", disk_path(b->disk), what, sector,
+    log_guest(LOG_WARN, "%s: %s at sector %" PRIu64 ": %s", disk_path(w->disk), what, sector,
               strerror(-r));
     return VIRTIO_BLK_S_IOERR;
 }
 
 /* 5.2.6.2: beyond the end there is an error. */
-static bool inside(const struct virtio_blk *b, uint64_t sector, uint64_t nr_sectors)
+static bool inside(const struct worker *w, uint64_t sector, uint64_t nr_sectors)
 {
-    return sector <= b->config.capacity && nr_sectors <= b->config.capacity - sector;
+    const uint64_t capacity = disk_len(w->disk) / DISK_SECTOR;
+    return sector <= capacity && nr_sectors <= capacity - sector;
 }
 
 static int write_done(const struct worker *w, int r)
 {
-    return r || !w->write_through ? r : disk_flush(w->b->disk);
+    return r || !w->write_through ? r : disk_flush(w->disk);
 }
 
-static uint8_t read_or_write(struct virtio_blk *b, const struct worker *w, bool write)
+static uint8_t read_or_write(const struct worker *w, bool write)
 {
     const struct vq_chain *c = &w->chain;
     const uint64_t sector = w->head.sector;
     const size_t len = write ? c->out_len - sizeof(w->head) : c->in_len - 1;
     struct iovec part[VQ_MAX_CHAIN];
 
-    if (len % DISK_SECTOR || !inside(b, sector, len / DISK_SECTOR) || (write && disk_read_only(b->disk)))
+    if (len % DISK_SECTOR || !inside(w, sector, len / DISK_SECTOR) || (write && disk_read_only(w->disk)))
         return VIRTIO_BLK_S_IOERR;
     if (write) {
         const unsigned n = iov_slice(part, VQ_MAX_CHAIN, c->iov, c->nr_out, sizeof(w->head), len);
-        return status_of(b, write_done(w, disk_write(b->disk, sector * DISK_SECTOR, part, n)),
+        return status_of(w, write_done(w, disk_write(w->disk, sector * DISK_SECTOR, part, n)),
                          "write", sector);
     }
     const unsigned n = iov_slice(part, VQ_MAX_CHAIN, c->iov + c->nr_out, c->nr_in, 0, len);
-    return status_of(b, disk_read(b->disk, sector * DISK_SECTOR, part, n), "read", sector);
+    return status_of(w, disk_read(w->disk, sector * DISK_SECTOR, part, n), "read", sector);
 }
 
-static uint8_t check_range(const struct virtio_blk *b, const struct range *r, bool zeroes)
+static uint8_t check_range(const struct worker *w, const struct range *r, bool zeroes)
 {
     if (r->flags & ~(zeroes ? VIRTIO_BLK_WRITE_ZEROES_FLAG_UNMAP : 0))
         return VIRTIO_BLK_S_UNSUPP;
-    return inside(b, r->sector, r->num_sectors) &&
+    return inside(w, r->sector, r->num_sectors) &&
                    r->num_sectors <= (zeroes ? MAX_ZEROES_SECTORS : MAX_DISCARD_SECTORS)
                ? VIRTIO_BLK_S_OK
                : VIRTIO_BLK_S_IOERR;
 }
 
-static uint8_t discard_or_zero(struct virtio_blk *b, const struct worker *w, bool zeroes)
+static uint8_t discard_or_zero(const struct worker *w, bool zeroes)
 {
     const size_t len = w->chain.out_len - sizeof(w->head);
     const unsigned n = (unsigned)(len / sizeof(struct range));
     struct range range[MAX_RANGES];
     uint8_t status = VIRTIO_BLK_S_OK;
 
-    if (!n || len % sizeof(range[0]) || n > MAX_RANGES || disk_read_only(b->disk))
+    if (!n || len % sizeof(range[0]) || n > MAX_RANGES || disk_read_only(w->disk))
         return VIRTIO_BLK_S_IOERR;
     vq_chain_read(&w->chain, sizeof(w->head), range, len);
     /* All are looked at before anything is changed. */
     for (unsigned i = 0; i < n && status == VIRTIO_BLK_S_OK; i++)
-        status = check_range(b, &range[i], zeroes);
+        status = check_range(w, &range[i], zeroes);
     for (unsigned i = 0; i < n && status == VIRTIO_BLK_S_OK; i++) {
         const uint64_t off = range[i].sector * DISK_SECTOR,
                        bytes = (uint64_t)range[i].num_sectors * DISK_SECTOR;
         const int r = !bytes   ? 0
-                      : zeroes ? write_done(w, disk_zero(b->disk, off, bytes, range[i].flags))
-                               : disk_discard(b->disk, off, bytes);
-        status = status_of(b, r, zeroes ? "write zeroes" : "discard", range[i].sector);
+                      : zeroes ? write_done(w, disk_zero(w->disk, off, bytes, range[i].flags))
+                               : disk_discard(w->disk, off, bytes);
+        status = status_of(w, r, zeroes ? "write zeroes" : "discard", range[i].sector);
     }
     return status;
 }
@@ -200,15 +210,18 @@ static uint8_t get_id(const struct virtio_blk *b, const struct vq_chain *c)
     return VIRTIO_BLK_S_OK;
 }
 
-static uint8_t serve(struct virtio_blk *b, struct worker *w)
+static uint8_t serve(const struct virtio_blk *b, const struct worker *w)
 {
+    if (w->head.type == VIRTIO_BLK_T_GET_ID)
+        return get_id(b, &w->chain);
+    if (!w->disk)
+        return VIRTIO_BLK_S_IOERR;
     switch (w->head.type) {
-    case VIRTIO_BLK_T_IN: return read_or_write(b, w, false);
-    case VIRTIO_BLK_T_OUT: return read_or_write(b, w, true);
-    case VIRTIO_BLK_T_FLUSH: return status_of(b, disk_flush(b->disk), "flush", 0);
-    case VIRTIO_BLK_T_GET_ID: return get_id(b, &w->chain);
-    case VIRTIO_BLK_T_DISCARD: return discard_or_zero(b, w, false);
-    case VIRTIO_BLK_T_WRITE_ZEROES: return discard_or_zero(b, w, true);
+    case VIRTIO_BLK_T_IN: return read_or_write(w, false);
+    case VIRTIO_BLK_T_OUT: return read_or_write(w, true);
+    case VIRTIO_BLK_T_FLUSH: return status_of(w, disk_flush(w->disk), "flush", 0);
+    case VIRTIO_BLK_T_DISCARD: return discard_or_zero(w, false);
+    case VIRTIO_BLK_T_WRITE_ZEROES: return discard_or_zero(w, true);
     default: return VIRTIO_BLK_S_UNSUPP;
     }
 }
@@ -243,12 +256,23 @@ static bool take_request(struct worker *w)
             return false;
         }
         w->queue = q;
+        w->medium = w->b->medium;
+        w->disk = w->medium ? w->medium->disk : NULL;
+        if (w->medium)
+            w->medium->nr_requests++;
         /* A driver that did not accept FLUSH can't ask for one: what it writes is safe when the write completes (5.2.6.2). */
         w->write_through =
-            !virtio_has_feature(v, VIRTIO_BLK_F_FLUSH) && !disk_writes_through(w->b->disk);
+            w->disk && !virtio_has_feature(v, VIRTIO_BLK_F_FLUSH) && !disk_writes_through(w->disk);
         return true;
     }
     return false;
+}
+
+/* No request is at it, and it is in no device. */
+static void close_medium(struct medium *m)
+{
+    disk_close(m->disk);
+    free(m);
 }
 
 /* In any queue; each notifies of its next one, if there is none. */
@@ -324,6 +348,8 @@ static void work(struct io_job *j)
         vq_chain_write(c, c->in_len - 1, &status, 1);
         const bool ours = virtio_retake(v, c);
         request_end(w, status);
+        if (w->medium && !--w->medium->nr_requests && w->medium->ejected)
+            close_medium(w->medium);
         if (!ours)
             continue;
         virtio_push(v, w->queue, c->head, c->in_len);
@@ -357,7 +383,8 @@ static void blk_destroy(struct virtio_device *v)
 {
     struct virtio_blk *b = blk_of(v);
 
-    disk_close(b->disk);
+    if (b->medium)
+        close_medium(b->medium);
     free(b);
 }
 
@@ -366,7 +393,8 @@ static void blk_snap(struct virtio_device *v, struct snap *s)
     struct virtio_blk *b = blk_of(v);
 
     snap_same(s, "capacity", b->config.capacity);
-    disk_snap(b->disk, s);
+    if (b->medium)
+        disk_snap(b->medium->disk, s);
 }
 
 static const struct virtio_device_ops blk_ops = {
@@ -384,8 +412,34 @@ void virtio_blk_info(struct virtio_device *v, struct blk_info *info)
 {
     virtio_lock(v);
     *info = blk_of(v)->info;
+    info->path = blk_of(v)->medium ? disk_path(blk_of(v)->medium->disk) : NULL;
+    info->read_only = blk_of(v)->medium && disk_read_only(blk_of(v)->medium->disk);
     virtio_unlock(v);
-    info->path = disk_path(blk_of(v)->disk);
+}
+
+/* Linux looks at the capacity again when the configuration has changed. */
+int virtio_blk_change(struct virtio_device *v, struct disk *disk)
+{
+    struct virtio_blk *b = blk_of(v);
+    struct medium *m = disk ? calloc(1, sizeof(*m)) : NULL;
+
+    if (disk && !m)
+        return -ENOMEM;
+    if (m)
+        m->disk = disk;
+    virtio_lock(v);
+    struct medium *was = b->medium;
+    b->medium = m;
+    b->config.capacity = disk ? disk_len(disk) / DISK_SECTOR : 0;
+    virtio_config_changed(v);
+    if (was && was->nr_requests) {
+        was->ejected = true;
+        was = NULL;
+    }
+    virtio_unlock(v);
+    if (was)
+        close_medium(was);
+    return 0;
 }
 
 static uint64_t features(const struct disk *disk, unsigned nr_queues)
@@ -409,17 +463,20 @@ struct virtio_device *virtio_blk_create(struct disk *disk, const char *serial, u
     struct virtio_blk *b = calloc(1, sizeof(*b));
 
     BUG_ON(!nr_queues || nr_queues > VIRTIO_BLK_MAX_QUEUES || serial_len > VIRTIO_BLK_ID_LEN);
-    if (!b)
+    if (b)
+        b->medium = calloc(1, sizeof(*b->medium));
+    if (!b || !b->medium)
         err_set(e, ENOMEM, "out of memory for a disk");
-    if (!b || io_pool_start(pool, e)) {
+    if (!b || !b->medium || io_pool_start(pool, e)) {
         disk_close(disk);
+        free(b ? b->medium : NULL);
         free(b);
         return NULL;
     }
     b->v.ops = &blk_ops;
     b->v.features = features(disk, nr_queues);
     b->v.nr_queues = nr_queues;
-    b->disk = disk;
+    b->medium->disk = disk;
     b->pool = pool;
     b->nr_suspect = NR_SUSPECT;
     b->config = (struct config){

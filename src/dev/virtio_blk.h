@@ -17,7 +17,8 @@ struct virtio_device *virtio_blk_create(struct disk *disk, const char *serial, u
 
 /* What the guest asked for. */
 struct blk_info {
-    const char *path;                   /* the image's */
+    const char *path; /* the image's; null: ejected */
+    bool read_only;
     uint64_t reads, writes, flushes;    /* requests, those that failed too */
     uint64_t discards;                  /* and write zeroes */
     uint64_t read_bytes, written_bytes; /* by those that succeeded */
@@ -26,5 +27,9 @@ struct blk_info {
 
 /* Any thread, without the device's lock. */
 void virtio_blk_info(struct virtio_device *v, struct blk_info *info);
+
+/* Puts another disk in, or takes it out (null); requests that are under way end at the old one, which is closed then. The driver hears of the capacity. disk is
+ * the device's from here on; 0, or -ENOMEM, and then it is not. Any thread, without the device's lock. */
+int virtio_blk_change(struct virtio_device *v, struct disk *disk);
 
 #endif

@@ -3,6 +3,7 @@
  * Registers that one layout lacks are not in its table, so the bus counts their use as a mistake of the guest. */
 #include "dev/virtio_mmio.h"
 
+#include "arch/trace.h"
 #include "base/bits.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -29,6 +30,7 @@ struct virtio_mmio {
     enum virtio_layout layout;
     const struct ram *ram;
     struct virtio_device *v;
+    struct trace *trace; /* or null */
 
     /* Chains whose memory is in use without our lock. A leaf: who waits for them holds ours. */
     pthread_mutex_t out_lock;
@@ -146,6 +148,38 @@ void virtio_needs_reset(struct virtio_device *v, const char *why)
     virtio_config_changed(v);
 }
 
+void virtio_mmio_set_trace(struct device *d, struct trace *t)
+{
+    struct virtio_mmio *m = mmio_of(d);
+    m->trace =
+        trace_wants(t, TRACE_KIND_VIRTIO) && trace_names(t->queues, t->nr_queues, d->name) ? t : NULL;
+}
+
+static struct trace_event request_event(const struct virtio_mmio *m, enum trace_event_id id,
+                                        unsigned q, uint16_t head)
+{
+    return (struct trace_event){.id = id,
+                                .vcpu = TRACE_NOWHERE,
+                                .el = TRACE_NOWHERE,
+                                .insns = TRACE_UNKNOWN,
+                                .arg = {trace_str(m->dev.name), q, head}};
+}
+
+static void trace_request(const struct virtio_mmio *m, unsigned q, const struct vq_chain *c)
+{
+    struct trace_event ev = request_event(m, TRACE_VIRTIO_REQUEST_EVENT, q, c->head);
+    ev.arg[3] = c->out_len;
+    ev.arg[4] = c->in_len;
+    trace_emit(m->trace, &ev);
+}
+
+static void trace_done(const struct virtio_mmio *m, unsigned q, uint16_t head, uint32_t written)
+{
+    struct trace_event ev = request_event(m, TRACE_VIRTIO_DONE_EVENT, q, head);
+    ev.arg[3] = written;
+    trace_emit(m->trace, &ev);
+}
+
 bool virtio_pop(struct virtio_device *v, unsigned q, struct vq_chain *chain)
 {
     struct virtio_mmio *m = v->transport;
@@ -157,6 +191,8 @@ bool virtio_pop(struct virtio_device *v, unsigned q, struct vq_chain *chain)
         virtio_needs_reset(v, "bad ring, chain or address");
     chain->queue = (uint16_t)q;
     chain->epoch = m->epoch[q];
+    if (unlikely(m->trace) && r == VQ_CHAIN)
+        trace_request(m, q, chain);
     return r == VQ_CHAIN;
 }
 
@@ -201,11 +237,15 @@ uint32_t virtio_epoch(const struct virtio_device *v, unsigned q)
 
 void virtio_push(struct virtio_device *v, unsigned q, uint16_t head, uint32_t written)
 {
+    if (unlikely(v->transport->trace))
+        trace_done(v->transport, q, head, written);
     vq_push(&v->transport->queue[q], v->transport->ram, head, written);
 }
 
 void virtio_push_all(struct virtio_device *v, unsigned q, const struct vq_done *done, unsigned nr)
 {
+    for (unsigned i = 0; unlikely(v->transport->trace) && i < nr; i++)
+        trace_done(v->transport, q, done[i].head, done[i].written);
     vq_push_all(&v->transport->queue[q], v->transport->ram, done, nr);
 }
 
@@ -222,6 +262,28 @@ void virtio_used(struct virtio_device *v, unsigned q)
         m->InterruptStatus |= INT_USED;
         update_irq(m);
     }
+}
+
+/* --- Events of the host's kernel ------------------------------------------------------------------------------------- */
+
+struct irq_line virtio_mmio_set_irq(struct virtio_device *v, struct irq_line irq)
+{
+    const struct irq_line old = v->transport->irq;
+
+    irq.intid = old.intid; /* the device tree has that */
+    v->transport->irq = irq;
+    return old;
+}
+
+void virtio_mmio_notified(struct virtio_device *v, unsigned q, uint64_t times)
+{
+    struct device_stats *stats = &v->transport->dev.stats;
+
+    atomic_fetch_add_explicit(&stats->writes, times, memory_order_relaxed);
+    atomic_fetch_add_explicit(&stats->no_exit, times, memory_order_relaxed);
+    virtio_lock(v);
+    notify(v->transport, q);
+    virtio_unlock(v);
 }
 
 /* --- Registers ------------------------------------------------------------------------------------------------------ */
@@ -492,7 +554,7 @@ static const struct reg_desc modern_regs[] = {
     IDENTIFICATION,
     RO(0x010, DeviceFeatures), WO(0x014, DeviceFeaturesSel),
     WO(0x020, DriverFeatures), WO(0x024, DriverFeaturesSel),
-    WO(0x030, QueueSel), RO(0x034, QueueNumMax), WO(0x038, QueueNum), RW(0x044, QueueReady), WO(0x050, QueueNotify),
+    WO(0x030, QueueSel), RO(0x034, QueueNumMax), WO(0x038, QueueNum), RW(0x044, QueueReady), WO(VIRTIO_MMIO_QUEUE_NOTIFY, QueueNotify),
     RO(0x060, InterruptStatus), WO(0x064, InterruptACK), RW(0x070, Status),
     WO(0x080, QueueDescLow), WO(0x084, QueueDescHigh),
     WO(0x090, QueueDriverLow), WO(0x094, QueueDriverHigh),
@@ -507,7 +569,7 @@ static const struct reg_desc legacy_regs[] = {
     IDENTIFICATION,
     RO(0x010, DeviceFeatures), WO(0x014, DeviceFeaturesSel),
     WO(0x020, DriverFeatures), WO(0x024, DriverFeaturesSel), WO(0x028, GuestPageSize),
-    WO(0x030, QueueSel), RO(0x034, QueueNumMax), WO(0x038, QueueNum), WO(0x03c, QueueAlign), RW(0x040, QueuePFN), WO(0x050, QueueNotify),
+    WO(0x030, QueueSel), RO(0x034, QueueNumMax), WO(0x038, QueueNum), WO(0x03c, QueueAlign), RW(0x040, QueuePFN), WO(VIRTIO_MMIO_QUEUE_NOTIFY, QueueNotify),
     RO(0x060, InterruptStatus), WO(0x064, InterruptACK), RW(0x070, Status),
     CONFIG_SPACE,
 };

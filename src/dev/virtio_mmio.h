@@ -20,9 +20,11 @@
 struct err;
 struct ram;
 struct snap;
+struct trace;
 struct virtio_device;
 
 #define VIRTIO_MMIO_LEN 0x200
+#define VIRTIO_MMIO_QUEUE_NOTIFY 0x50 /* where the driver stores a queue's number, as a word */
 #define VIRTIO_MAX_QUEUES 16u
 
 enum virtio_layout { VIRTIO_MODERN = 2, VIRTIO_LEGACY = 1 }; /* the Version register */
@@ -74,6 +76,13 @@ struct virtio_device {
 /* A transport; v null: an empty slot, DeviceID 0. The transport owns v from here on, also when this fails. Null with e set. */
 struct device *virtio_mmio_create(gpa_t base, struct irq_line irq, enum virtio_layout layout,
                                   const struct ram *ram, struct virtio_device *v, struct err *e);
+
+/* Instead of the line that it was made with, which is returned, and whose number it keeps. Before any vCPU runs. */
+struct irq_line virtio_mmio_set_irq(struct virtio_device *v, struct irq_line irq);
+/* The driver stored the number of queue q to QueueNotify so many times, and the bus does not know. Any thread but the vCPUs'. */
+void virtio_mmio_notified(struct virtio_device *v, unsigned q, uint64_t times);
+/* Who hears of the requests; before any is made. */
+void virtio_mmio_set_trace(struct device *d, struct trace *t);
 
 void virtio_lock(struct virtio_device *v);
 void virtio_unlock(struct virtio_device *v);

@@ -16,6 +16,7 @@
 
 struct err;
 struct jit_options;
+struct observe;
 struct ram;
 struct snap;
 
@@ -97,8 +98,10 @@ struct hv_caps {
      * there is reason to look at it. */
     bool vtimer;
     uint32_t counter_hz; /* CNTFRQ_EL0; of those whose timers, or some, are the board's */
+    bool pmu;            /* brings the PMU; its interrupt is hv_vm_config.pmu_intid */
     bool psci; /* answers PSCI itself: vCPUs that are off are in run(), and all but the first are so after a reset */
     bool sleep;         /* a WFI sleeps inside run() */
+    bool observes;      /* sees each instruction, and shows what is asked for (arch/trace.h) */
     uint32_t uncounted; /* 1 << enum hv_exit_reason: the kinds whose number it cannot know */
     unsigned max_vcpus;
     unsigned address_bits; /* of guest-physical addresses */
@@ -119,7 +122,9 @@ struct hv_vm_config {
     uint64_t turn_insns;  /* of hv_soft: instructions after which on_turn is called; 0: never */
     unsigned semihosting; /* of hv_soft: the ELs whose HLT #0xF000 is an exit, 1 << EL */
     const struct jit_options *jit; /* of hv_soft; null: as they are by default */
-    struct hv_gic_config gic;      /* with caps.irqchip */
+    const struct observe *observe; /* of backends with caps.observes: what of guest instructions is to be seen; null: nothing */
+    struct hv_gic_config gic; /* with caps.irqchip */
+    unsigned pmu_intid;       /* with caps.pmu: a PPI */
 };
 
 struct hv_vcpu_config {
@@ -129,6 +134,12 @@ struct hv_vcpu_config {
     hv_exit_fn *on_exit;
     void (*on_turn)(void *opaque); /* the vCPU's turn is over: returns when the next begins */
     void *opaque;                  /* for both */
+};
+
+/* An SPI's line by descriptors, each of a uint64_t. */
+struct hv_irqfd {
+    int raise; /* written to: the line goes high; of an edge-triggered interrupt it becomes pending */
+    int ended; /* readable: the guest has ended a level-triggered one, and the line is low again */
 };
 
 /* Time and work of one vCPU, for the statistics. A backend fills in what it can know and leaves the rest 0. */
@@ -169,6 +180,13 @@ struct hv_backend {
     void (*set_irq)(struct hv_vcpu *vcpu, bool irq, bool fiq);
     /* With caps.irqchip instead of that: the line of an SPI, by its INTID. Any thread. */
     void (*set_spi)(struct hv_vm *vm, unsigned intid, bool level);
+    /* By these two the host's kernel does for a device what it otherwise leaves the guest for. Null, or -ENOTSUP: it cannot. Before the first vCPU is
+     * created; the descriptors are the backend's, and last as long as the VM. */
+    /* A descriptor that is readable when the guest has stored `data`, a word of `size` bytes, at gpa, which is then no exit; what is read is a uint64_t,
+     * how often since it was last read. Or -errno. */
+    int (*ioeventfd)(struct hv_vm *vm, gpa_t gpa, unsigned size, uint64_t data, struct err *e);
+    /* The line of an SPI, which set_spi() can then only lower. 0 or -errno. */
+    int (*irqfd)(struct hv_vm *vm, unsigned intid, struct hv_irqfd *fd, struct err *e);
     /* When the vCPU's timers next want looking at: an os_now_ns() time, UINT64_MAX for never. on_timer of the vm layer runs then. Owner thread;
      * goes unused with caps.timer. */
     void (*set_deadline)(struct hv_vcpu *vcpu, uint64_t deadline_ns, void (*on_timer)(void *opaque));

@@ -5,6 +5,7 @@
 
 #include "base/bits.h"
 #include "base/err.h"
+#include "load/elf_format.h"
 #include "mem/ram.h"
 
 #include <errno.h>
@@ -12,58 +13,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-/* Offsets and values of the file format; fields are read by offset, for the buffer has no alignment. */
-enum {
-    EHDR_LEN = 64,
-    EI_CLASS = 4,
-    EI_DATA = 5,
-    EI_VERSION = 6,
-    E_TYPE = 16,
-    E_MACHINE = 18,
-    E_ENTRY = 24,
-    E_PHOFF = 32,
-    E_PHENTSIZE = 54,
-    E_PHNUM = 56,
-
-    PHDR_LEN = 56,
-    P_TYPE = 0,
-    P_FLAGS = 4,
-    P_OFFSET = 8,
-    P_VADDR = 16,
-    P_PADDR = 24,
-    P_FILESZ = 32,
-    P_MEMSZ = 40,
-
-    ELFCLASS32 = 1,
-    ELFCLASS64 = 2,
-    ELFDATA2LSB = 1,
-    ELFDATA2MSB = 2,
-    ET_REL = 1,
-    ET_EXEC = 2,
-    ET_DYN = 3,
-    ET_CORE = 4,
-    EM_AARCH64 = 183,
-    PN_XNUM = 0xffff,
-    PT_LOAD = 1,
-    PT_INTERP = 3,
-    PF_X = 1,
-};
-
-static uint16_t get16(const uint8_t *p)
-{
-    return (uint16_t)(p[0] | p[1] << 8);
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-    return get16(p) | (uint32_t)get16(p + 2) << 16;
-}
-
-static uint64_t get64(const uint8_t *p)
-{
-    return get32(p) | (uint64_t)get32(p + 4) << 32;
-}
 
 /* The machines whose executables people have lying about. */
 static const char *machine_name(unsigned m)
@@ -87,10 +36,8 @@ bool elf_has_magic(const uint8_t *buf, size_t len)
     return len >= 4 && memcmp(buf, "\177ELF", 4) == 0;
 }
 
-static int check_header(const uint8_t *buf, size_t len, struct err *e)
+int elf_check_ident(const uint8_t *buf, size_t len, struct err *e)
 {
-    if (!elf_has_magic(buf, len))
-        return err_set(e, ENOEXEC, "not an ELF file; a raw binary goes with --binary");
     if (len < EHDR_LEN)
         return err_set(e, ENOEXEC, "truncated ELF: the header needs %d bytes, the file has %zu",
                        EHDR_LEN, len);
@@ -103,7 +50,7 @@ static int check_header(const uint8_t *buf, size_t len, struct err *e)
     if (buf[EI_DATA] != ELFDATA2LSB || buf[EI_VERSION] != 1)
         return err_set(e, ENOEXEC, "damaged ELF: unknown data encoding or version");
 
-    unsigned machine = get16(buf + E_MACHINE), type = get16(buf + E_TYPE);
+    const unsigned machine = get16(buf + E_MACHINE);
     if (machine != EM_AARCH64) {
         const char *name = machine_name(machine);
         if (name)
@@ -111,6 +58,18 @@ static int check_header(const uint8_t *buf, size_t len, struct err *e)
         return err_set(e, ENOEXEC, "an ELF for another machine (number %u); build it for aarch64",
                        machine);
     }
+    return 0;
+}
+
+static int check_header(const uint8_t *buf, size_t len, struct err *e)
+{
+    if (!elf_has_magic(buf, len))
+        return err_set(e, ENOEXEC, "not an ELF file; a raw binary goes with --binary");
+    const int r = elf_check_ident(buf, len, e);
+    if (r < 0)
+        return r;
+
+    const unsigned type = get16(buf + E_TYPE);
     switch (type) {
     case ET_EXEC:
     case ET_DYN: break;

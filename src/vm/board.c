@@ -12,6 +12,7 @@
  *   0x40000000  RAM (virt), or what --mem asks beyond 128 MiB (vibe)
  *
  * The addresses stand here and nowhere else. Used while no vCPU runs. */
+#include "arch/trace.h"
 #include "base/bits.h"
 #include "base/err.h"
 #include "dev/cfi_flash.h"
@@ -22,6 +23,7 @@
 #include "dev/pl031.h"
 #include "dev/pl061.h"
 #include "dev/test_register.h"
+#include "dev/virtio_events.h"
 #include "dev/virtio_mmio.h"
 #include "vm/vm_internal.h"
 
@@ -43,12 +45,12 @@
 #define FW_CFG_BASE UINT64_C(0x09020000)
 #define PL061_BASE UINT64_C(0x09030000)
 #define VIRTIO_BASE UINT64_C(0x0a000000)
-#define NR_VIRTIO_SLOTS 32u
 #define SPI(n) (32u + (n))
 #define PL011_INTID SPI(1)
 #define PL031_INTID SPI(2)
 #define PL061_INTID SPI(7)
 #define VIRTIO_INTID(slot) SPI(16 + (slot))
+#define PMU_INTID 23u /* PPI 7, as Arm's server base manual has it */
 #define NR_SPIS 64u
 #define GIC_DIST_LEN UINT64_C(0x10000)
 #define GIC_REDIST_LEN UINT64_C(0x20000) /* of each CPU */
@@ -56,6 +58,7 @@
 
 const gpa_t board_virt_ram = HIGH_RAM_BASE;
 const gpa_t board_flash = FLASH_BASE;
+const unsigned board_pmu_intid = PMU_INTID;
 
 /* --- Memory ---------------------------------------------------------------------------------------------- */
 
@@ -85,12 +88,36 @@ static void set_spi(void *opaque, unsigned intid, bool level)
     gic_set_spi(opaque, intid, level);
 }
 
+static struct trace *trace_of(const struct vm *vm)
+{
+    return vm->opt->observe ? vm->opt->observe->trace : NULL;
+}
+
+/* A line into an interrupt controller that is not ours; devices tell of its level, not of changes. */
+static void trace_line(struct vm *vm, unsigned intid, bool level)
+{
+    const uint64_t m = BIT64(intid - SPI(0));
+    const uint64_t was = level ? atomic_fetch_or(&vm->board.traced_lines, m)
+                               : atomic_fetch_and(&vm->board.traced_lines, ~m);
+
+    if (level != !(was & m))
+        return;
+    trace_emit(trace_of(vm), &(struct trace_event){.id = TRACE_IRQ_LINE_EVENT,
+                                                   .vcpu = TRACE_NOWHERE,
+                                                   .el = TRACE_NOWHERE,
+                                                   .insns = TRACE_UNKNOWN,
+                                                   .arg = {intid, trace_str(level ? "high" : "low")}});
+}
+
 /* Where the backend brings the interrupt controller. Without a VM there is nobody yet to hear it. */
 static void set_native_spi(void *opaque, unsigned intid, bool level)
 {
-    const struct vm *vm = opaque;
-    if (vm->hv_vm)
-        vm->hv->set_spi(vm->hv_vm, intid, level);
+    struct vm *vm = opaque;
+    if (!vm->hv_vm)
+        return;
+    if (trace_wants(trace_of(vm), TRACE_KIND_IRQ))
+        trace_line(vm, intid, level);
+    vm->hv->set_spi(vm->hv_vm, intid, level);
 }
 
 static struct irq_line irq_line(struct vm *vm, unsigned intid)
@@ -109,10 +136,14 @@ int board_add_virtio(struct vm *vm, unsigned slot, struct virtio_device *v, stru
     const enum virtio_layout layout = vm->opt->virtio == VM_VIRTIO_LEGACY ? VIRTIO_LEGACY : VIRTIO_MODERN;
     const struct irq_line irq = irq_line(vm, VIRTIO_INTID(slot));
 
-    BUG_ON(slot >= NR_VIRTIO_SLOTS || bit(vm->board.virtio_slots, slot));
+    BUG_ON(slot >= BOARD_VIRTIO_SLOTS || bit(vm->board.virtio_slots, slot));
     vm->board.virtio_slots |= 1u << slot;
-    return add(
-        vm, virtio_mmio_create(VIRTIO_BASE + slot * VIRTIO_MMIO_LEN, irq, layout, &vm->ram, v, e), e);
+    vm->board.virtio[slot] = v;
+    struct device *d =
+        virtio_mmio_create(VIRTIO_BASE + slot * VIRTIO_MMIO_LEN, irq, layout, &vm->ram, v, e);
+    if (d)
+        virtio_mmio_set_trace(d, trace_of(vm));
+    return add(vm, d, e);
 }
 
 /* The devices in their slots, the other slots empty. */
@@ -120,7 +151,7 @@ static int fill_virtio_slots(struct vm *vm, struct chardev *console, struct err 
 {
     int r = board_add_virtio_devices(vm, console, e);
 
-    for (unsigned slot = 0; !r && slot < NR_VIRTIO_SLOTS; slot++)
+    for (unsigned slot = 0; !r && slot < BOARD_VIRTIO_SLOTS; slot++)
         if (!bit(vm->board.virtio_slots, slot))
             r = board_add_virtio(vm, slot, NULL, e);
     return r;
@@ -195,6 +226,7 @@ static int add_gic(struct vm *vm, struct err *e)
     vm->board.gic = gic_create(&gic, c.dist_base, c.cpu_base, e);
     if (!vm->board.gic)
         return -ENOMEM;
+    gic_set_trace(vm->board.gic, trace_of(vm));
     if ((r = add(vm, gic_dist(vm->board.gic), e)) || (r = add(vm, gic_redist(vm->board.gic), e)))
         return r;
     return 0;
@@ -235,6 +267,49 @@ int board_create(struct vm *vm, struct err *e)
     return fill_virtio_slots(vm, on_uart ? b->other : b->console, e);
 }
 
+/* Of a device that leaves nothing undone the notification is an exit: what it does then has happened when the guest goes on, and ends. */
+static int connect_virtio(struct vm *vm, unsigned slot, struct err *e)
+{
+    struct virtio_device *v = vm->board.virtio[slot];
+    struct virtio_fds fds = {.raise = -1, .ended = -1};
+    struct hv_irqfd irq;
+
+    for (unsigned q = 0; q < v->nr_queues; q++) {
+        fds.notified[q] = vm->hv->ioeventfd(
+            vm->hv_vm, VIRTIO_BASE + slot * VIRTIO_MMIO_LEN + VIRTIO_MMIO_QUEUE_NOTIFY, 4, q, e);
+        if (fds.notified[q] < 0)
+            return fds.notified[q];
+    }
+    const int r = vm->hv->irqfd(vm->hv_vm, VIRTIO_INTID(slot), &irq, e);
+    if (r && r != -ENOTSUP)
+        return r;
+    if (!r) {
+        fds.raise = irq.raise;
+        fds.ended = irq.ended;
+    }
+    vm->board.events[slot] = virtio_events_create(v, &fds, vm->io, e);
+    return vm->board.events[slot] ? 0 : -ENOMEM;
+}
+
+/* Notifications and interrupts by descriptors would pass unseen. */
+static bool must_be_seen(const struct vm *vm)
+{
+    const struct trace *t = trace_of(vm);
+    return (vm->opt->observe && vm->opt->observe->exits) || trace_wants(t, TRACE_KIND_IRQ);
+}
+
+int board_connect(struct vm *vm, struct err *e)
+{
+    int r = 0;
+
+    if (must_be_seen(vm))
+        return 0;
+    for (unsigned slot = 0; !r && vm->hv->ioeventfd && slot < BOARD_VIRTIO_SLOTS; slot++)
+        if (vm->board.virtio[slot] && !vm->board.virtio[slot]->ops->synchronous)
+            r = connect_virtio(vm, slot, e);
+    return r == -ENOTSUP ? 0 : r;
+}
+
 void board_reset(struct vm *vm)
 {
     /* No callback of a device comes between its reset and its neighbour's. */
@@ -250,6 +325,8 @@ void board_destroy(struct vm *vm)
     struct board *b = &vm->board;
 
     bus_destroy(&vm->bus);
+    for (unsigned slot = 0; slot < BOARD_VIRTIO_SLOTS; slot++)
+        virtio_events_destroy(b->events[slot]);
     if (b->gic)
         gic_destroy(b->gic);
     chardev_destroy(b->console);

@@ -171,10 +171,17 @@ bool vm_on_vcpu(struct vm *vm, unsigned index, void (*fn)(struct hv_vcpu *hv, vo
 void vm_reset(struct vm *vm)
 {
     pthread_mutex_lock(&vm->lock);
+    vm->reset_by_host = true;
     vm_reset_locked(vm);
     while (atomic_load(&vm->resetting) && !atomic_load(&vm->stop))
         pthread_cond_wait(&vm->changed, &vm->lock);
     pthread_mutex_unlock(&vm->lock);
+}
+
+void vm_set_listener(struct vm *vm, void (*on_reset)(void *opaque, bool guest), void *opaque)
+{
+    vm->on_reset = on_reset;
+    vm->on_reset_opaque = opaque;
 }
 
 /* --- Registers and points ------------------------------------------------------------------------------------------- */

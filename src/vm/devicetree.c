@@ -109,11 +109,16 @@ static void write_memory(const struct vm *vm, struct fdt_ctx *f)
     }
 }
 
-/* Four interrupts and not five: EDK2 takes a fifth for an error. A GICv2's PPIs name their CPUs. */
+/* A GICv2's PPIs name their CPUs. */
+static uint32_t ppi_flags(const struct vm *vm)
+{
+    return DT_LEVEL_HIGH | (vm->gic_version == 2 ? (uint32_t)mask64(vm->nr_vcpus) << 8 : 0);
+}
+
+/* Four interrupts and not five: EDK2 takes a fifth for an error. */
 static void write_timer(const struct vm *vm, struct fdt_ctx *f)
 {
-    const uint32_t flags =
-        DT_LEVEL_HIGH | (vm->gic_version == 2 ? (uint32_t)mask64(vm->nr_vcpus) << 8 : 0);
+    const uint32_t flags = ppi_flags(vm);
     const struct dt_irq irq[] = {
         {GTIMER_INTID_SECURE, flags},
         {GTIMER_INTID_PHYS, flags},
@@ -125,6 +130,16 @@ static void write_timer(const struct vm *vm, struct fdt_ctx *f)
     dt_strings(f, "compatible", "arm,armv8-timer\0arm,armv7-timer");
     dt_interrupts(f, irq, ARRAY_LEN(irq));
     dt_empty(f, "always-on");
+    dt_end(f);
+}
+
+static void write_pmu(const struct vm *vm, struct fdt_ctx *f)
+{
+    if (!vm->caps.pmu)
+        return;
+    dt_begin(f, "pmu");
+    dt_string(f, "compatible", "arm,armv8-pmuv3");
+    dt_interrupts(f, &(struct dt_irq){board_pmu_intid, ppi_flags(vm)}, 1);
     dt_end(f);
 }
 
@@ -158,6 +173,7 @@ int devicetree_create(const struct vm *vm, const struct dt_chosen *c, uint8_t **
     write_cpus(vm, f);
     write_memory(vm, f);
     write_timer(vm, f);
+    write_pmu(vm, f);
     write_clock(f);
     bus_fdt_nodes(&vm->bus, f);
     return dt_finish(f, blob, len, e);

@@ -94,6 +94,7 @@ struct vm_word {
 };
 
 struct snapshot;
+struct observe; /* arch/trace.h */
 
 struct vm_options {
     const char *binary; /* raw binary, or null */
@@ -137,12 +138,14 @@ struct vm_options {
     bool verified; /* snapshot_verify() has said that its memory is good, or nobody wants to know */
     unsigned nr_words;
     struct vm_word word[VM_MAX_WORDS];
-    const char *program; /* what calls itself the writer of a snapshot */
+    const char *program;           /* what calls itself the writer of a snapshot */
+    const struct observe *observe; /* what is to be seen while it runs; or null */
 
     uint64_t start_ns; /* os_now_ns() when the process started: the first console byte is timed from there */
 
     /* For the command line, after and around the run. */
     const char *gdb;     /* where a debugger connects, or null */
+    const char *control; /* where its socket is, or null */
     bool gdb_wait;       /* the guest does not begin before it lets it */
     uint64_t timeout_ns; /* 0: none */
     int log_level;       /* enum log_level */

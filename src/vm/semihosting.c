@@ -1,4 +1,5 @@
-/* The semihosting calls. Threads: vm/semihosting.h; semihost.lock is a leaf and held while a call is at the host's files, not while it is at the console.
+/* The semihosting calls. Threads: vm/semihosting.h; semihost.lock is before the console's locks, and not held while a call may have to wait for the
+ * console's reader.
  *
  * The guest's pointers are virtual addresses of the caller, as its own loads and stores at its EL would find them (but for PSTATE.PAN), and reach RAM and
  * ROM, never a device. */
@@ -46,6 +47,8 @@ struct call {
     uint64_t x1;
     uint64_t word[MAX_WORDS]; /* of the parameter block at x1 */
     bool wait;                /* for input: the call is not done, and will be made again */
+    bool ends;                /* the run, with this status */
+    int status;
 };
 
 /* --- The guest's memory ----------------------------------------------------------------------------------------------- */
@@ -143,15 +146,20 @@ static uint64_t none_done(struct call *c, int r)
     return c->word[2];
 }
 
-/* Reads or writes, page by page, until less is done than was asked for. Returns the bytes that were not. It ends when the vCPU is to come out, and
- * nobody asks for more than there is memory. */
+/* Nobody will see the answer. Who merely wants the vCPU to stand still waits until the call is done. */
+static bool is_over(const struct call *c)
+{
+    return atomic_load(&c->vm->stop) || atomic_load(&c->vm->resetting);
+}
+
+/* Reads or writes, page by page, until less is done than was asked for. Returns the bytes that were not. Nobody needs more than there is memory. */
 static uint64_t transfer(struct call *c, bool read, bool console)
 {
     const uint64_t len = c->word[2], most = MIN(len, c->vm->mem_len);
     uint64_t done = 0;
     int64_t r = 0;
 
-    while (done < most && !atomic_load(&c->v->attention)) {
+    while (done < most && !is_over(c)) {
         size_t n;
         gpa_t pa;
         uint8_t *p = reach(c, c->word[1] + done, read, &n, &pa);
@@ -299,7 +307,7 @@ static uint64_t do_WRITE0(struct call *c)
     bool ok = true, end = false;
 
     pthread_mutex_unlock(&c->s->lock);
-    while (!end && done < c->vm->mem_len && !atomic_load(&c->v->attention)) {
+    while (!end && done < c->vm->mem_len && !is_over(c)) {
         size_t n;
         gpa_t pa;
         const uint8_t *p = reach(c, c->x1 + done, false, &n, &pa);
@@ -417,7 +425,8 @@ static uint64_t do_HEAPINFO(struct call *c)
 /* The status of the program; whatever is not its own end is none, and one that does not fit must not become success. */
 static uint64_t do_EXIT(struct call *c)
 {
-    vm_request_exit(c->vm, c->word[0] == ADP_STOPPED_APPLICATION_EXIT ? (int)MIN(c->word[1], 255u) : 1);
+    c->ends = true;
+    c->status = c->word[0] == ADP_STOPPED_APPLICATION_EXIT ? (int)MIN(c->word[1], 255u) : 1;
     return 0;
 }
 
@@ -476,6 +485,8 @@ enum hv_action semihost_call(struct vcpu *v)
     pthread_mutex_lock(&c.s->lock);
     const uint64_t answer = run_locked(&c, (uint32_t)number);
     pthread_mutex_unlock(&c.s->lock);
+    if (c.ends)
+        vm_request_exit(c.vm, c.status);
     if (c.wait)
         wait_for_input(v);
     else

@@ -29,8 +29,9 @@ struct vm_device_stats {
     const char *name; /* "pl011@9000000" */
     uint64_t reads;
     uint64_t writes;
-    uint64_t bad;    /* no such register, width or permission */
-    uint64_t broken; /* times that the guest broke its protocol */
+    uint64_t no_exit; /* of these, those for which no vCPU left the guest */
+    uint64_t bad;     /* no such register, width or permission */
+    uint64_t broken;  /* times that the guest broke its protocol */
 };
 
 struct vm_stats {

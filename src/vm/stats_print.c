@@ -44,7 +44,7 @@ static double rate(uint64_t n, uint64_t ns)
 
 #define BOX_MIN_COLUMNS 66
 #define BOX_ROW_LEN 160
-#define BOX_MAX_ROWS (2 * BUS_MAX_DEVICES + HV_NR_EXITS + HV_NR_COUNTERS + 16)
+#define BOX_MAX_ROWS (3 * BUS_MAX_DEVICES + HV_NR_EXITS + HV_NR_COUNTERS + 16)
 #define LABEL_COLUMNS 31
 
 /* Rows are collected first: the widest decides where the right border is. Text is ASCII, a byte a column. */
@@ -173,6 +173,8 @@ static void print_device_box(FILE *out, struct box *b, const struct vm_stats *s)
         if (d->reads || d->writes || d->bad)
             box_row(b, "    %-23s %12" PRIu64 " %12" PRIu64 " %10" PRIu64, d->name, d->reads,
                     d->writes, d->bad);
+        if (d->no_exit)
+            box_row(b, "    %-36s %12" PRIu64, "  of them without an exit", d->no_exit);
         if (d->broken)
             box_row(b, "    %-23s %36" PRIu64, "  had to ask for a reset", d->broken);
     }
@@ -303,7 +305,10 @@ static void json_balloon(FILE *out, const struct balloon_info *i)
 static void json_disk(FILE *out, const struct blk_info *i)
 {
     fputs("{\"file\": ", out);
-    json_put_string(out, i->path);
+    if (i->path)
+        json_put_string(out, i->path);
+    else
+        fputs("null", out);
     fprintf(out,
             ", \"reads\": %" PRIu64 ", \"writes\": %" PRIu64 ", \"flushes\": %" PRIu64
             ", \"discards\": %" PRIu64 ",\n     \"read_bytes\": %" PRIu64
@@ -336,9 +341,9 @@ void stats_print_json(FILE *out, const struct vm_stats *s)
         fputs(i ? ",\n    {\"name\": " : "\n    {\"name\": ", out);
         json_put_string(out, d->name);
         fprintf(out,
-                ", \"reads\": %" PRIu64 ", \"writes\": %" PRIu64 ", \"bad\": %" PRIu64
-                ", \"broken\": %" PRIu64 "}",
-                d->reads, d->writes, d->bad, d->broken);
+                ", \"reads\": %" PRIu64 ", \"writes\": %" PRIu64 ", \"no_exit\": %" PRIu64
+                ", \"bad\": %" PRIu64 ", \"broken\": %" PRIu64 "}",
+                d->reads, d->writes, d->no_exit, d->bad, d->broken);
     }
     fputs("\n  ],\n  \"disks\": [", out);
     for (unsigned i = 0; i < s->nr_disks; i++) {

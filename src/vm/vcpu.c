@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/os.h"
 #include "vm/debug.h"
+#include "vm/observe.h"
 #include "vm/semihosting.h"
 #include "vm/vm_internal.h"
 
@@ -472,7 +473,7 @@ static void run(struct vcpu *v)
 
     do
         v->vm->hv->run(v->hv, &exit);
-    while (vcpu_handle_exit(v, &exit) == HV_CONTINUE);
+    while (v->on_exit(v, &exit) == HV_CONTINUE);
 }
 
 /* Where the backend knows who is on and who is off, all of them run. */
@@ -507,6 +508,9 @@ static void meet_for_reset_locked(struct vm *vm)
     vm->nr_parked = 0;
     turns_start(vm);
     atomic_store(&vm->resetting, false);
+    if (vm->on_reset)
+        vm->on_reset(vm->on_reset_opaque, !vm->reset_by_host);
+    vm->reset_by_host = false;
     pthread_cond_broadcast(&vm->changed);
 }
 
@@ -625,6 +629,7 @@ void *vcpu_thread(void *opaque)
     snprintf(name, sizeof(name), "vcpu%u", v->index);
     os_thread_name(name);
     os_thread_exact_timers();
+    v->on_exit = observe_exit_handler(vm);
     /* Where the backend brings the timers, this one stays off. */
     v->base_ns = vm->base_ns;
     gtimer_init(&v->timer, v->base_ns, vm->caps.timer ? UNUSED_HZ : vm->caps.counter_hz,
@@ -638,7 +643,7 @@ void *vcpu_thread(void *opaque)
         const struct hv_vcpu_config cfg = {.index = v->index,
                                            .mpidr = v->mpidr,
                                            .gicv2 = vm->gic_version == 2,
-                                           .on_exit = vcpu_handle_exit,
+                                           .on_exit = v->on_exit,
                                            .on_turn = on_turn,
                                            .opaque = v};
         if (vm->hv->vcpu_create(vm->hv_vm, &v->hv, &cfg, &e)) {

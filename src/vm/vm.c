@@ -8,6 +8,7 @@
 #include "dev/pl061.h"
 #include "dev/virtio_console.h"
 #include "vm/backends.h"
+#include "vm/observe.h"
 #include "vm/semihosting.h"
 #include "vm/vm_internal.h"
 
@@ -55,6 +56,7 @@ int vm_create(struct vm **out, const struct vm_options *opt, struct err *e)
     pthread_mutex_init(&vm->lock, NULL);
     os_cond_init(&vm->changed);
     turns_init(vm);
+    observe_clock(vm, clock_now_ns(&vm->clock));
     bus_init(&vm->bus);
     for (unsigned i = 0; i < vm->nr_vcpus; i++) {
         struct vcpu *v = &vm->vcpu[i];
@@ -64,7 +66,7 @@ int vm_create(struct vm **out, const struct vm_options *opt, struct err *e)
         pthread_mutex_init(&v->lock, NULL);
         os_cond_init(&v->wake);
     }
-    if ((r = choose_backend(vm, e)) || (r = ram_init(&vm->ram, e)) ||
+    if ((r = choose_backend(vm, e)) || (r = observe_check(vm, e)) || (r = ram_init(&vm->ram, e)) ||
         (r = opt->snapshot ? snapshot_load_shape(vm, e) : boot_identify(vm, e)) ||
         (r = io_thread_create(&vm->io, "io", e)) ||
         (r = io_pool_create(&vm->pool, NR_POOL_THREADS, vm->io, e)) ||
@@ -108,17 +110,21 @@ int vm_start(struct vm *vm, struct err *e)
                        : vm->opt->semihosting.el0 ? 1u << 1 | 1u
                                                   : 1u << 1,
         .jit = &vm->opt->jit,
+        .observe = vm->opt->observe,
         .gic = board_gic(vm),
+        .pmu_intid = board_pmu_intid,
     };
     int r;
 
     vm->start_ns = os_now_ns();
     vm->base_ns = cfg.counter_base_ns;
+    observe_clock(vm, base);
     if (loaded)
         clock_begin_at(&vm->clock, vm->loaded_ns);
     else
         turns_start(vm);
-    if ((r = vm->hv->vm_create(&vm->hv_vm, &cfg, e)) || (r = io_thread_start(vm->io, e)))
+    if ((r = vm->hv->vm_create(&vm->hv_vm, &cfg, e)) || (r = board_connect(vm, e)) ||
+        (r = io_thread_start(vm->io, e)))
         return r;
     vm_code_loaded(vm);
     pthread_mutex_lock(&vm->lock);
@@ -245,7 +251,7 @@ static void console_output(void *opaque, const uint8_t *buf, size_t len)
 void vm_set_watch(struct vm *vm, const struct vm_watch *w)
 {
     vm->watch = *w;
-    chardev_set_tap(vm->board.console, console_output, vm);
+    chardev_add_tap(vm->board.console, console_output, vm);
 }
 
 const struct ram *vm_ram(const struct vm *vm)
@@ -351,6 +357,7 @@ void vm_get_stats(struct vm *vm, struct vm_stats *s)
             .name = d->name,
             .reads = atomic_load(&d->stats.reads),
             .writes = atomic_load(&d->stats.writes),
+            .no_exit = atomic_load(&d->stats.no_exit),
             .bad = atomic_load(&d->stats.bad),
             .broken = atomic_load(&d->stats.broken),
         };
@@ -381,6 +388,7 @@ void vm_destroy(struct vm *vm)
         vm->hv->vm_destroy(vm->hv_vm);
     semihost_destroy(vm->semihost);
     board_destroy(vm);
+    media_destroy(vm);
     io_thread_destroy(vm->io);
     boot_destroy(vm);
     ram_destroy(&vm->ram);

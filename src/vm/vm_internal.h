@@ -23,6 +23,7 @@
 /* PSCI's view of a vCPU. Written under vm.lock. */
 enum vcpu_power { VCPU_OFF, VCPU_ON_PENDING, VCPU_ON };
 
+struct medium_path;
 struct virtio_device;
 struct vm_debugger;
 
@@ -32,6 +33,7 @@ struct vcpu {
     uint64_t mpidr;
     pthread_t thread;
     struct hv_vcpu *hv;
+    hv_exit_fn *on_exit; /* vcpu_handle_exit(), or what stands before it */
     struct gtimer timer;
 
     /* Sleeping in WFI or switched off. The lock is a leaf: the interrupt controller's callback takes it. */
@@ -76,6 +78,8 @@ struct vcpu {
     uint64_t late_ns;      /* how late the host usually wakes its thread; not the guest's state */
 };
 
+#define BOARD_VIRTIO_SLOTS 32
+
 /* The machine's devices, by board.c. */
 struct board {
     struct gicv3 *gic;       /* null: the backend brings it */
@@ -88,7 +92,10 @@ struct board {
     struct virtio_device *balloon; /* or null */
     struct virtio_device *disk[VM_MAX_DISKS];
     unsigned nr_disks;
-    uint32_t virtio_slots; /* a bit for each in use */
+    uint32_t virtio_slots;                            /* a bit for each in use */
+    struct virtio_device *virtio[BOARD_VIRTIO_SLOTS]; /* what is in them, or null */
+    struct virtio_events *events[BOARD_VIRTIO_SLOTS]; /* or null: it notifies by an exit, and interrupts by its line */
+    _Atomic uint64_t traced_lines; /* of SPIs, as they were traced last where the backend brings the GIC */
 };
 
 enum boot_kind {
@@ -129,15 +136,19 @@ struct vm {
     struct io_thread *io; /* the device side; starts with the vCPUs */
     struct io_pool *pool; /* devices that use it start it */
     struct board board;
+    struct medium_path *media; /* names of images that were put in while it ran */
     struct semihost *semihost; /* vm/semihosting.h; or null */
     struct vm_watch watch;     /* of the console; its output is null when nobody does */
     _Atomic bool watch_due;    /* watch.act is to be called */
     unsigned nr_vcpus;
     struct vcpu vcpu[VM_MAX_CPUS];
     struct guest_clock clock;
-    uint64_t base_ns;                   /* of the guest's clock: counters read 0 here */
-    uint64_t clock_stopped_ns;          /* since when all vCPUs are held; 0: they are not */
-    const struct vm_debugger *debugger; /* or null */
+    uint64_t base_ns;                           /* of the guest's clock: counters read 0 here */
+    uint64_t clock_stopped_ns;                  /* since when all vCPUs are held; 0: they are not */
+    const struct vm_debugger *debugger;         /* or null */
+    void (*on_reset)(void *opaque, bool guest); /* or null */
+    void *on_reset_opaque;
+    bool reset_by_host; /* the one that is under way; under vm.lock */
     struct turns turns;
 
     pthread_mutex_t lock; /* power states, stopping and resetting; before vcpu.lock */
@@ -175,14 +186,17 @@ int devicetree_create(const struct vm *vm, const struct dt_chosen *c, uint8_t **
                       struct err *e);
 
 /* board.c: RAM and devices of the profile; their reset. */
-extern const gpa_t board_virt_ram; /* where the virt profile's RAM begins */
-extern const gpa_t board_flash;    /* where its flash does, and firmware starts */
+extern const gpa_t board_virt_ram;     /* where the virt profile's RAM begins */
+extern const gpa_t board_flash;        /* where its flash does, and firmware starts */
+extern const unsigned board_pmu_intid; /* the PMU's interrupt, where there is one */
 int board_add_memory(struct vm *vm, struct err *e);
 int board_create(struct vm *vm, struct err *e);
 /* Puts v (null: nothing) into a virtio slot; it is the board's from there on, also when this fails. */
 int board_add_virtio(struct vm *vm, unsigned slot, struct virtio_device *v, struct err *e);
 /* Where the interrupt controller is. */
 struct hv_gic_config board_gic(const struct vm *vm);
+/* The backend's VM is there, its vCPUs are not, nor is the I/O thread started: what devices can do by descriptors they do so. */
+int board_connect(struct vm *vm, struct err *e);
 void board_reset(struct vm *vm);
 void board_destroy(struct vm *vm);
 
@@ -208,6 +222,9 @@ void vcpu_park_locked(struct vcpu *v);
 
 /* What a walk of the vCPU's tables looks at, into a state that is reset: for vm_walk() of vm/debug.h. On the vCPU's thread. */
 void vcpu_fetch_regime(const struct vm *vm, struct hv_vcpu *hv, struct pe_state *s);
+
+/* media.c: after the devices. */
+void media_destroy(struct vm *vm);
 
 /* psci.c: an HVC or SMC. vCPU's thread. */
 enum hv_action psci_call(struct vcpu *v);

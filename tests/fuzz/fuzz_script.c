@@ -1,7 +1,7 @@
 /* Fuzz target: a script for the console, a zero byte, and what the console says. */
+#include "base/transcript.h"
 #include "cli/pattern.h"
 #include "cli/script.h"
-#include "cli/transcript.h"
 
 #include "base/err.h"
 

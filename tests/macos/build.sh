@@ -13,7 +13,7 @@ libs=$(cd "$out" && pwd)/libraries
 rm -rf "$libs"
 mkdir -p "$libs"
 for dir in /usr/include "/usr/include/$(uname -m)-linux-gnu"; do
-    for h in libfdt.h fdt.h libfdt_env.h zlib.h zconf.h zstd.h zstd_errors.h capstone/*.h slirp; do
+    for h in libfdt.h fdt.h libfdt_env.h zlib.h zconf.h zstd.h zstd_errors.h capstone/*.h slirp jansson*.h; do
         # shellcheck disable=SC2086
         for file in "$dir"/$h; do
             if [ -e "$file" ]; then ln -sf "$file" "$libs/"; fi

@@ -749,6 +749,7 @@ static inline void pair_step(struct pair *p, const uint8_t r[16])
             m_reset_cpu(&p->m, c);
             gic_reset_cpu(p->g, c);
         } else if (r[5] == 2) {
+            memset(p->lines, 0, sizeof(p->lines)); /* the CPUs are others, and are told anew */
             gic_rebuild(p->g); /* a 1 of N interrupt may be elsewhere afterwards: nothing else may differ */
         } else if (r[5] < 16) {
             pair_icc_write(p, c, ICC_AP(g), wide & wide >> 32);

@@ -2,9 +2,9 @@
 #include "base/bits.h"
 #include "base/err.h"
 #include "base/escape.h"
+#include "base/transcript.h"
 #include "cli/pattern.h"
 #include "cli/script.h"
-#include "cli/transcript.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

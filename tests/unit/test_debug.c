@@ -125,6 +125,26 @@ static void go(struct machine *m)
     vm_release(m->vm, 1);
 }
 
+static uint64_t insns(struct machine *m)
+{
+    struct hv_counters n;
+
+    m->vm->hv->counters(m->vm->vcpu[0].hv, &n);
+    return n.insns;
+}
+
+/* Until what it runs is hot, or would be. */
+static void go_far(struct machine *m)
+{
+    const uint64_t enough = insns(m) + 50000;
+
+    do {
+        vm_release(m->vm, 1);
+        usleep(1000);
+        vm_hold(m->vm, 1);
+    } while (insns(m) < enough);
+}
+
 static void points(struct machine *m, const struct debug_points *p)
 {
     struct err e = {0};
@@ -179,9 +199,7 @@ static void test_breakpoints(void **state)
     }
     /* Gone, the code becomes hot, and back again. */
     points(&m, &none);
-    vm_release(m.vm, 1);
-    usleep(20000);
-    vm_hold(m.vm, 1);
+    go_far(&m);
     assert_int_equal(atomic_load(&m.nr_events), 50);
     assert_true(reg(&m, 0) > 1000);
     p = (struct debug_point){.kind = DEBUG_BREAK_PHYSICAL, .addr = CALL};
@@ -195,9 +213,7 @@ static void test_breakpoints(void **state)
     /* At the same place of another page: not this one. */
     p.addr = CALL + 0x1000;
     points(&m, &one);
-    vm_release(m.vm, 1);
-    usleep(20000);
-    vm_hold(m.vm, 1);
+    go_far(&m);
     assert_int_equal(atomic_load(&m.nr_events), 100);
     finish(&m);
 }
@@ -210,9 +226,7 @@ static void test_watchpoints(void **state)
     uint64_t val;
 
     start(&m, program, sizeof(program), *(bool *)*state, 1);
-    vm_release(m.vm, 1);
-    usleep(20000); /* hot */
-    vm_hold(m.vm, 1);
+    go_far(&m);
     points(&m, &one);
     for (unsigned i = 0; i < 50; i++) {
         go(&m);
@@ -225,9 +239,7 @@ static void test_watchpoints(void **state)
     /* What is next to it is not reported, nor are loads. */
     p = (struct debug_point){.kind = DEBUG_WATCH, .addr = DATA + 16, .len = 8, .write = true, .read = true};
     points(&m, &one);
-    vm_release(m.vm, 1);
-    usleep(20000);
-    vm_hold(m.vm, 1);
+    go_far(&m);
     assert_int_equal(atomic_load(&m.nr_events), 50);
     p = (struct debug_point){.kind = DEBUG_WATCH, .addr = DATA + 8, .len = 16, .read = true};
     points(&m, &one);
@@ -325,6 +337,11 @@ static void test_sleeping(void **state)
     gic_sysreg_write(m.vm->board.gic, 0, SYSENC_ICC_PMR_EL1, 0xff);
     gic_sysreg_write(m.vm->board.gic, 0, SYSENC_ICC_IGRPEN1_EL1, 1);
     assert_true(gic_can_wake(m.vm->board.gic, 0));
+    do { /* on a host that is busy it takes its time to get there */
+        vm_release(m.vm, 1);
+        usleep(1000);
+        vm_hold(m.vm, 1);
+    } while (reg(&m, HV_REG_PC) == AT);
     vm_release(m.vm, 1);
     for (unsigned i = 0; i < 20; i++) {
         usleep(1000);
@@ -408,6 +425,21 @@ static void test_power(void **state)
     unlink(m.path);
 }
 
+/* Code that the debugger writes, where the old one is hot. */
+static void test_new_code(void **state)
+{
+    struct machine m;
+    static const uint32_t mov = 0xd28000e0; /* mov x0, #7 */
+
+    start(&m, program, sizeof(program), *(bool *)*state, 1);
+    go_far(&m);
+    assert_true(reg(&m, 0) > 1000);
+    assert_int_equal(vm_write_memory(m.vm, 0, VM_SPACE_VIRTUAL, LOOP, &mov, sizeof(mov)), sizeof(mov));
+    go_far(&m);
+    assert_int_equal(reg(&m, 0), 7);
+    finish(&m);
+}
+
 static void test_refusals(void **state)
 {
     struct machine m;
@@ -435,7 +467,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         BOTH(test_steps),      BOTH(test_breakpoints), BOTH(test_watchpoints),
         BOTH(test_exceptions), BOTH(test_limit),       BOTH(test_page_crossing),
-        BOTH(test_sleeping),   BOTH(test_power),       BOTH(test_refusals),
+        BOTH(test_sleeping),   BOTH(test_power),       BOTH(test_new_code),
+        BOTH(test_refusals),
     };
     return cmocka_run_group_tests_name("debug", tests, NULL, NULL);
 }

@@ -251,12 +251,84 @@ static void long_input_in_order(void **state)
     assert_int_equal(rd(FR) & RXFE, RXFE);
 }
 
+/* --- A reader beside the UART --------------------------------------------------------------------------------------- */
+
+static unsigned nr_wakes;
+
+static void wake(void *opaque)
+{
+    (void)opaque;
+    nr_wakes++;
+}
+
+static const char *read_beside(size_t len, bool *ended)
+{
+    static char buf[64];
+    buf[chardev_read(chardev, (uint8_t *)buf, len, ended)] = 0;
+    return buf;
+}
+
+/* What the UART has taken and the guest has not read comes first, and is not there twice. */
+static void reader(void **state)
+{
+    bool ended;
+
+    (void)state;
+    chardev_set_reader(chardev, wake, NULL);
+    wr(LCR_H, 0x10);
+    wr(IMSC, INT_RT);
+    type("0123456789abcdefghij");
+    assert_true(line);
+    assert_int_equal(rd(DR), '0');
+    assert_string_equal(read_beside(3, &ended), "123");
+    assert_int_equal(rd(DR), '4');
+    assert_string_equal(read_beside(60, &ended), "56789abcdefghij");
+    assert_false(ended);
+    assert_false(line);
+    assert_true(rd(FR) & RXFE);
+    /* Who waits gets what comes; afterwards it is the guest's as ever. */
+    assert_string_equal(read_beside(60, &ended), "");
+    assert_int_equal(nr_wakes, 0);
+    type("xy");
+    assert_int_equal(nr_wakes, 1);
+    assert_true(rd(FR) & RXFE);
+    assert_string_equal(read_beside(1, &ended), "x");
+    assert_int_equal(rd(DR), 'y');
+    type("z");
+    assert_int_equal(rd(DR), 'z');
+    assert_int_equal(nr_wakes, 1);
+    /* The end is behind everything else, and is told once to who waits. */
+    assert_string_equal(read_beside(1, &ended), "");
+    chardev_end_input(chardev);
+    assert_int_equal(nr_wakes, 2);
+    assert_string_equal(read_beside(1, &ended), "");
+    assert_true(ended);
+}
+
+/* All output is seen, and in order, whoever reads it. */
+static char seen[16];
+static void tap(void *opaque, const uint8_t *buf, size_t len)
+{
+    (void)opaque;
+    strncat(seen, (const char *)buf, len);
+}
+
+static void output_is_followed(void **state)
+{
+    (void)state;
+    chardev_add_tap(chardev, tap, NULL);
+    wr(DR, 'a');
+    chardev_write(chardev, "bc", 2);
+    wr(DR, 'd');
+    assert_string_equal(seen, "abcd");
+}
+
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(registers), T(output), T(input_without_fifo),  T(input_with_fifo), T(transmit_interrupt),
-        T(loopback),  T(reset),  T(long_input_in_order),
+        T(loopback),  T(reset),  T(long_input_in_order), T(reader),          T(output_is_followed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

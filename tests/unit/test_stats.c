@@ -126,8 +126,8 @@ static void test_extremes(void **state)
     }
     s->nr_devices = BUS_MAX_DEVICES;
     for (unsigned i = 0; i < BUS_MAX_DEVICES; i++)
-        s->device[i] = (struct vm_device_stats){i & 1 ? "virtio-mmio@ffffffffff0" : "a", UINT64_MAX,
-                                                UINT64_MAX, UINT64_MAX, UINT64_MAX};
+        s->device[i] = (struct vm_device_stats){
+            i & 1 ? "virtio-mmio@ffffffffff0" : "a", UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
     s->unassigned = UINT64_MAX;
     char *text = print(stats_print_box, s);
     assert_int_equal(check_boxes(text), VM_MAX_CPUS + 1);
@@ -162,14 +162,14 @@ static void test_json(void **state)
     s->vcpu[0].exits[HV_EXIT_WFI] = 4;
     s->vcpu[0].wall_ns = 1500000000;
     s->nr_devices = 1;
-    s->device[0] = (struct vm_device_stats){"pl011@9000000", 1, 2, 3, 4};
+    s->device[0] = (struct vm_device_stats){"pl011@9000000", 1, 2, 5, 3, 4};
     s->has_balloon = true;
     s->balloon = (struct balloon_info){.target = 5, .actual = 6, .given_back = 7, .largest = 10};
     memset(s->balloon.stat, 0xff, sizeof(s->balloon.stat));
     s->balloon.stat[BALLOON_FREE] = 8;
     s->balloon.stat[BALLOON_AVAILABLE] = 9;
     s->nr_disks = 1;
-    s->disk[0] = (struct blk_info){"d\"k", 11, 12, 13, 14, 15, 16, 17};
+    s->disk[0] = (struct blk_info){"d\"k", false, 11, 12, 13, 14, 15, 16, 17};
     char *text = print(stats_print_json, s);
     static const char *const want[] = {
         "\"disks\": [\n    {\"file\": \"d\\\"k\", \"reads\": 11, \"writes\": 12, \"flushes\": 13, "
@@ -181,7 +181,7 @@ static void test_json(void **state)
         "\"exits\": {\"total\": 7, \"hlt\": 4, \"wfe\": 0, \"sev\": 0,",
         "\"hvc\": 3,",
         "\"exits_per_second\": 4.667",
-        "{\"name\": \"pl011@9000000\", \"reads\": 1, \"writes\": 2, \"bad\": 3, \"broken\": 4}",
+        "{\"name\": \"pl011@9000000\", \"reads\": 1, \"writes\": 2, \"no_exit\": 5, \"bad\": 3, \"broken\": 4}",
         "\"balloon\": {\"target_bytes\": 5, \"actual_bytes\": 6, \"largest_bytes\": 10,\n"
         "    \"given_back_bytes\": 7, \"guest\": {\"free_bytes\": 8, \"available_bytes\": 9}},\n",
         "\"unassigned_accesses\": 0\n}\n",

@@ -320,7 +320,7 @@ struct jit_region *jit_publish(struct jit_unit *u)
         e->next = *b;
         *b = e;
         ++*nr_entries_at(j, e->pa);
-        icache_mark_entry(u->c, e->pa, jit_enter);
+        icache_mark_entry(u->c, va, e->pa, jit_enter);
     }
     for (unsigned p = 0; p < r->nr_pages; p++) {
         uint64_t bit_, *w = filter_word(j, r->page[p].va, &bit_);

@@ -257,7 +257,7 @@ bool jit_hot(struct cpu *c, gva_t target)
     }
     pa |= target & (TLB_PAGE_SIZE - 1);
     if (jit_entry_at(c, target, pa, &any)) {
-        icache_mark_entry(c, pa, jit_enter); /* the decoded page is a new one */
+        icache_mark_entry(c, target, pa, jit_enter); /* the decoded page is a new one */
         return true;
     }
 

@@ -6,6 +6,7 @@
 #include "cpu/cpu_internal.h"
 #include "cpu/debug.h"
 #include "cpu/jit/jit_internal.h"
+#include "cpu/observe.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +53,13 @@ static enum ending ending_of(const struct a64_insn *i)
 static bool may_begin(const struct a64_insn *i)
 {
     return ending_of(i) != END_STOP && ending_of(i) != END_RESUME;
+}
+
+/* Not to be translated: somebody wants to come by there. */
+static bool is_marked(struct cpu *c, gva_t va, uint32_t word)
+{
+    return (unlikely(c->debug) && debug_marks(c, va, word)) ||
+           (unlikely(c->observe) && observe_marks(c, va, word));
 }
 
 static gva_t branch_target(const struct a64_insn *i, gva_t va)
@@ -142,13 +150,13 @@ static bool is_leaf(struct jit_unit *u, gva_t va)
             for (unsigned n = 0; n < nr_seen && on; n++)
                 on = seen[n] != va;
             if (!on || (va & 3) || !jit_peek_fetch(u->c, va & ~(gva_t)(TLB_PAGE_SIZE - 1), &pa, &host) ||
-                !icache_was_run(u->c, pa, at))
+                !icache_was_run(u->c, va, pa))
                 break;
             if (nr_seen == MAX || nr_todo + 2 > MAX)
                 return false;
             seen[nr_seen++] = va;
             a64_decode(__atomic_load_n(&host[at], __ATOMIC_RELAXED), &i);
-            if (unlikely(u->c->debug) && debug_marks(u->c, va, i.word))
+            if (is_marked(u->c, va, i.word))
                 return false;
             switch (ending_of(&i)) {
             case END_NONE: break;
@@ -193,12 +201,13 @@ static void find_from(struct search *s, gva_t va, bool first)
         if (!p)
             return;
         const unsigned at = (unsigned)(va >> 2) & (PAGE_INSNS - 1);
-        if (!first && !icache_was_run(u->c, p->pa, at))
+        /* With coverage, what is run is decoded first: icache.c. */
+        if (!(first && !u->c->observe) && !icache_was_run(u->c, va, p->pa))
             return;
         struct jit_insn *n = &u->insn[u->nr_insns];
         n->va = va;
         a64_decode(__atomic_load_n(&host[at], __ATOMIC_RELAXED), &n->i);
-        if (unlikely(u->c->debug) && debug_marks(u->c, va, n->i.word))
+        if (is_marked(u->c, va, n->i.word))
             return;
         *slot = (uint16_t)++u->nr_insns;
         if (start)

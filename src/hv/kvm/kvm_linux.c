@@ -30,6 +30,11 @@ int kvm_ioctl(int fd, unsigned long request, uintptr_t arg)
     return r < 0 ? -errno : r;
 }
 
+bool kvm_has(int fd, unsigned capability)
+{
+    return kvm_ioctl(fd, KVM_CHECK_EXTENSION, capability) > 0;
+}
+
 void kvm_break(struct hv_vm *vm, const char *what, int code)
 {
     int none = 0;
@@ -80,7 +85,7 @@ static int check_extensions(int fd, struct err *e)
         return err_set(e, ENOTSUP, "kvm: /dev/kvm is not version %d of its interface; use --accel soft",
                        KVM_API_VERSION);
     for (size_t i = 0; i < ARRAY_LEN(needed); i++)
-        if (kvm_ioctl(fd, KVM_CHECK_EXTENSION, needed[i].cap) <= 0)
+        if (!kvm_has(fd, needed[i].cap))
             return err_set(e, ENOTSUP,
                            "kvm: this kernel lacks KVM_CAP_%s, which Linux has since 5.5; use --accel soft",
                            needed[i].name);
@@ -118,13 +123,14 @@ static int kvm_probe(struct hv_caps *caps, struct err *e)
     *caps = (struct hv_caps){
         .irqchip = true,
         .timer = true,
+        .pmu = kvm_has(fd, KVM_CAP_ARM_PMU_V3),
         .psci = true,
         .sleep = true,
         .max_vcpus = MIN((unsigned)MAX(max_vcpus, 1), KVM_MAX_VCPUS_OF_OURS),
         .address_bits = max_ipa_bits(fd),
         .uncounted = 1u << HV_EXIT_SMC,
     };
-    if (kvm_ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_BINARY_STATS_FD) <= 0)
+    if (!kvm_has(fd, KVM_CAP_BINARY_STATS_FD))
         caps->uncounted |= 1u << HV_EXIT_WFI | 1u << HV_EXIT_WFE | 1u << HV_EXIT_HVC;
     r = vm_fd = create_vm(fd, MIN(caps->address_bits, IPA_BITS_USUAL), e);
     if (vm_fd < 0)
@@ -235,13 +241,18 @@ static void irq_line_locked(struct hv_vm *vm, unsigned intid)
 int kvm_gic_finish(struct hv_vm *vm, struct err *e)
 {
     pthread_mutex_lock(&vm->lock);
-    const int r = set_attr(vm, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
+    int r = set_attr(vm, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
     vm->gic_ready = !r;
     for (unsigned intid = 32; !r && intid < 32 + vm->cfg.gic.nr_spis; intid++)
         if (vm->level[intid])
             irq_line_locked(vm, intid);
     pthread_mutex_unlock(&vm->lock);
-    return r ? err_set(e, -r, "kvm: starting the GICv%u: %s", vm->cfg.gic.version, strerror(-r)) : 0;
+    if (r)
+        return err_set(e, -r, "kvm: starting the GICv%u: %s", vm->cfg.gic.version, strerror(-r));
+    for (unsigned i = 0; i < vm->nr_vcpus; i++)
+        if ((r = kvm_vcpu_finish(vm->vcpu[i], e)))
+            return r;
+    return kvm_events_attach(vm, true, e);
 }
 
 static void kvm_set_spi(struct hv_vm *vm, unsigned intid, bool level)
@@ -250,7 +261,7 @@ static void kvm_set_spi(struct hv_vm *vm, unsigned intid, bool level)
     pthread_mutex_lock(&vm->lock);
     const bool changed = vm->level[intid] != level;
     vm->level[intid] = level;
-    if (changed && vm->gic_ready)
+    if ((changed || vm->by_fd[intid]) && vm->gic_ready)
         irq_line_locked(vm, intid);
     pthread_mutex_unlock(&vm->lock);
 }
@@ -279,7 +290,7 @@ static int open_vm(struct hv_vm *vm, struct err *e)
     vm->fd = r;
     if ((r = kvm_ioctl(vm->fd, KVM_ENABLE_CAP, (uintptr_t)&nisv)))
         return err_set(e, -r, "kvm: KVM_CAP_ARM_NISV_TO_USER: %s", strerror(-r));
-    if ((r = map_memory(vm, e)) || (r = create_gic(vm, e)))
+    if ((r = map_memory(vm, e)) || (r = create_gic(vm, e)) || (r = kvm_events_attach(vm, false, e)))
         return r;
     return 0;
 }
@@ -297,6 +308,7 @@ static void close_vm(struct hv_vm *vm)
 static void kvm_vm_destroy(struct hv_vm *vm)
 {
     close_vm(vm);
+    kvm_events_destroy(vm);
     close(vm->dev_fd);
     pthread_mutex_destroy(&vm->lock);
     free(vm);
@@ -365,6 +377,8 @@ const struct hv_backend hv_kvm = {
     .run = kvm_vcpu_run,
     .kick = kvm_vcpu_kick,
     .set_spi = kvm_set_spi,
+    .ioeventfd = kvm_ioeventfd,
+    .irqfd = kvm_irqfd,
     .get_reg = kvm_get_reg,
     .set_reg = kvm_set_reg,
     .counters = kvm_counters,

@@ -12,6 +12,7 @@
 /* The arrays of struct kvm_regs: n elements of 8 or 16 bytes on, counted in words of 4. */
 #define CORE_X(n) (CORE(U64, regs.regs[0]) + 2 * (n))
 #define CORE_V(n) (CORE(U128, fp_regs.vregs[0]) + 4 * (n))
+#define REG_MAX_WORDS (2048 / 64) /* a Z register */
 /* The others have their encoding for an id, but for those in sys_id(). */
 #define SYS_ID(encoding) (KVM_REG_ARM64 | KVM_REG_SIZE_U64 | KVM_REG_ARM64_SYSREG | (encoding))
 
@@ -40,6 +41,17 @@ static uint64_t sys_id(uint16_t encoding)
     return SYS_ID(encoding);
 }
 
+/* A V register is a part of its Z register, where there are those. */
+static uint64_t vector_id(const struct hv_vcpu *v, unsigned n)
+{
+    return bit(v->init.features[0], KVM_ARM_VCPU_SVE) ? KVM_REG_ARM64_SVE_ZREG(n, 0) : CORE_V(n);
+}
+
+static bool is_vector(uint64_t id)
+{
+    return (id & KVM_REG_SIZE_MASK) > KVM_REG_SIZE_U64;
+}
+
 /* KVM's id; 0: none. Of a V register it is both halves'. */
 static uint64_t id_of(struct hv_vcpu *v, unsigned reg)
 {
@@ -48,7 +60,7 @@ static uint64_t id_of(struct hv_vcpu *v, unsigned reg)
     if (reg <= 30)
         return CORE_X(reg);
     if (reg - HV_REG_V0 < 64)
-        return CORE_V((reg - HV_REG_V0) / 2);
+        return vector_id(v, (reg - HV_REG_V0) / 2);
     switch (reg) {
     case HV_REG_PC: return CORE(U64, regs.pc);
     case HV_REG_PSTATE: return CORE(U64, regs.pstate);
@@ -63,26 +75,28 @@ static uint64_t id_of(struct hv_vcpu *v, unsigned reg)
 int kvm_get_reg(struct hv_vcpu *v, unsigned reg, uint64_t *val)
 {
     const uint64_t id = id_of(v, reg);
-    uint64_t buf[2] = {0};
+    uint64_t buf[REG_MAX_WORDS] = {0};
     const int r = id ? one_reg(v, KVM_GET_ONE_REG, id, buf) : -EINVAL;
 
     if (!r)
-        *val = buf[(id & KVM_REG_SIZE_MASK) == KVM_REG_SIZE_U128 ? reg % 2 : 0];
+        *val = buf[is_vector(id) ? reg % 2 : 0];
     return r;
 }
 
 int kvm_set_reg(struct hv_vcpu *v, unsigned reg, uint64_t val)
 {
     const uint64_t id = id_of(v, reg);
-    uint64_t buf[2] = {val};
+    uint64_t buf[REG_MAX_WORDS] = {val};
     int r;
 
     if (!id)
         return -EINVAL;
-    if ((id & KVM_REG_SIZE_MASK) == KVM_REG_SIZE_U128) {
+    if (is_vector(id)) {
         if ((r = one_reg(v, KVM_GET_ONE_REG, id, buf)))
             return r;
         buf[reg % 2] = val;
+        /* As by an instruction that writes V (DDI 0487, "SIMD and floating-point register file"). */
+        memset(&buf[2], 0, sizeof(buf) - 2 * sizeof(buf[0]));
     }
     return one_reg(v, KVM_SET_ONE_REG, id, buf);
 }

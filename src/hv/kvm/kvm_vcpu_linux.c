@@ -46,18 +46,61 @@ static void catch_kicks(void)
 
 /* --- Life ----------------------------------------------------------------------------------------------------------- */
 
-/* Pointer authentication where the host has it; the two go together. */
+static bool has_feature(const struct hv_vcpu *v, unsigned feature)
+{
+    return bit(v->init.features[0], feature);
+}
+
+/* What the host has of what a guest may have; the kernel knows the rest of it from there. */
 static void choose_features(struct hv_vcpu *v)
 {
+    static const struct {
+        unsigned feature, needs[2];
+    } optional[] = {
+        /* The two go together. */
+        {KVM_ARM_VCPU_PTRAUTH_ADDRESS, {KVM_CAP_ARM_PTRAUTH_ADDRESS, KVM_CAP_ARM_PTRAUTH_GENERIC}},
+        {KVM_ARM_VCPU_PTRAUTH_GENERIC, {KVM_CAP_ARM_PTRAUTH_ADDRESS, KVM_CAP_ARM_PTRAUTH_GENERIC}},
+        {KVM_ARM_VCPU_PMU_V3, {KVM_CAP_ARM_PMU_V3, KVM_CAP_ARM_PMU_V3}},
+        {KVM_ARM_VCPU_SVE, {KVM_CAP_ARM_SVE, KVM_CAP_ARM_SVE}},
+    };
     const int fd = v->vm->fd;
 
     memset(v->init.features, 0, sizeof(v->init.features));
     v->init.features[0] = 1u << KVM_ARM_VCPU_PSCI_0_2;
     if (v->cfg.index)
         v->init.features[0] |= 1u << KVM_ARM_VCPU_POWER_OFF;
-    if (kvm_ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_ARM_PTRAUTH_ADDRESS) > 0 &&
-        kvm_ioctl(fd, KVM_CHECK_EXTENSION, KVM_CAP_ARM_PTRAUTH_GENERIC) > 0)
-        v->init.features[0] |= 1u << KVM_ARM_VCPU_PTRAUTH_ADDRESS | 1u << KVM_ARM_VCPU_PTRAUTH_GENERIC;
+    for (unsigned i = 0; i < ARRAY_LEN(optional); i++)
+        if (kvm_has(fd, optional[i].needs[0]) && kvm_has(fd, optional[i].needs[1]))
+            v->init.features[0] |= 1u << optional[i].feature;
+}
+
+static int initialise(struct hv_vcpu *v)
+{
+    int sve = KVM_ARM_VCPU_SVE;
+    int r = kvm_ioctl(v->fd, KVM_ARM_VCPU_INIT, (uintptr_t)&v->init);
+
+    /* With the vector lengths that there are. */
+    if (!r && has_feature(v, KVM_ARM_VCPU_SVE))
+        r = kvm_ioctl(v->fd, KVM_ARM_VCPU_FINALIZE, (uintptr_t)&sve);
+    return r;
+}
+
+static int set_pmu_attr(const struct hv_vcpu *v, uint64_t attr, const void *val)
+{
+    struct kvm_device_attr a = {.group = KVM_ARM_VCPU_PMU_V3_CTRL, .attr = attr, .addr = (uintptr_t)val};
+    return kvm_ioctl(v->fd, KVM_SET_DEVICE_ATTR, (uintptr_t)&a);
+}
+
+int kvm_vcpu_finish(struct hv_vcpu *v, struct err *e)
+{
+    const int intid = (int)v->vm->cfg.pmu_intid;
+
+    if (!has_feature(v, KVM_ARM_VCPU_PMU_V3))
+        return 0;
+    int r = set_pmu_attr(v, KVM_ARM_VCPU_PMU_V3_IRQ, &intid);
+    if (!r)
+        r = set_pmu_attr(v, KVM_ARM_VCPU_PMU_V3_INIT, NULL);
+    return r ? err_set(e, -r, "kvm: vCPU %u: its PMU: %s", v->cfg.index, strerror(-r)) : 0;
 }
 
 static void close_fds(struct hv_vcpu *v)
@@ -92,7 +135,7 @@ int kvm_vcpu_open(struct hv_vcpu *v, struct err *e)
     }
     if (!r) {
         what = "initialising it";
-        r = kvm_ioctl(v->fd, KVM_ARM_VCPU_INIT, (uintptr_t)&v->init);
+        r = initialise(v);
     }
     if (r < 0)
         return err_set(e, -r, "kvm: vCPU %u: %s: %s", v->cfg.index, what, strerror(-r));
@@ -114,15 +157,17 @@ int kvm_vcpu_create(struct hv_vm *vm, struct hv_vcpu **vcpu, const struct hv_vcp
     v->fd = v->stats_fd = -1;
     v->thread = pthread_self();
     int r = kvm_vcpu_open(v, e);
-    if (!r && cfg->index + 1 == vm->cfg.nr_vcpus)
-        r = kvm_gic_finish(vm, e);
+    if (!r) {
+        vm->vcpu[vm->nr_vcpus++] = v;
+        if (vm->nr_vcpus == vm->cfg.nr_vcpus && (r = kvm_gic_finish(vm, e)))
+            vm->nr_vcpus--;
+    }
     if (r) {
         kvm_vcpu_destroy(v);
         return r;
     }
     own = v;
     catch_kicks();
-    vm->vcpu[vm->nr_vcpus++] = v;
     *vcpu = v;
     return 0;
 }

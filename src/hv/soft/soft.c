@@ -28,6 +28,7 @@ static int soft_probe(struct hv_caps *caps, struct err *e)
 {
     (void)e;
     *caps = (struct hv_caps){.counter_hz = (uint32_t)sysreg_of_id(SR_CNTFRQ_EL0)->reset,
+                             .observes = true,
                              .max_vcpus = CPU_MAX,
                              .address_bits = 48};
     return 0;
@@ -108,6 +109,12 @@ static const struct cpu_ops soft_ops = {
 
 /* --- vCPUs ---------------------------------------------------------------------------------------------------------- */
 
+static void soft_vcpu_destroy(struct hv_vcpu *v)
+{
+    cpu_destroy(v->cpu);
+    free(v);
+}
+
 static int soft_vcpu_create(struct hv_vm *vm, struct hv_vcpu **vcpu,
                             const struct hv_vcpu_config *cfg, struct err *e)
 {
@@ -130,14 +137,12 @@ static int soft_vcpu_create(struct hv_vm *vm, struct hv_vcpu **vcpu,
     if (cfg->gicv2)
         cpu_without_gic_registers(v->cpu);
     jit_attach(v->cpu, vm->cfg.jit);
+    if (cpu_observe(v->cpu, vm->cfg.observe)) {
+        soft_vcpu_destroy(v);
+        return err_set(e, ENOMEM, "out of memory for what is to be seen of vCPU %u", cfg->index);
+    }
     *vcpu = v;
     return 0;
-}
-
-static void soft_vcpu_destroy(struct hv_vcpu *v)
-{
-    cpu_destroy(v->cpu);
-    free(v);
 }
 
 static void soft_vcpu_reset(struct hv_vcpu *v)
@@ -172,6 +177,7 @@ static void soft_run(struct hv_vcpu *v, struct hv_exit *exit)
     case CPU_LEAVE_EXCEPTION:
     case CPU_LEAVE_RESYNC:
     case CPU_LEAVE_AGAIN:
+    case CPU_LEAVE_OBSERVE:
     case CPU_LEAVE_SLICE: break;
     }
     BUG("cpu_run() left for no reason");

@@ -27,6 +27,7 @@ char *fgets(char *, int, FILE *);
 int fileno(FILE *);
 FILE *fdopen(int, const char *);
 FILE *fopen(const char *, const char *);
+int dprintf(int, const char *, ...) MAC_PRINTF(2, 3);
 int fprintf(FILE *, const char *, ...) MAC_PRINTF(2, 3);
 int fputc(int, FILE *);
 int fputs(const char *, FILE *);

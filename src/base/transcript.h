@@ -2,8 +2,8 @@
  *
  * A line ends with a newline. Carriage returns, escape sequences (ECMA-48) and control characters other than the tab are left out; a line of more than
  * TRANSCRIPT_LINE bytes goes on as another one. Bytes from 0x80 on stay as they are. Any thread, one at a time. */
-#ifndef VIBE_CLI_TRANSCRIPT_H
-#define VIBE_CLI_TRANSCRIPT_H
+#ifndef VIBE_BASE_TRANSCRIPT_H
+#define VIBE_BASE_TRANSCRIPT_H
 
 #include <stdbool.h>
 #include <stddef.h>

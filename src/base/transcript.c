@@ -1,5 +1,5 @@
-/* The console's output as lines of text. Threads: cli/transcript.h. Specification: ECMA-48, "Structure of control sequences". */
-#include "cli/transcript.h"
+/* The console's output as lines of text. Threads: base/transcript.h. Specification: ECMA-48, "Structure of control sequences". */
+#include "base/transcript.h"
 
 #include "base/bits.h"
 

@@ -1,0 +1,17 @@
+/* vibevmm fork: many runs, the variants, that all go on from one snapshot, several at a time, each with overlays of its own over the disks.
+ *
+ * Every variant is a process, forked from one that has read and verified the snapshot, so that what is common is done once. docs/snapshots.md.
+ * Main thread, of a process without others. */
+#ifndef VIBE_CLI_FORK_H
+#define VIBE_CLI_FORK_H
+
+struct err;
+struct options;
+
+/* Runs what o says, o being a variant's; prints its own errors. Returns the exit status. */
+typedef int fork_run_fn(struct options *o);
+
+/* 0: every variant ended with status 0; 1: one did not; 128 + a signal that ended all of them; or -errno, of what is wrong before the first one. */
+int fork_variants(struct options *o, fork_run_fn *run, struct err *e);
+
+#endif
