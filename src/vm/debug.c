@@ -172,8 +172,9 @@ void vm_reset(struct vm *vm)
 {
     pthread_mutex_lock(&vm->lock);
     vm->reset_by_host = true;
+    const uint64_t nr = vm->nr_resets;
     vm_reset_locked(vm);
-    while (atomic_load(&vm->resetting) && !atomic_load(&vm->stop))
+    while (vm->nr_resets == nr && !atomic_load(&vm->stop))
         pthread_cond_wait(&vm->changed, &vm->lock);
     pthread_mutex_unlock(&vm->lock);
 }

@@ -491,7 +491,9 @@ void vcpus_power_on_locked(struct vm *vm)
 static void meet_for_reset_locked(struct vm *vm)
 {
     if (++vm->nr_parked < vm->nr_vcpus) {
-        while (atomic_load(&vm->resetting) && !atomic_load(&vm->stop))
+        /* By its number: the next one may have begun before this vCPU runs again. */
+        const uint64_t nr = vm->nr_resets;
+        while (vm->nr_resets == nr && !atomic_load(&vm->stop))
             pthread_cond_wait(&vm->changed, &vm->lock);
         return;
     }
@@ -506,6 +508,7 @@ static void meet_for_reset_locked(struct vm *vm)
     vm_code_loaded(vm);
     vcpus_power_on_locked(vm);
     vm->nr_parked = 0;
+    vm->nr_resets++;
     turns_start(vm);
     atomic_store(&vm->resetting, false);
     if (vm->on_reset)

@@ -139,34 +139,36 @@ void memory_packet(struct gdb_session *s, char kind, const char *p, size_t len)
         reply_error(s, EFAULT);
 }
 
-/* gdb's own ("qCRC"): polynomial 0x04c11db7, the most significant bit first, all ones to begin with. */
-static uint32_t crc_on(uint32_t crc, const uint8_t *bytes, size_t len)
+/* gdb's own ("qCRC"): polynomial 0x04c11db7, the most significant bit first, all ones to begin with. table: of the bytes alone. */
+static void make_crc_table(uint32_t table[256])
 {
-    for (size_t i = 0; i < len; i++) {
-        crc ^= (uint32_t)bytes[i] << 24;
+    for (uint32_t i = 0; i < 256; i++) {
+        uint32_t crc = i << 24;
         for (unsigned k = 0; k < 8; k++)
             crc = crc << 1 ^ (crc >> 31 ? UINT32_C(0x04c11db7) : 0);
+        table[i] = crc;
     }
-    return crc;
 }
 
 void memory_crc(struct gdb_session *s, const char *p)
 {
     uint8_t buf[PIECE];
+    uint32_t table[256], crc = UINT32_MAX;
     uint64_t addr, len;
-    uint32_t crc = UINT32_MAX;
 
     if (!eat_range(&p, &addr, &len) || *p || len > SEARCH_MAX) {
         reply_error(s, EINVAL);
         return;
     }
+    make_crc_table(table);
     for (size_t n; len; addr += n, len -= n) {
         n = (size_t)MIN(len, sizeof(buf));
         if (memory_read(s, addr, buf, n) < n) {
             reply_error(s, EFAULT);
             return;
         }
-        crc = crc_on(crc, buf, n);
+        for (size_t i = 0; i < n; i++)
+            crc = crc << 8 ^ table[crc >> 24 ^ buf[i]];
     }
     reply_printf(s, "C%x", crc);
     reply_send(s);

@@ -139,11 +139,14 @@ void run_set_mode(struct gdb_session *s, bool non_stop)
 {
     s->non_stop = non_stop;
     s->notified = false;
+    if (!non_stop)
+        run_hold_all(s);
 }
 
 void run_why_stopped(struct gdb_session *s)
 {
     if (!s->non_stop) {
+        run_hold_all(s); /* they are, for whoever keeps to the protocol */
         stop_reply(s, s->resumed);
         reply_send(s);
         return;
