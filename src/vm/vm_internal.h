@@ -157,7 +157,7 @@ struct vm {
     bool over;        /* the guest has ended the run, whatever else did before; under lock */
     _Atomic bool resetting; /* all vCPUs meet, the machine is as after power-on, and vCPU 0 starts again */
     unsigned nr_parked;
-    uint64_t nr_resets; /* done */
+    uint64_t nr_resets;              /* done */
     unsigned nr_started, nr_created; /* threads; vCPUs that exist */
     int create_error;
 
