@@ -292,7 +292,7 @@ unit: $(UNIT_BIN)
 	$(Q)$(PYTHON) tests/run_unit.py $(if $(RUN),--run '$(RUN)') $(UNIT_BIN)
 
 # Under the thread sanitizer (clang): the unit tests with threads of their own.
-TSAN_UNIT := debug io_thread vcpu trace
+TSAN_UNIT := debug snapshot io_thread vcpu trace
 TSAN_UNIT += virtio virtio_events virtio_console disk virtio_blk virtio_rng virtio_balloon
 TSAN_UNIT += virtio_9p p9_escape virtio_net net_user virtio_vsock vsock_credit
 ifeq ($(BUILD),tsan)

@@ -125,10 +125,10 @@ class RoundTrips(Snapshot):
         """From one snapshot to the next, each loaded from the last."""
         args = ("--binary", os.path.join(test_kernels.KERNELS, "contend.raw"), "--cpus", "4", "--deterministic")
         whole = self.run_stats(*args)
-        at = [max(whole[1]) * n // 5 for n in range(1, 5)]
-        out = self.run_stats(*args, "--max-insns", str(at[0]), "--snapshot-save", self.snap, status=3)[0]
-        for n in at[1:]:
-            out += self.run_stats("--snapshot-load", self.snap, "--max-insns", str(n), "--snapshot-save", self.snap, status=3)[0]
+        step = ("--max-insns", str(max(whole[1]) // 5), "--snapshot-save", self.snap)
+        out = self.run_stats(*args, *step, status=3)[0]
+        for _ in range(3):
+            out += self.run_stats("--snapshot-load", self.snap, *step, status=3)[0]
         last = self.run_stats("--snapshot-load", self.snap)
         self.assertEqual((out + last[0], *last[1:]), whole)
 

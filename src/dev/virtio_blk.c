@@ -115,6 +115,7 @@ struct worker {
 struct virtio_blk {
     struct virtio_device v;
     struct medium *medium; /* null: ejected */
+    bool changed;          /* it is not the one of virtio_blk_create() */
     struct io_pool *pool;
     struct config config;
     char serial[VIRTIO_BLK_ID_LEN];
@@ -392,6 +393,9 @@ static void blk_snap(struct virtio_device *v, struct snap *s)
 {
     struct virtio_blk *b = blk_of(v);
 
+    /* The machine's options, which a snapshot has, say which image is loaded with it. */
+    if (b->changed)
+        snap_fail(s, "its image was changed while the machine ran, which a snapshot cannot say");
     snap_same(s, "capacity", b->config.capacity);
     if (b->medium)
         disk_snap(b->medium->disk, s);
@@ -430,6 +434,7 @@ int virtio_blk_change(struct virtio_device *v, struct disk *disk)
     virtio_lock(v);
     struct medium *was = b->medium;
     b->medium = m;
+    b->changed = true;
     b->config.capacity = disk ? disk_len(disk) / DISK_SECTOR : 0;
     virtio_config_changed(v);
     if (was && was->nr_requests) {

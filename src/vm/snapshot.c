@@ -229,10 +229,14 @@ int vm_save(struct vm *vm, const char *path, void (*progress)(void *opaque, unsi
         free(c);
         return r ? err_prefix(e, "%s", path) : err_set(e, ENOMEM, "%s: out of memory", path);
     }
+    pthread_mutex_lock(&vm->lock);
+    const bool begun = vm->nr_started != 0;
+    pthread_mutex_unlock(&vm->lock);
     /* Memory that nobody has looked at must not become good by being saved. */
-    if (!snapshot_wait_verified(vm)) {
+    if (!begun || !snapshot_wait_verified(vm)) {
         free(c);
-        return err_set(e, ESRCH, "%s: nothing was saved: the machine has come to its end", path);
+        return err_set(e, ESRCH, "%s: nothing was saved: the machine %s", path,
+                       begun ? "has come to its end" : "had not begun to run");
     }
     c->image.program = vm->opt->program ? vm->opt->program : "?";
     c->image.ram = &vm->ram;
@@ -346,6 +350,10 @@ int snapshot_load_vcpus_locked(struct vm *vm, struct err *e)
             return r;
         vm->hv->counters(vm->vcpu[i].hv, &n);
         vm->vcpu[i].insns_before = n.insns;
+        /* Counted from here on, as the statistics are. */
+        const uint64_t more = vm->opt->max_insns;
+        if (more && vm->hv->stop_at(vm->vcpu[i].hv, n.insns + MIN(more, UINT64_MAX - n.insns)))
+            return err_set(e, ENOMEM, "out of memory");
     }
     if (vm->other_console)
         chardev_resume_input(vm->board.console);

@@ -79,10 +79,14 @@ static void make(struct machine *m, unsigned n)
     if (n == 2)
         m->opt.entry = board_virt_ram;
     snprintf(m->path, sizeof(m->path), "%s.%u", binary, n);
-    must(!vm_create(&vm, &m->opt, &e));
-    run(vm);
-    must(!vm_save(vm, m->path, NULL, NULL, &e));
-    vm_destroy(vm);
+    bool saved = false; /* on a busy host not every vCPU has begun by then */
+    for (unsigned tries = 0; !saved && tries < 1000; tries++) {
+        must(!vm_create(&vm, &m->opt, &e));
+        run(vm);
+        saved = !vm_save(vm, m->path, NULL, NULL, &e);
+        vm_destroy(vm);
+    }
+    must(saved);
     FILE *f = fopen(m->path, "rb");
     uint64_t head[4];
     must(f && fread(head, 1, sizeof(head), f) == sizeof(head));

@@ -7,9 +7,11 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -151,13 +153,100 @@ static void test_sparse_and_shared(void **state)
     ram_destroy(&r);
 }
 
+static void test_next_data(void **state)
+{
+    struct ram r;
+    uint64_t from = 0, to = 0;
+    (void)state;
+    assert_int_equal(ram_init(&r, NULL), 0);
+    assert_int_equal(ram_add(&r, KB64, UINT64_C(1) << 30, RAM_KIND_RAM, NULL), 0);
+    const struct ram_region *g = ram_find(&r, KB64);
+    assert_false(ram_next_data(g, &from, &to));
+    *g->host = 1;
+    g->host[400 * KB64 + 5] = 2;
+    g->host[g->len - 1] = 3;
+    bool seen[3] = {false};
+    for (; ram_next_data(g, &from, &to); from = to) {
+        assert_true(from < to && to <= g->len && to - from <= 4u << 20);
+        seen[0] |= from == 0;
+        seen[1] |= from <= 400 * KB64 + 5 && to > 400 * KB64 + 5;
+        seen[2] |= to == g->len;
+    }
+    assert_true(seen[0] && seen[1] && seen[2]);
+    from = g->len;
+    assert_false(ram_next_data(g, &from, &to));
+    ram_destroy(&r);
+}
+
+static void test_gpa(void **state)
+{
+    struct ram r;
+    gpa_t gpa = 0;
+    (void)state;
+    setup_regions(&r);
+    for (gpa_t at = 0; at < 7 * KB64; at += KB64 / 2) {
+        const void *host = ram_ptr(&r, at, 1, false);
+        if (host)
+            assert_true(ram_gpa(&r, host, &gpa) && gpa == at);
+    }
+    assert_false(ram_gpa(&r, &r, &gpa));
+    assert_false(ram_gpa(&r, NULL, &gpa));
+    ram_destroy(&r);
+}
+
+/* A region that is a file's: stores stay the region's own, and what is given back does not come back from the file. */
+static void test_file(void **state)
+{
+    char path[] = "/tmp/vibe-ram-XXXXXX";
+    struct ram r;
+    struct err e = {0};
+    const size_t page = os_page_size();
+    uint8_t *bytes = malloc(2 * KB64), *after = malloc(2 * KB64);
+    const int fd = mkstemp(path);
+    (void)state;
+    assert_true(bytes && after && fd >= 0 && !unlink(path));
+    for (size_t i = 0; i < 2 * KB64; i++)
+        bytes[i] = (uint8_t)(i * 7 + i / 256 + 1);
+    assert_int_equal(pwrite(fd, bytes, 2 * KB64, KB64), 2 * KB64);
+
+    assert_int_equal(ram_init(&r, NULL), 0);
+    assert_int_equal(ram_add(&r, 4 * KB64, 2 * KB64, RAM_KIND_RAM, NULL), 0);
+    const uint8_t *was = r.region[0].host;
+    assert_int_equal(ram_map_file(&r, 4 * KB64, fd, 12345, &e), -EINVAL);
+    assert_true(e.text[0]);
+    assert_int_equal(ram_map_file(&r, 4 * KB64, fd, KB64, NULL), 0);
+    uint8_t *host = ram_ptr(&r, 4 * KB64, 2 * KB64, true);
+    assert_ptr_equal(host, was);
+    assert_int_equal(r.region[0].fd, -1);
+    assert_memory_equal(host, bytes, 2 * KB64);
+
+    uint64_t from = 0, to = 0;
+    assert_true(ram_next_data(&r.region[0], &from, &to) && !from && to == 2 * KB64);
+
+    memset(host + KB64, 0xee, 3);
+    assert_true(ram_give_back(&r, host + KB64, page) == page);
+    assert_true(ram_give_back(&r, host, page) == page); /* never written */
+    for (size_t i = 0; i < page; i++)
+        assert_true(!host[i] && !host[KB64 + i]);
+    host[1] = 0xdd;
+    assert_int_equal(host[1], 0xdd);
+    assert_memory_equal(host + page, bytes + page, KB64 - page);
+    assert_memory_equal(host + KB64 + page, bytes + KB64 + page, KB64 - page);
+    assert_int_equal(pread(fd, after, 2 * KB64, KB64), 2 * KB64);
+    assert_memory_equal(after, bytes, 2 * KB64);
+    ram_destroy(&r);
+    close(fd);
+    free(bytes);
+    free(after);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_add),
-        cmocka_unit_test(test_ptr),
-        cmocka_unit_test(test_copy),
-        cmocka_unit_test(test_sparse_and_shared),
+        cmocka_unit_test(test_add),       cmocka_unit_test(test_ptr),
+        cmocka_unit_test(test_copy),      cmocka_unit_test(test_sparse_and_shared),
+        cmocka_unit_test(test_next_data), cmocka_unit_test(test_gpa),
+        cmocka_unit_test(test_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

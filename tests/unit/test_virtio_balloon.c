@@ -291,6 +291,36 @@ static void test_stats_period(void **state)
     teardown();
 }
 
+/* A buffer that the device keeps is still the device's; statistics, size and poison are known. */
+static void test_moved(void **state)
+{
+    struct balloon_info info;
+    (void)state;
+    for (unsigned layout = 1; layout <= 2; layout++) {
+        setup((enum virtio_layout)layout, ALL | BIT64(F_POISON));
+        wr(&m.f, 0x104, 1000);
+        wr(&m.f, 0x104, 500);
+        wr(&m.f, 0x10c, 0xaaaaaaaa);
+        put(&m.f, BUFFERS, 4, 2);
+        put(&m.f, BUFFERS + 2, 77, 8);
+        set_desc(&m.f, STATS, 3, BUFFERS, 10, 0, 0);
+        offer(&m.f, STATS, 3);
+        kick(&m.f, STATS);
+        struct moved to = fixture_save(&m.f);
+        teardown();
+        setup((enum virtio_layout)layout, 0);
+        fixture_load(&m.f, &to);
+        virtio_balloon_info(m.v, &info);
+        assert_int_equal(info.stat[BALLOON_FREE], 77);
+        assert_int_equal(info.actual, 500 * PAGE);
+        assert_int_equal(info.largest, 1000 * PAGE);
+        assert_int_equal(rd(&m.f, 0x10c), 0xaaaaaaaa);
+        wait_used(STATS);
+        assert_int_equal(used_id(&m.f, STATS, 0), 3);
+        teardown();
+    }
+}
+
 static void test_nonsense(void **state)
 {
     (void)state;
@@ -333,7 +363,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_config),       cmocka_unit_test(test_inflate),
         cmocka_unit_test(test_report),       cmocka_unit_test(test_stats),
-        cmocka_unit_test(test_stats_period), cmocka_unit_test(test_nonsense),
+        cmocka_unit_test(test_stats_period), cmocka_unit_test(test_moved),
+        cmocka_unit_test(test_nonsense),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

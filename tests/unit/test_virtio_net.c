@@ -620,6 +620,40 @@ static void test_control(void **state)
     teardown(&m);
 }
 
+/* What the guest has set goes along, and frames that it had sent without a notification; the backend hears what it has to know. */
+static void test_moved(void **state)
+{
+    static struct machine m;
+    (void)state;
+    for (unsigned layout = 1; layout <= 2; layout++) {
+        setup(&m, (enum virtio_layout)layout, false);
+        start(&m, BIT64(17) | BIT64(18) | BIT64(20) | BIT64(23) | GUEST_CSUM | GUEST_TSO4);
+        give_buffers(&m, 4, 4, 100);
+        assert_int_equal(command(&m, "\0\0\0", 3), 0);
+        assert_int_equal(command(&m, "\1\0\1\0\0\0" OTHER "\1\0\0\0" MULTI, 2 + 4 + 6 + 4 + 6), 0);
+        const unsigned offloads = m.fake.offloads;
+        set_desc(&m.f, TX, 0, BUFFERS, 12 + 60, 0, 0);
+        offer(&m.f, TX, 0);
+        struct moved to = fixture_save(&m.f);
+        assert_int_equal(m.fake.nr_sent, 0);
+        const size_t hdr_len = m.hdr_len;
+        teardown(&m);
+
+        setup(&m, (enum virtio_layout)layout, false);
+        fixture_load(&m.f, &to);
+        m.hdr_len = hdr_len;
+        settle(&m);
+        assert_int_equal(m.fake.nr_sent, 1);
+        assert_int_equal(used_idx(&m.f, TX), 1);
+        assert_true(offloads && m.fake.offloads == offloads);
+        assert_true(takes(&m, OURS) && takes(&m, OTHER) && takes(&m, MULTI) && takes(&m, ALL));
+        assert_false(takes(&m, "\x52\x54\0\1\2\5") || takes(&m, "\x33\x33\0\0\0\2"));
+        assert_int_equal(command(&m, "\0\0\1", 3), 0);
+        assert_true(takes(&m, "\x52\x54\0\1\2\5"));
+        teardown(&m);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -635,6 +669,7 @@ int main(void)
         cmocka_unit_test(test_brakes),
         cmocka_unit_test(test_segments_are_put_together),
         cmocka_unit_test(test_control),
+        cmocka_unit_test(test_moved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -447,6 +447,59 @@ static void test_paths(void **state)
     teardown(&m);
 }
 
+/* Nobody is there any more at the other ends: the guest is told, and what it still sends is refused. Ports that it may know are not given again. */
+static void test_moved(void **state)
+{
+    struct machine m;
+    struct hdr h;
+    uint8_t data[RX_LEN];
+    (void)state;
+    for (unsigned event = 0; event < 2; event++) {
+        setup(&m, VIRTIO_MODERN);
+        const int s = open_from_guest(&m, 5000), t = connect_to(m.path);
+        assert_int_equal(write(t, "CONNECT 22\n", 11), 11);
+        assert_true(next_packet(&m, &h, data, 15000));
+        const uint32_t port = h.src_port;
+        if (event) {
+            set_desc(&m.f, EVENT, 0, BUFFERS + 0x1f000, 4, F_WRITE, 0);
+            put(&m.f, BUFFERS + 0x1f000, 0x55555555, 4);
+            offer(&m.f, EVENT, 0);
+            kick(&m.f, EVENT);
+            io_settle(m.io);
+            assert_int_equal(used_idx(&m.f, EVENT), 0);
+        }
+        const uint16_t taken = m.taken, sent = m.sent;
+        struct moved to = fixture_save(&m.f);
+        teardown(&m);
+        expect_end(s);
+        expect_end(t);
+        close(s);
+        close(t);
+
+        setup(&m, VIRTIO_MODERN);
+        fixture_load(&m.f, &to);
+        m.taken = taken;
+        m.sent = sent;
+        io_settle(m.io);
+        assert_int_equal(used_idx(&m.f, EVENT), event);
+        if (event) {
+            assert_int_equal(used_len(&m.f, EVENT, 0), 4);
+            assert_int_equal(get(&m.f, BUFFERS + 0x1f000, 4), 0); /* VIRTIO_VSOCK_EVENT_TRANSPORT_RESET */
+        }
+        send_data(&m, 1000, 5000, "old", 3);
+        expect(&m, RST, 1000, 5000);
+        const int u = connect_to(m.path);
+        assert_int_equal(write(u, "CONNECT 22\n", 11), 11);
+        assert_true(next_packet(&m, &h, data, 15000));
+        assert_int_equal(h.op, REQUEST);
+        assert_true(h.src_port > port);
+        const int again = open_from_guest(&m, 5000);
+        close(again);
+        close(u);
+        teardown(&m);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -456,7 +509,7 @@ int main(void)
         cmocka_unit_test(test_half_closed),   cmocka_unit_test(test_reset),
         cmocka_unit_test(test_bounded),       cmocka_unit_test(test_states),
         cmocka_unit_test(test_patience),      cmocka_unit_test(test_nonsense),
-        cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_paths),         cmocka_unit_test(test_moved),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

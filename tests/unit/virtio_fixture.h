@@ -3,6 +3,7 @@
 #define VIBE_TESTS_VIRTIO_FIXTURE_H
 
 #include "base/err.h"
+#include "base/snap.h"
 #include "bus/bus.h"
 #include "dev/virtio_mmio.h"
 #include "mem/ram.h"
@@ -11,6 +12,7 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h> /* wants the ones above */
@@ -230,6 +232,48 @@ static inline uint32_t used_id(struct fixture *f, unsigned n, unsigned i)
 static inline uint32_t used_len(struct fixture *f, unsigned n, unsigned i)
 {
     return (uint32_t)get(f, f->q[n].used + 8 + 8 * (i % f->q[n].size), 4);
+}
+
+/* --- To another machine ------------------------------------------------------------------------------------------------------ */
+
+struct moved {
+    struct snap s;
+    uint8_t *ram;
+    struct driver_queue q[MAX_QUEUES];
+};
+
+static inline struct moved fixture_save(struct fixture *f)
+{
+    struct moved m = {.ram = malloc(RAM_LEN)};
+
+    snap_begin_save(&m.s, NULL);
+    bus_snap(&f->bus, &m.s);
+    assert_false(m.s.failed);
+    assert_true(m.ram && ram_read(&f->ram, RAM_BASE, m.ram, RAM_LEN));
+    memcpy(m.q, f->q, sizeof(m.q));
+    return m;
+}
+
+/* Into one of the same shape; then it goes on. */
+static inline void fixture_load(struct fixture *f, struct moved *m)
+{
+    struct err e = {0};
+    struct snap s, again;
+
+    assert_true(ram_write(&f->ram, RAM_BASE, m->ram, RAM_LEN));
+    memcpy(f->q, m->q, sizeof(f->q));
+    snap_begin_load(&s, m->s.buf, m->s.len, &e);
+    bus_snap(&f->bus, &s);
+    snap_end_load(&s);
+    assert_string_equal(e.text, "");
+    snap_begin_save(&again, NULL);
+    bus_snap(&f->bus, &again);
+    assert_int_equal(again.len, m->s.len);
+    assert_memory_equal(again.buf, m->s.buf, again.len);
+    snap_free(&again);
+    snap_free(&m->s);
+    free(m->ram);
+    bus_kick(&f->bus);
 }
 
 #endif
