@@ -86,18 +86,57 @@ def gdb(machine, *commands, elf=None, before=()):
     return p.stdout.decode(errors="replace")
 
 
-class Client:
-    """A debugger that sends what it is told to."""
+# mov x0, #0; 4: add x0, x0, #1; str x0, [x5]; b 4. For every_backend().
+COUNTING = vibe.code(0xD2800000, 0x91000400, 0xF90000A0, 0x17FFFFFE)
 
-    def __init__(self, machine, acks=False):
-        if machine.where.startswith("unix:"):
+
+def every_backend(c, points):
+    """What a debugger has on each backend, of a machine that waits at COUNTING's first instruction, 0x10000, with memory at 0. points: of
+    those that a host's CPU has few of, more than there are; None: they have no end."""
+    here = lambda: (c.pc() - 0x10000, c.registers()[0])
+    assert here()[0] == 0
+    assert c.ask("Z1,10004,4") == b"OK"
+    for n in range(3):  # what it stopped at is passed
+        assert b"hwbreak" in c.ask("vCont;c")
+        assert here() == (4, n), here()
+    assert c.ask("vCont;s")[:3] == b"T05"
+    assert here() == (8, 3), here()
+    assert c.ask("z1,10004,4") == b"OK"
+    assert c.ask("Z2,0,8") == b"OK"
+    for n in range(3):
+        assert b"watch:0;" in c.ask("vCont;c")
+        assert here() == (8, 3 + n), here()
+    assert c.ask("z2,0,8") == b"OK"
+    assert c.ask("vCont;s")[:3] == b"T05"
+    assert here() == (12, 5), here()
+    assert c.ask("m0,8") == b"0500000000000000"
+    if points:
+        made = [c.ask("Z1,%x,4" % (0x10100 + 4 * n)) for n in range(points)]
+        assert made[0] == b"OK" and made[-1][:1] == b"E", made
+        for n in range(points):
+            c.ask("z1,%x,4" % (0x10100 + 4 * n))
+    c.send("vCont;c")
+    c.raw(b"\x03")
+    assert c.answer()[:3] == b"T02"
+    assert c.registers()[0] >= 5
+    c.ask("D")
+
+
+class Client:
+    """A debugger that sends what it is told to. connection: instead of the machine's, what has a socket's sendall() and recv()."""
+
+    def __init__(self, machine, acks=False, connection=None):
+        if connection:
+            self.socket = connection
+        elif machine.where.startswith("unix:"):
             self.socket = socket.socket(socket.AF_UNIX)
             self.socket.connect(machine.where[5:])
         else:
             host, port = machine.where.rsplit(":", 1)
             self.socket = socket.create_connection((host.strip("[]"), int(port)))
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket.settimeout(vibe.LIMIT_S)
+        if not connection:
+            self.socket.settimeout(vibe.LIMIT_S)
         self.input = b""
         self.acks = True
         self.text = ""  # of O packets

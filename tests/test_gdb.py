@@ -234,6 +234,14 @@ class Monitor(Gdb):
 
 
 class Protocol(Gdb):
+    def test_as_on_every_backend(self):
+        raw = os.path.join(self.tmp.name, "counting.raw")
+        with open(raw, "wb") as f:
+            f.write(gdb_client.COUNTING)
+        for accel in ACCELS:
+            with self.subTest(accel), Machine("--binary", raw, "--accel", accel, "--wait") as m, Client(m) as c:
+                gdb_client.every_backend(c, None)
+
     def test_acknowledgements(self):
         with self.machine("--wait") as m, Client(m, acks=True) as c:
             c.raw(b"$?#00")  # wrong sum

@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import unittest
 
+import gdb_client
 import guests
 import test_kernels
 import vibe
@@ -49,6 +50,25 @@ HOSTILE = {
     "calls without an end": (0xD4000003, 0xD4000002, 0x17FFFFFE),
     "its last CPU off": (0x52B08000, 0x11000800, 0xD4000002, 0x14000000),
 }
+
+
+class ThroughConsole:
+    """A connection from a program of the emulated machine's to a server there, through its console; a socket for gdb_client."""
+
+    def __init__(self, g, port):
+        self.g = g
+        g.send("stty raw -echo; echo RE''ADY; nc 127.0.0.1 %d; stty sane -echo; echo CLO''SED\n" % port)
+        g.expect(rb"READY\r*\n")
+
+    def sendall(self, data):
+        self.g.process.stdin.write(data)
+        self.g.process.stdin.flush()
+
+    def recv(self, _):
+        piece = self.g.expect(rb"(?s).+").group(0)
+        if b"CLOSED" in piece:
+            raise EOFError("the connection is closed")
+        return piece
 
 
 class Kvm(unittest.TestCase):
@@ -202,6 +222,24 @@ class Kvm(unittest.TestCase):
             self.assertEqual((status, stats["result"]), (3, "timeout"), name)
         self.assertNotRegex(g.shell("dmesg"), guests.TROUBLE.pattern.decode())
 
+    def self_test(self, g):
+        """Small guests that try what no kernel can see, the debugger's registers and steps among it."""
+        said = g.shell("vibevmm --self-test")
+        for what, says in (("breakpoints, watchpoints", r"\d+, \d+"), ("a store to a device and back", r"\d+ ns"),
+                           ("pages that the guest writes", "24, then 0"), ("a breakpoint", r"breakpoint at \+4"),
+                           ("a watchpoint", r"watchpoint at \+8, store, 4"), ("and passed", r"end at \+14"),
+                           ("steps", r"step \+4 45, step \+8 5, step \+c 5, step \+a00 3c5; DAIF was 40, SPSR_EL1 is 5, 1 exit"),
+                           ("a step over BRK", r"step \+a00, ESR_EL1 f2000000"), ("a step over WFI", r"step \+18")):
+            self.assertRegex(said, r"(?m)^  %s +%s$" % (what, says))
+
+    def gdb(self, g):
+        g.shell("printf '%s' >/k/counting.raw" % "".join(r"\%03o" % b for b in gdb_client.COUNTING))
+        g.shell("ifconfig lo 127.0.0.1; { vibevmm --accel kvm --gdb 1234 --wait --stats=none --binary /k/counting.raw 2>/tmp/gdb; } & "
+                "until grep -q 'target remote' /tmp/gdb; do sleep 0.05; done")
+        gdb_client.every_backend(gdb_client.Client(None, connection=ThroughConsole(g, 1234)), 7)
+        g.expect(rb"CLOSED\r*\n")
+        g.shell("kill $!; wait $! || true")
+
     def failures(self, g):
         """Each ioctl in turn fails: a line that says so, status 1 or 2, and nothing worse; or KVM is passed over, or it did not matter."""
         run = "%s LD_PRELOAD=/lib/failing_ioctl.so vibevmm --accel kvm --binary /k/syscall.raw --cpus 2 --timeout 60 --stats=none 2>&1"
@@ -257,6 +295,8 @@ class Kvm(unittest.TestCase):
         self.compare(g, VHE)
         self.seeds(g)
         self.device_forms(g)
+        self.self_test(g)
+        self.gdb(g)
         self.hostile(g)
         self.failures(g)
         self.who_may(g)
@@ -266,6 +306,7 @@ class Kvm(unittest.TestCase):
         self.compare(g, NVHE)
         self.seeds(g)
         self.device_forms(g)
+        self.self_test(g)
 
     def test_sve(self):
         """A host with SVE: its guests have it, and the vector registers that the backend then sees otherwise."""

@@ -156,20 +156,32 @@ static bool accesses_memory(unsigned row)
     }
 }
 
+static int fetch(struct emulator *m, const struct hv_backend *hv, struct hv_vcpu *vcpu, uint32_t *word)
+{
+    cpu_reset(m->cpu);
+    const int r = fetch_state(m->cpu, hv, vcpu);
+    if (r)
+        return r;
+    cpu_state_changed(m->cpu);
+    return cpu_fetch_word(m->cpu, word) ? 0 : -EFAULT;
+}
+
+uint32_t emulator_fetch(struct emulator *m, const struct hv_backend *hv, struct hv_vcpu *vcpu)
+{
+    uint32_t word = 0;
+    return fetch(m, hv, vcpu, &word) ? 0 : word;
+}
+
 int emulate(struct emulator *m, const struct hv_backend *hv, struct hv_vcpu *vcpu, enum hv_action *action)
 {
     struct cpu *c = m->cpu;
     uint32_t word;
 
     *action = m->action = HV_CONTINUE;
-    cpu_reset(c);
-    int r = fetch_state(c, hv, vcpu);
+    int r = fetch(m, hv, vcpu, &word);
     if (r)
         return r;
-    cpu_state_changed(c);
     const struct pe_state old = c->st;
-    if (!cpu_fetch_word(c, &word))
-        return -EFAULT;
     const unsigned row = a64_find_row(word);
     if (row == A64_ROW_NONE)
         return -EOPNOTSUPP;

@@ -15,6 +15,9 @@ struct emulator;
 struct emulator *emulator_create(struct ram *ram, hv_exit_fn *on_exit, void *opaque);
 void emulator_destroy(struct emulator *m);
 
+/* The instruction at PC; 0 where it cannot be fetched. */
+uint32_t emulator_fetch(struct emulator *m, const struct hv_backend *hv, struct hv_vcpu *vcpu);
+
 /* Does the instruction at PC if it is one that accesses memory, and enters the exception that it takes, if any. What is no such instruction (any more)
  * is left alone: the vCPU runs it by itself. *action is HV_STOP if the exit handler said so. 0; -EFAULT: it cannot be
  * fetched by the tables as this understands them, -EOPNOTSUPP: it is unknown here, or AArch32's: the guest should take an external abort; another

@@ -105,6 +105,7 @@ struct hv_caps {
     uint32_t uncounted; /* 1 << enum hv_exit_reason: the kinds whose number it cannot know */
     unsigned max_vcpus;
     unsigned address_bits; /* of guest-physical addresses */
+    size_t dirty_page;     /* bytes of a page for get_dirty(), a power of two; 0: it cannot tell */
 };
 
 struct hv_gic_config {
@@ -213,6 +214,12 @@ struct hv_backend {
     /* [gpa, gpa+len) of memory was hidden or shown (ram_hide()), or changed by the host in the meantime. Called from within an MMIO exit or while no
      * vCPU runs; holds for that vCPU at once, for the others soon. */
     void (*memory_changed)(struct hv_vm *vm, gpa_t gpa, uint64_t len);
+    /* With caps.dirty_page: whether it is remembered which memory the guest writes; what the host writes itself is not. While no vCPU runs. 0 or
+     * -errno. */
+    int (*track_dirty)(struct hv_vm *vm, bool on, struct err *e);
+    /* The pages of RAM region i that were written since tracking began, or since the last call: sets their bits, the first page's the lowest of the
+     * first word, and leaves the others. After a reset of the VM all of them. While no vCPU runs. 0 or -errno. */
+    int (*get_dirty)(struct hv_vm *vm, unsigned region, uint64_t *bits, struct err *e);
 };
 
 extern const struct hv_backend hv_soft;

@@ -7,58 +7,16 @@
 #include <errno.h>
 
 #include "ops_machine.h"
+#include "register_backend.h"
 
 #define NR_ACCESSES 8
 #define SP_AT (BUS + 0x80)
 #define VBAR (RAM_BASE + 0x8000)
 
-static struct hv_vcpu {
-    uint64_t x[31], sp, pc, pstate, v[64];
-    uint64_t sys[1 << 16];
-    unsigned nr_sets;
-} cpu;
 static struct emulator *emulator;
 static enum hv_action answer, action;
 static unsigned nr_accesses;
 static struct hv_exit access[NR_ACCESSES];
-
-static uint64_t *find_reg(struct hv_vcpu *v, unsigned reg)
-{
-    if (reg <= 30)
-        return &v->x[reg];
-    if (reg - HV_REG_V0 < 64)
-        return &v->v[reg - HV_REG_V0];
-    switch (reg) {
-    case HV_REG_SP: return &v->sp;
-    case HV_REG_PC: return &v->pc;
-    case HV_REG_PSTATE: return &v->pstate;
-    }
-    assert_true(reg & HV_REG_SYS);
-    return &v->sys[reg & 0xffff];
-}
-
-static uint64_t *sys(enum sysreg_id id)
-{
-    return &cpu.sys[sysreg_of_id(id)->encoding];
-}
-
-/* A host without pointer authentication. */
-static int get_reg(struct hv_vcpu *v, unsigned reg, uint64_t *val)
-{
-    if (reg == (HV_REG_SYS | sysreg_of_id(SR_APDAKeyLo_EL1)->encoding))
-        return -ENOENT;
-    *val = *find_reg(v, reg);
-    return 0;
-}
-
-static int set_reg(struct hv_vcpu *v, unsigned reg, uint64_t val)
-{
-    v->nr_sets++;
-    *find_reg(v, reg) = val;
-    return 0;
-}
-
-static const struct hv_backend backend = {.name = "registers", .get_reg = get_reg, .set_reg = set_reg};
 
 /* Loads give 0x10, 0x11, ... in every byte. From the second kilobyte on there is nothing. */
 static enum hv_action on_exit(void *opaque, struct hv_exit *exit)

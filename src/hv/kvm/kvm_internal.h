@@ -6,6 +6,8 @@
 
 #include "hv/hv.h"
 #include "hv/kvm/kvm.h"
+#include "hv/native_debug.h"
+#include "mem/ram.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -16,10 +18,9 @@
 
 #define KVM_MAX_VCPUS_OF_OURS 64u
 #define NR_INTIDS 1024u
+#define DEBUG_STALE UINT32_MAX /* KVM is to be told whatever it is */
 /* Gets a vCPU's thread out of KVM_RUN. */
 #define KICK_SIGNAL SIGRTMIN
-
-struct emulator;
 
 /* One of kvm_events_linux.c's. */
 struct kvm_event {
@@ -36,8 +37,10 @@ struct hv_vm {
     size_t run_len; /* bytes of struct kvm_run's mapping */
     unsigned nr_vcpus;
     struct hv_vcpu *vcpu[KVM_MAX_VCPUS_OF_OURS];
-    bool slot_mapped[8];     /* by region of RAM */
-    struct kvm_event *event; /* since before the vCPUs were */
+    bool slot_mapped[RAM_MAX_REGIONS]; /* by region of RAM, as all_dirty */
+    bool all_dirty[RAM_MAX_REGIONS];   /* what was recorded of it is lost */
+    bool tracking;                     /* what the guest writes */
+    struct kvm_event *event;           /* since before the vCPUs were */
     unsigned nr_events;
     _Atomic int broken; /* errno of what failed where nobody could be told: no vCPU runs any more */
 
@@ -58,7 +61,9 @@ struct hv_vcpu {
     int fd;
     int stats_fd; /* -1: the kernel has none */
     _Atomic bool kicked;
-    struct emulator *emulator;    /* null until it is needed */
+    struct emulator *emulator; /* null until it is needed: kvm_emulator() */
+    struct native_debug debug;
+    uint32_t debug_control;       /* KVM_GUESTDBG_ that KVM was told */
     uint64_t before[HV_NR_EXITS]; /* what KVM had counted when the VM was reset */
 };
 
@@ -82,14 +87,36 @@ void kvm_vcpu_reset(struct hv_vcpu *v);
 void kvm_vcpu_run(struct hv_vcpu *v, struct hv_exit *exit);
 void kvm_vcpu_kick(struct hv_vcpu *v);
 
+/* Null: out of memory. */
+struct emulator *kvm_emulator(struct hv_vcpu *v);
+
+/* kvm_debug_linux.c. enter: before each KVM_RUN, exit: it came back with KVM_EXIT_DEBUG; 1: *exit is for the caller of run(), 0: into the guest,
+ * -errno. leave: run() ends for another reason. */
+int kvm_set_debug(struct hv_vcpu *v, const struct debug_points *p, struct err *e);
+int kvm_set_step(struct hv_vcpu *v, bool on);
+int kvm_debug_enter(struct hv_vcpu *v, struct hv_exit *exit);
+int kvm_debug_exit(struct hv_vcpu *v, struct hv_exit *exit);
+void kvm_debug_leave(struct hv_vcpu *v);
+
 /* kvm_linux.c: every vCPU exists. */
 int kvm_gic_finish(struct hv_vm *vm, struct err *e);
+
+/* kvm_memory_linux.c. map_memory: hv_vm.fd is new; dirty_lost: it is about to be. */
+int kvm_map_memory(struct hv_vm *vm, struct err *e);
+void kvm_memory_changed(struct hv_vm *vm, gpa_t gpa, uint64_t len);
+void kvm_code_changed(struct hv_vm *vm, gpa_t gpa, uint64_t len);
+int kvm_track_dirty(struct hv_vm *vm, bool on, struct err *e);
+int kvm_get_dirty(struct hv_vm *vm, unsigned region, uint64_t *bits, struct err *e);
+void kvm_dirty_lost(struct hv_vm *vm);
 
 /* kvm_events_linux.c: stores to and interrupts by descriptors. attach: hv_vm.fd is new; of the interrupts, when the GIC is ready. */
 int kvm_ioeventfd(struct hv_vm *vm, gpa_t gpa, unsigned size, uint64_t data, struct err *e);
 int kvm_irqfd(struct hv_vm *vm, unsigned intid, struct hv_irqfd *fd, struct err *e);
 int kvm_events_attach(struct hv_vm *vm, bool interrupts, struct err *e);
 void kvm_events_destroy(struct hv_vm *vm);
+
+/* kvm_self_test_linux.c */
+void kvm_self_test(hv_say_fn *say, void *opaque);
 
 /* kvm_regs_linux.c */
 int kvm_get_reg(struct hv_vcpu *v, unsigned reg, uint64_t *val);

@@ -1,4 +1,4 @@
-/* KVM on arm64: whether it can be used, the VM, its memory and its interrupt controller.
+/* KVM on arm64: whether it can be used, the VM and its interrupt controller.
  *
  * The kernel brings the GIC, the timers and PSCI. A reset makes the VM anew behind the same objects, so that all of these are as after power-on.
  * Threads: as hv/hv.h says; set_spi() and vm_reset() share hv_vm.lock. */
@@ -8,6 +8,7 @@
 #include "base/bits.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "base/os.h"
 #include "mem/ram.h"
 
 #include <errno.h>
@@ -128,6 +129,7 @@ static int kvm_probe(struct hv_caps *caps, struct err *e)
         .sleep = true,
         .max_vcpus = MIN((unsigned)MAX(max_vcpus, 1), KVM_MAX_VCPUS_OF_OURS),
         .address_bits = max_ipa_bits(fd),
+        .dirty_page = os_page_size(),
         .uncounted = 1u << HV_EXIT_SMC,
     };
     if (!kvm_has(fd, KVM_CAP_BINARY_STATS_FD))
@@ -145,59 +147,6 @@ out:
         close(vm_fd);
     close(fd);
     return r;
-}
-
-/* --- Memory --------------------------------------------------------------------------------------------------------- */
-
-static int set_slot(struct hv_vm *vm, unsigned i, bool mapped)
-{
-    const struct ram_region *g = &vm->cfg.ram->region[i];
-    struct kvm_userspace_memory_region slot = {
-        .slot = i,
-        .flags = g->kind == RAM_KIND_ROM ? KVM_MEM_READONLY : 0,
-        .guest_phys_addr = g->base,
-        .memory_size = mapped ? g->len : 0,
-        .userspace_addr = (uintptr_t)g->host,
-    };
-    const int r = kvm_ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, (uintptr_t)&slot);
-    if (!r)
-        vm->slot_mapped[i] = mapped;
-    return r;
-}
-
-static int map_memory(struct hv_vm *vm, struct err *e)
-{
-    _Static_assert(ARRAY_LEN(vm->slot_mapped) == RAM_MAX_REGIONS, "a slot for each region");
-
-    for (unsigned i = 0; i < vm->cfg.ram->nr_regions; i++) {
-        const struct ram_region *g = &vm->cfg.ram->region[i];
-        const bool hidden = atomic_load(&g->hidden);
-        const int r = hidden ? 0 : set_slot(vm, i, true);
-        vm->slot_mapped[i] = !hidden;
-        if (r)
-            return err_set(e, -r, "kvm: mapping guest memory at %#" PRIx64 ": %s", g->base,
-                           strerror(-r));
-    }
-    return 0;
-}
-
-/* A region that is hidden is none of KVM's: every access is an MMIO exit. What it holds is seen through the same pages. */
-static void kvm_memory_changed(struct hv_vm *vm, gpa_t gpa, uint64_t len)
-{
-    for (unsigned i = 0; i < vm->cfg.ram->nr_regions; i++) {
-        const struct ram_region *g = &vm->cfg.ram->region[i];
-        const bool visible = !atomic_load(&g->hidden);
-        const bool concerned = gpa - g->base < g->len || g->base - gpa < len;
-        const int r = concerned && visible != vm->slot_mapped[i] ? set_slot(vm, i, visible) : 0;
-        if (r)
-            kvm_break(vm, "changing what is mapped", -r);
-    }
-}
-
-/* KVM makes the caches right when it maps a page, and vm_reset() has it map all of them anew. */
-static void kvm_code_changed(struct hv_vm *vm, gpa_t gpa, uint64_t len)
-{
-    (void)vm, (void)gpa, (void)len;
 }
 
 /* --- The interrupt controller --------------------------------------------------------------------------------------- */
@@ -290,7 +239,7 @@ static int open_vm(struct hv_vm *vm, struct err *e)
     vm->fd = r;
     if ((r = kvm_ioctl(vm->fd, KVM_ENABLE_CAP, (uintptr_t)&nisv)))
         return err_set(e, -r, "kvm: KVM_CAP_ARM_NISV_TO_USER: %s", strerror(-r));
-    if ((r = map_memory(vm, e)) || (r = create_gic(vm, e)) || (r = kvm_events_attach(vm, false, e)))
+    if ((r = kvm_map_memory(vm, e)) || (r = create_gic(vm, e)) || (r = kvm_events_attach(vm, false, e)))
         return r;
     return 0;
 }
@@ -347,6 +296,7 @@ static int kvm_vm_reset(struct hv_vm *vm, struct err *e)
 {
     int r;
 
+    kvm_dirty_lost(vm);
     for (unsigned i = 0; i < vm->nr_vcpus; i++)
         kvm_stats_read(vm->vcpu[i], vm->vcpu[i]->before);
     pthread_mutex_lock(&vm->lock);
@@ -368,6 +318,7 @@ static void kvm_counters(const struct hv_vcpu *v, struct hv_counters *c)
 const struct hv_backend hv_kvm = {
     .name = "kvm",
     .probe = kvm_probe,
+    .self_test = kvm_self_test,
     .vm_create = kvm_vm_create,
     .vm_destroy = kvm_vm_destroy,
     .vm_reset = kvm_vm_reset,
@@ -379,10 +330,14 @@ const struct hv_backend hv_kvm = {
     .set_spi = kvm_set_spi,
     .ioeventfd = kvm_ioeventfd,
     .irqfd = kvm_irqfd,
+    .set_debug = kvm_set_debug,
+    .set_step = kvm_set_step,
     .get_reg = kvm_get_reg,
     .set_reg = kvm_set_reg,
     .counters = kvm_counters,
     .code_changed = kvm_code_changed,
     .memory_changed = kvm_memory_changed,
+    .track_dirty = kvm_track_dirty,
+    .get_dirty = kvm_get_dirty,
 };
 #endif

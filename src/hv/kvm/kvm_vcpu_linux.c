@@ -119,6 +119,8 @@ int kvm_vcpu_open(struct hv_vcpu *v, struct err *e)
     int r;
 
     close_fds(v);
+    v->debug_control = 0;
+    v->debug.in_step = v->debug.passing = false;
     v->fd = r = kvm_ioctl(vm->fd, KVM_CREATE_VCPU, v->cfg.index);
     if (r >= 0) {
         /* Over the old one, so that the signal handler always finds one. */
@@ -253,14 +255,19 @@ static bool on_mmio(struct hv_vcpu *v, struct hv_exit *exit)
     return cancel(exit);
 }
 
+struct emulator *kvm_emulator(struct hv_vcpu *v)
+{
+    if (!v->emulator)
+        v->emulator = emulator_create(v->vm->cfg.ram, v->cfg.on_exit, v->cfg.opaque);
+    return v->emulator;
+}
+
 static bool on_no_syndrome(struct hv_vcpu *v, struct hv_exit *exit)
 {
     enum hv_action action = HV_CONTINUE;
     int r;
 
-    if (!v->emulator)
-        v->emulator = emulator_create(v->vm->cfg.ram, v->cfg.on_exit, v->cfg.opaque);
-    if (!v->emulator)
+    if (!kvm_emulator(v))
         return fail(v, exit, ENOMEM, "emulating an access");
     r = emulate(v->emulator, &hv_kvm, v, &action);
     if (r == -EFAULT || r == -EOPNOTSUPP) {
@@ -280,6 +287,12 @@ static bool on_system_event(struct hv_vcpu *v, struct hv_exit *exit)
     return true;
 }
 
+static bool on_debug(struct hv_vcpu *v, struct hv_exit *exit)
+{
+    const int r = kvm_debug_exit(v, exit);
+    return r < 0 ? fail(v, exit, -r, "a debug exception") : r;
+}
+
 static bool handle(struct hv_vcpu *v, struct hv_exit *exit)
 {
     switch (v->run->exit_reason) {
@@ -287,7 +300,7 @@ static bool handle(struct hv_vcpu *v, struct hv_exit *exit)
     case KVM_EXIT_ARM_NISV: return on_no_syndrome(v, exit);
     case KVM_EXIT_SYSTEM_EVENT: return on_system_event(v, exit);
     case KVM_EXIT_INTR: return false;
-    case KVM_EXIT_DEBUG: exit->reason = HV_EXIT_DEBUG; return true;
+    case KVM_EXIT_DEBUG: return on_debug(v, exit);
     default: {
         char what[48];
         snprintf(what, sizeof(what), "exit for reason %u", v->run->exit_reason);
@@ -296,7 +309,7 @@ static bool handle(struct hv_vcpu *v, struct hv_exit *exit)
     }
 }
 
-void kvm_vcpu_run(struct hv_vcpu *v, struct hv_exit *exit)
+static void run(struct hv_vcpu *v, struct hv_exit *exit)
 {
     for (;;) {
         /* In this order: a kick comes before the one or after the other. */
@@ -311,6 +324,12 @@ void kvm_vcpu_run(struct hv_vcpu *v, struct hv_exit *exit)
             exit->u.error.code = broken;
             return;
         }
+        const int r = kvm_debug_enter(v, exit);
+        if (r) {
+            if (r < 0)
+                fail(v, exit, -r, "a breakpoint or a step");
+            return;
+        }
         if (ioctl(v->fd, KVM_RUN, 0) < 0) {
             if (errno == EINTR || errno == EAGAIN)
                 continue;
@@ -320,5 +339,12 @@ void kvm_vcpu_run(struct hv_vcpu *v, struct hv_exit *exit)
         if (handle(v, exit))
             return;
     }
+}
+
+void kvm_vcpu_run(struct hv_vcpu *v, struct hv_exit *exit)
+{
+    run(v, exit);
+    if (unlikely(v->debug.in_step))
+        kvm_debug_leave(v);
 }
 #endif
