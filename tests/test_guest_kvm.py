@@ -18,8 +18,6 @@ import vibe
 
 BUILD = os.path.join(vibe.ROOT, "tests", "arm64", "build.sh")
 PROGRAM = os.path.join(vibe.ROOT, "build", "release-aarch64-linux-gnu-gcc", "vibevmm")
-LIBRARIES = ("ld-linux-aarch64.so.1", "libc.so.6", "libm.so.6", "libz.so.1", "libfdt.so.1", "libzstd.so.1", "libcapstone.so.4", "libslirp.so.0",
-             "libglib-2.0.so.0", "libpcre2-8.so.0")
 # QEMU 7.2 keeps stale translations of code that SVE stores have overwritten; pauth-impdef because its QARMA5 costs most of the time.
 VHE = "max,pauth-impdef=on,sve=off"
 SVE = "max,pauth-impdef=on,sve128=on"  # so short that the stale code is none that matters here
@@ -50,6 +48,19 @@ HOSTILE = {
     "calls without an end": (0xD4000003, 0xD4000002, 0x17FFFFFE),
     "its last CPU off": (0x52B08000, 0x11000800, 0xD4000002, 0x14000000),
 }
+
+
+def libraries(program):
+    """The files of the shared libraries that an arm64 program needs, and of those that they need."""
+    sysroot = subprocess.run([os.path.join(vibe.ROOT, "tools", "arm64_sysroot.sh")], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    files, todo = {}, [program]
+    while todo:
+        dynamic = subprocess.run(["aarch64-linux-gnu-readelf", "-d", todo.pop()], stdout=subprocess.PIPE, text=True, check=True).stdout
+        for name in re.findall(r"\(NEEDED\)[^[]*\[([^]]*)\]", dynamic):
+            if name not in files:
+                files[name] = glob.glob("%s/**/%s" % (sysroot, name), recursive=True)[0]
+                todo.append(files[name])
+    return files.values()
 
 
 class ThroughConsole:
@@ -89,9 +100,7 @@ class Kvm(unittest.TestCase):
         cls.addClassCleanup(tmp.cleanup)
         cls.tmp = tmp.name
         cls.add = [PROGRAM + "=bin/vibevmm"]
-        sysroot = subprocess.run([os.path.join(vibe.ROOT, "tools", "arm64_sysroot.sh")], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
-        for name in LIBRARIES:
-            cls.add += ["%s=lib/%s" % (f, name) for f in glob.glob("%s/**/%s" % (sysroot, name), recursive=True)[:1]]
+        cls.add += ["%s=lib/%s" % (f, os.path.basename(f)) for f in libraries(PROGRAM)]
         shim = os.path.join(cls.tmp, "failing_ioctl.so")
         subprocess.run([guests.CROSS, "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", os.path.join(os.path.dirname(BUILD), "failing_ioctl.c"),
                         "-o", shim], check=True, timeout=vibe.LIMIT_S)
