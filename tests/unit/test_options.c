@@ -40,6 +40,15 @@ static struct options parse_good(const char *line)
     return o;
 }
 
+/* For what is no pointer. */
+static struct options looked_at(const char *line)
+{
+    struct options o = parse_good(line), seen = o;
+
+    options_free(&o);
+    return seen;
+}
+
 static void test_defaults(void **state)
 {
     (void)state;
@@ -177,36 +186,36 @@ static void test_choices(void **state)
     for (size_t i = 0; i < ARRAY_LEN(log_case); i++) {
         char line[64];
         snprintf(line, sizeof(line), "--kernel k --log %s", log_case[i].line);
-        assert_int_equal(parse_good(line).vm.log_level, log_case[i].level);
+        assert_int_equal(looked_at(line).vm.log_level, log_case[i].level);
     }
-    assert_int_equal(parse_good("--kernel k --stats").vm.stats, VM_STATS_BOX);
-    assert_int_equal(parse_good("--kernel k --stats=box").vm.stats, VM_STATS_BOX);
-    assert_int_equal(parse_good("--kernel k --stats=json").vm.stats, VM_STATS_JSON);
-    assert_null(parse_good("--kernel k --stats=json").vm.stats_path);
-    assert_int_equal(parse_good("--kernel k --stats=none").vm.stats, VM_STATS_NONE);
-    assert_int_equal(parse_good("--kernel k --machine vibe").vm.machine, VM_MACHINE_VIBE);
-    assert_int_equal(parse_good("--kernel k --virtio modern").vm.virtio, VM_VIRTIO_MODERN);
-    assert_int_equal(parse_good("--kernel k --accel auto").vm.accel, VM_ACCEL_AUTO);
-    assert_int_equal(parse_good("--kernel k --accel kvm").vm.accel, VM_ACCEL_KVM);
-    assert_int_equal(parse_good("--kernel k --accel hvf").vm.accel, VM_ACCEL_HVF);
+    assert_int_equal(looked_at("--kernel k --stats").vm.stats, VM_STATS_BOX);
+    assert_int_equal(looked_at("--kernel k --stats=box").vm.stats, VM_STATS_BOX);
+    assert_int_equal(looked_at("--kernel k --stats=json").vm.stats, VM_STATS_JSON);
+    assert_null(looked_at("--kernel k --stats=json").vm.stats_path);
+    assert_int_equal(looked_at("--kernel k --stats=none").vm.stats, VM_STATS_NONE);
+    assert_int_equal(looked_at("--kernel k --machine vibe").vm.machine, VM_MACHINE_VIBE);
+    assert_int_equal(looked_at("--kernel k --virtio modern").vm.virtio, VM_VIRTIO_MODERN);
+    assert_int_equal(looked_at("--kernel k --accel auto").vm.accel, VM_ACCEL_AUTO);
+    assert_int_equal(looked_at("--kernel k --accel kvm").vm.accel, VM_ACCEL_KVM);
+    assert_int_equal(looked_at("--kernel k --accel hvf").vm.accel, VM_ACCEL_HVF);
     /* The same thing said twice is no contradiction. */
-    assert_int_equal(parse_good("--kernel k --mem 64M --mem 64M --console --console").vm.mem_len,
+    assert_int_equal(looked_at("--kernel k --mem 64M --mem 64M --console --console").vm.mem_len,
                      64 << 20);
 }
 
 static void test_actions(void **state)
 {
     (void)state;
-    assert_int_equal(parse_good("--version").action, OPTIONS_VERSION);
-    assert_int_equal(parse_good("--self-test").action, OPTIONS_SELF_TEST);
-    assert_int_equal(parse_good("--help").action, OPTIONS_HELP);
-    assert_null(parse_good("--help").topic);
-    assert_int_equal(parse_good("-h").action, OPTIONS_HELP);
-    assert_string_equal(parse_good("--help machine").topic, "machine");
-    assert_string_equal(parse_good("--help=keys").topic, "keys");
-    assert_string_equal(parse_good("--help all").topic, "all");
-    assert_string_equal(parse_good("--help mem").topic, "machine");
-    assert_int_equal(parse_good("--version --help").action, OPTIONS_HELP);
+    assert_int_equal(looked_at("--version").action, OPTIONS_VERSION);
+    assert_int_equal(looked_at("--self-test").action, OPTIONS_SELF_TEST);
+    assert_int_equal(looked_at("--help").action, OPTIONS_HELP);
+    assert_null(looked_at("--help").topic);
+    assert_int_equal(looked_at("-h").action, OPTIONS_HELP);
+    assert_string_equal(looked_at("--help machine").topic, "machine");
+    assert_string_equal(looked_at("--help=keys").topic, "keys");
+    assert_string_equal(looked_at("--help all").topic, "all");
+    assert_string_equal(looked_at("--help mem").topic, "machine");
+    assert_int_equal(looked_at("--version --help").action, OPTIONS_HELP);
 }
 
 static void test_sizes(void **state)
