@@ -199,7 +199,7 @@ stage_python()
         f=$(basename "$f" .py)
         case $f in test_kernels | test_hvf | test_guest_*) ;; *) names+=("$f") ;; esac
     done
-    built && python3 tests/run_python.py "${names[@]}"
+    built && python3 tests/run_python.py "-j$jobs" "${names[@]}"
 }
 
 # Real guests from Debian's packages, fetched into build/guests (or $VIBEVMM_GUESTS) the first time; their consoles are in build/guest-logs.

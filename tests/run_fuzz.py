@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Runs libFuzzer programs for some seconds each, from the committed corpus, and keeps what made one fail.
+"""Runs libFuzzer programs for some seconds each, as many at a time as there are CPUs, from the committed corpus, and keeps what made one fail.
 
 usage: run_fuzz.py [--seconds N] [--seed N] PROGRAM...
 
 Inputs come from tests/fuzz/corpus/<name>/ and from those that earlier runs found, in build/fuzz-corpus/<name>/.
 """
 import argparse
+import concurrent.futures
 import glob
 import os
 import random
@@ -19,6 +20,7 @@ ROOT = os.path.dirname(HERE)
 
 
 def run_one(program, seconds, seed, total):
+    """What is to be said of it."""
     name = os.path.basename(program).replace("fuzz_", "", 1)
     found = os.path.join(ROOT, "build", "fuzz-corpus", name)
     seeds = os.path.join(HERE, "fuzz", "corpus", name)
@@ -42,14 +44,10 @@ def run_one(program, seconds, seed, total):
             runs = int(line.split()[-1])
     if status == 0 and runs > 0:
         total.passed += 1
-        print("ok   fuzz_%-24s %9d inputs" % (name, runs))
-    else:
-        total.failed += 1
-        print("FAIL fuzz_%s: status %s, seed %d" % (name, status, seed))
-        print("\n".join("     " + line for line in out.splitlines()[-40:]))
-        for f in glob.glob(crash + "*"):
-            print("     the input is in %s; again by: %s %s" % (f, program, f))
-    sys.stdout.flush()
+        return "ok   fuzz_%-24s %9d inputs" % (name, runs)
+    total.failed += 1
+    return "\n".join(["FAIL fuzz_%s: status %s, seed %d" % (name, status, seed)] + ["     " + line for line in out.splitlines()[-40:]] +
+                     ["     the input is in %s; again by: %s %s" % (f, program, f) for f in glob.glob(crash + "*")])
 
 
 def main():
@@ -60,8 +58,9 @@ def main():
     o = a.parse_args()
     total = Summary()
     print("seed %d" % o.seed)
-    for program in o.program:
-        run_one(program, o.seconds, o.seed, total)
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for say in pool.map(lambda program: run_one(program, o.seconds, o.seed, total), o.program):
+            print(say, flush=True)
     return total.print()
 
 
