@@ -89,6 +89,7 @@ WITH_ZSTD ?= auto
 WITH_CAPSTONE ?= auto
 WITH_LIBSLIRP ?= auto
 WITH_JANSSON ?= auto
+WITH_LIBDW ?= auto
 ifneq ($(filter clean help format format-check dist,$(MAKECMDGOALS)),)
 WITH_LIBFDT := no
 WITH_ZLIB := no
@@ -96,6 +97,7 @@ WITH_ZSTD := no
 WITH_CAPSTONE := no
 WITH_LIBSLIRP := no
 WITH_JANSSON := no
+WITH_LIBDW := no
 endif
 # $(call optional,NAME,pkg-config name,header,linker flag)
 define optional
@@ -115,6 +117,7 @@ $(eval $(call optional,ZSTD,libzstd,zstd.h,-lzstd))
 $(eval $(call optional,CAPSTONE,capstone,capstone.h,-lcapstone))
 $(eval $(call optional,LIBSLIRP,slirp,slirp/libslirp.h,-lslirp))
 $(eval $(call optional,JANSSON,jansson,jansson.h,-ljansson))
+$(eval $(call optional,LIBDW,libdw libelf,elfutils/libdw.h,-ldw -lelf))
 
 # ---- sources ----------------------------------------------------------------------------------------------------------------
 
@@ -376,7 +379,7 @@ help:
 	@echo ''
 	@echo 'BUILD=release|debug|asan|tsan|fuzz   CC=gcc|clang   WERROR=0|1   LTO=0|1   V=1   O=dir (build out of the tree)'
 	@echo 'CROSS=aarch64-linux-gnu-   builds build/release-aarch64-linux-gnu-gcc/vibevmm; STATIC=1; RUN=qemu-aarch64: for its unit tests'
-	@echo 'WITH_LIBFDT=no, _ZLIB, _ZSTD, _CAPSTONE, _LIBSLIRP, _JANSSON: leave out an optional library that is there'
+	@echo 'WITH_LIBFDT=no, _ZLIB, _ZSTD, _CAPSTONE, _LIBSLIRP, _JANSSON, _LIBDW: leave out an optional library that is there'
 
 ifeq ($(filter clean help format format-check dist,$(MAKECMDGOALS)),)
 -include $(LIB_OBJ:.o=.d) $(MAIN_OBJ:.o=.d) $(UNIT_BIN:=.d) $(DOUBLE_OBJ:.o=.d) $(OUT)/hvf-double/test_rules.d $(FUZZ_BIN:=.d)

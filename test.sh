@@ -46,6 +46,8 @@ need_test_tools()
     cc_has capstone/capstone.h || pkgs+=(libcapstone-dev)
     cc_has slirp/libslirp.h || pkgs+=(libslirp-dev)
     cc_has jansson.h || pkgs+=(libjansson-dev)
+    cc_has elfutils/libdw.h || pkgs+=(libdw-dev)
+    have lcov || pkgs+=(lcov)
     have man || pkgs+=(man-db)
     have zsh || pkgs+=(zsh)
     have ruby || pkgs+=(ruby)
@@ -115,7 +117,7 @@ stage_hvf()
 # Without the optional libraries everything still builds, and says what it cannot do.
 stage_bare()
 {
-    local o=build/bare without="WITH_LIBFDT=no WITH_ZLIB=no WITH_ZSTD=no WITH_CAPSTONE=no WITH_LIBSLIRP=no WITH_JANSSON=no" t
+    local o=build/bare without="WITH_LIBFDT=no WITH_ZLIB=no WITH_ZSTD=no WITH_CAPSTONE=no WITH_LIBSLIRP=no WITH_JANSSON=no WITH_LIBDW=no" t
     # shellcheck disable=SC2086
     make -s "-j$jobs" BUILD=debug O=$o $without prog $o/debug/unit/test_fdt $o/debug/unit/test_image $o/debug/unit/test_net_user || return 1
     python3 tests/run_unit.py $o/debug/unit/test_fdt $o/debug/unit/test_image $o/debug/unit/test_net_user || return 1
@@ -127,6 +129,7 @@ stage_bare()
     $o/debug/vibevmm --binary tests/kernels/alignment.raw --net user 2>&1 | grep 'no user-mode networking' || return 1
     $o/debug/vibevmm --binary tests/kernels/alignment.raw --stats=none 2>&1 | grep 'no device tree' || return 1
     $o/debug/vibevmm --binary tests/kernels/alignment.raw --control unix:$o/socket 2>&1 | grep 'no libjansson' || return 1
+    $o/debug/vibevmm --binary tests/kernels/alignment.raw --coverage $o/coverage --symbols $o/none 2>&1 | grep 'no libdw' || return 1
 }
 
 # Generated headers are all that it needs of the build.

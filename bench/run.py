@@ -21,6 +21,7 @@ import computing
 import contract
 import disk
 import interpreter
+import observe
 import sharing
 import startup
 import userland
@@ -28,7 +29,7 @@ import userland
 # In the order of the table.
 PARTS = {
     **{group: lambda b, g=group: computing.table(b, [g]) for group in computing.GROUPS},
-    "interpreter": interpreter.table,
+    "interpreter": interpreter.table, "observe": observe.table,
     **{name: lambda b, n=name: bare.table(b, [n]) for name in bare.PARTS},
     "start": startup.table, "boot": boot.table, "userland": userland.table, "disk": disk.table, "sharing": sharing.table,
     "contract": contract.table,

@@ -153,7 +153,7 @@ class Trace(unittest.TestCase):
         source = self.path("a.S", b".globl _start\n.type twice, %function\ntwice: add x0, x0, x0\nret\n.size twice, 8\n"
                                   b"_start: mov x0, #21\nbl twice\nmov w0, #0x84000000\nadd w0, w0, #8\nhvc #0\nb .\n")
         elf = self.path("a.elf")
-        subprocess.run(["aarch64-linux-gnu-gcc", "-nostdlib", "-static", "-Wl,-Ttext=0x100000,-N,--build-id=none", source, "-o", elf], check=True)
+        subprocess.run(["aarch64-linux-gnu-gcc", "-nostdlib", "-static", "-Wl,-Ttext=0x100000,-N,--build-id=none,--no-warn-rwx-segments", source, "-o", elf], check=True)
         p = vibe.run("--kernel", elf, "--symbols", elf, "--trace", "branch", "--deterministic", "--stats=none")
         self.assertEqual((p.returncode, p.stderr.decode().splitlines()),
                          (0, ["0.000000000 cpu0          1 EL1 000000000010000c <_start+0x4> branch: call to 0x100000 <twice>",

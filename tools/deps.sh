@@ -67,7 +67,7 @@ install_packages()
 }
 
 # Device trees, compressed kernels, disassembly, networks, JSON.
-optional_libs=(pkg-config libfdt-dev zlib1g-dev libzstd-dev libcapstone-dev libslirp-dev libjansson-dev)
+optional_libs=(pkg-config libfdt-dev zlib1g-dev libzstd-dev libcapstone-dev libslirp-dev libjansson-dev libdw-dev)
 
 # need_build_tools: what the program itself is built with.
 need_build_tools()

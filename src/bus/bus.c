@@ -125,6 +125,15 @@ void bus_kick(struct bus *b)
     }
 }
 
+/* Not by find_reg(), which is where it is fast for being called in one place. */
+const char *bus_register_name(const struct device *d, uint64_t off)
+{
+    for (unsigned i = 0; i < d->cls->nr_regs; i++)
+        if (off - d->cls->regs[i].offset < reg_extent(&d->cls->regs[i]))
+            return d->cls->regs[i].name;
+    return NULL;
+}
+
 void bus_fdt_nodes(const struct bus *b, struct fdt_ctx *f)
 {
     for (unsigned i = 0; i < b->nr_devices; i++)
@@ -174,12 +183,6 @@ static const struct reg_desc *find_reg(const struct device_class *cls, uint32_t 
             return !r->stride || (off - r->offset) % r->stride < reg_width(r) ? r : NULL;
     }
     return NULL;
-}
-
-const char *bus_register_name(const struct device *d, uint64_t off)
-{
-    const struct reg_desc *r = d->cls->regs ? find_reg(d->cls, (uint32_t)off) : NULL;
-    return r ? r->name : NULL;
 }
 
 static bool access_reg(struct device *d, uint32_t off, unsigned size, bool write, uint64_t *val)

@@ -198,6 +198,8 @@ static void make_own(struct options *o, unsigned n)
     number_name(&o->contract.junit, n);
     number_name(&o->contract.result, n);
     number_name(&o->observer.trace_path, n);
+    number_name(&o->observer.profile, n);
+    number_name(&o->observer.coverage, n);
     for (unsigned i = 0; i < v->nr_dumps; i++)
         number_name(&v->dump[i].path, n);
 }

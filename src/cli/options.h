@@ -15,7 +15,7 @@ struct err;
 enum options_action { OPTIONS_RUN, OPTIONS_HELP, OPTIONS_VERSION, OPTIONS_SELF_TEST };
 
 #define OPTIONS_MAX_OWNED                                                                          \
-    (VM_MAX_LOADS + VM_MAX_DUMPS + VM_MAX_SHARES + VM_MAX_DISKS + VM_MAX_NETS + 4 +                \
+    (VM_MAX_LOADS + VM_MAX_DUMPS + VM_MAX_SHARES + VM_MAX_DISKS + VM_MAX_NETS + 5 +                \
      OBSERVER_MAX_SYMBOLS + 4 * VM_MAX_WORDS)
 
 /* vibevmm fork */

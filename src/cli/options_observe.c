@@ -198,3 +198,26 @@ int set_symbols(struct options *o, const char *text, struct err *e)
     t->symbols[t->nr_symbols].offset = !at ? 0 : negative ? -offset : offset;
     return option_parse_file(path, &t->symbols[t->nr_symbols++].path, e);
 }
+
+/* FILE[,every=N] */
+int set_profile(struct options *o, const char *text, struct err *e)
+{
+    char *rest = option_keep(o, text, strlen(text), e);
+
+    if (!rest)
+        return -ENOMEM;
+    const int r = option_parse_file(option_next_part(&rest), &o->observer.profile, e);
+    for (char *part; !r && (part = option_next_part(&rest));) {
+        const char *every = option_value(part, "every");
+        if (!every || option_scan_number(&every, &o->observer.profile_insns) || *every ||
+            !o->observer.profile_insns)
+            return err_set(e, EINVAL, "\"%.80s\" is not every=N, a number of instructions", part);
+    }
+    o->vm.jit.exact = true;
+    return r;
+}
+
+int set_coverage(struct options *o, const char *text, struct err *e)
+{
+    return option_parse_file(text, &o->observer.coverage, e);
+}

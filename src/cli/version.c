@@ -2,6 +2,7 @@
  * nothing else; HAVE_X tells which optional libraries were found. */
 #include "cli/version.h"
 
+#include "dbg/lines.h"
 #include "dev/net/user.h"
 #include "vm/backends.h"
 
@@ -67,6 +68,10 @@ void version_print(FILE *out)
 #else
     fprintf(out, "jansson:   no (no control socket)\n");
 #endif
+    if (lines_version())
+        fprintf(out, "libdw:     yes (%s)\n", lines_version());
+    else
+        fprintf(out, "libdw:     no (no coverage)\n");
 #if HAVE_CAPSTONE
     int major, minor;
     cs_version(&major, &minor);

@@ -255,16 +255,22 @@ static bool is_stuck(struct cpu *c)
     return c->stuck.same >= STUCK_SAME || c->stuck.similar >= STUCK_SIMILAR;
 }
 
+static __attribute__((noinline, cold)) void tell_of_exception(struct cpu *c)
+{
+    if (c->debug)
+        debug_exception(c);
+    if (c->observe)
+        observe_exception(c);
+}
+
 static void take(struct cpu *c)
 {
     c->nr_exceptions++;
     exception_take(&c->st, &c->exc, 1);
     c->step_iss = 0;
     cpu_context_changed(c);
-    if (unlikely(c->debug))
-        debug_exception(c);
-    if (unlikely(c->observe))
-        observe_exception(c);
+    if (unlikely(c->debug || c->observe))
+        tell_of_exception(c);
 }
 
 /* Enters c->exc. True: the vCPU is stuck (and has not entered it once more). */

@@ -2,6 +2,8 @@
 #include "dbg/observer.h"
 
 #include "base/err.h"
+#include "dbg/coverage_report.h"
+#include "dbg/profile_report.h"
 #include "dbg/tracer.h"
 #include "load/symbols.h"
 
@@ -13,7 +15,10 @@
 struct observer {
     struct observer_options opt;
     struct symbols symbols;
-    struct tracer *tracer; /* or null */
+    bool is_elf[OBSERVER_MAX_SYMBOLS]; /* of which files */
+    struct tracer *tracer;             /* or null */
+    struct profile_report *profile;    /* or null */
+    struct coverage_report *coverage;  /* or null */
     struct observe observe;
 };
 
@@ -131,6 +136,38 @@ static int create_trace(struct observer *o, struct err *e)
     return set_filters(o, o->observe.trace, e);
 }
 
+static int create_profile(struct observer *o, struct err *e)
+{
+    if (!o->opt.profile)
+        return 0;
+    o->observe.profile_insns = o->opt.profile_insns ? o->opt.profile_insns : PROFILE_INSNS_DEFAULT;
+    o->observe.exits = true;
+    o->observe.exit = profile_report_exit;
+    const int r =
+        profile_report_create(&o->profile, o->opt.profile, o->observe.profile_insns, &o->symbols, e);
+    o->observe.opaque = o->profile;
+    return r;
+}
+
+/* Of those symbols that are a program's: a text map has no lines. */
+static int read_lines(struct observer *o, struct err *e)
+{
+    unsigned nr = 0;
+    int r = 0;
+
+    if (!o->coverage)
+        return 0;
+    o->observe.coverage = true;
+    for (unsigned i = 0; !r && i < o->opt.nr_symbols; i++)
+        if (o->is_elf[i]) {
+            r = coverage_report_add(o->coverage, o->opt.symbols[i].path, o->opt.symbols[i].offset, e);
+            nr++;
+        }
+    if (!r && !nr)
+        r = err_set(e, EINVAL, "--coverage needs the lines of a program: give --symbols with an ELF file");
+    return r;
+}
+
 /* --- All ------------------------------------------------------------------------------------------------------------ */
 
 int observer_create(struct observer **out, const struct observer_options *opt, struct err *e)
@@ -138,16 +175,18 @@ int observer_create(struct observer **out, const struct observer_options *opt, s
     int r = 0;
 
     *out = NULL;
-    if (!opt->kinds)
+    if (!opt->kinds && !opt->profile && !opt->coverage)
         return 0;
     struct observer *o = calloc(1, sizeof(*o));
     if (!o)
         return err_set(e, ENOMEM, "out of memory");
     o->opt = *opt;
+    if (opt->coverage)
+        r = coverage_report_create(&o->coverage, opt->coverage, e);
     for (unsigned i = 0; i < opt->nr_symbols && !r; i++)
-        r = symbols_add_file(&o->symbols, opt->symbols[i].path, opt->symbols[i].offset, e);
+        r = symbols_add_file(&o->symbols, opt->symbols[i].path, opt->symbols[i].offset, &o->is_elf[i], e);
     symbols_sort(&o->symbols);
-    if (r || (r = create_trace(o, e))) {
+    if (r || (r = create_trace(o, e)) || (r = create_profile(o, e)) || (r = read_lines(o, e))) {
         observer_destroy(o);
         return r;
     }
@@ -160,6 +199,8 @@ void observer_destroy(struct observer *o)
     if (!o)
         return;
     tracer_destroy(o->tracer);
+    profile_report_destroy(o->profile);
+    coverage_report_destroy(o->coverage);
     symbols_free(&o->symbols);
     free(o);
 }
@@ -177,6 +218,11 @@ void observer_start(struct observer *o)
 
 int observer_finish(struct observer *o, struct vm *vm, bool failed, struct err *e)
 {
-    (void)vm;
-    return o->tracer ? tracer_finish(o->tracer, failed, e) : 0;
+    int r = o->tracer ? tracer_finish(o->tracer, failed, e) : 0;
+
+    if (!r && o->profile && vm)
+        r = profile_report_write(o->profile, vm, e);
+    if (!r && o->coverage && vm)
+        r = coverage_report_write(o->coverage, vm, e);
+    return r;
 }

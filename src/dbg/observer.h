@@ -11,6 +11,7 @@ struct observer;
 struct vm;
 
 #define OBSERVER_MAX_SYMBOLS 8u
+#define PROFILE_INSNS_DEFAULT 100000u
 #define TRACE_RING_MAX (16u << 20)
 #define TRACE_LIMIT_DEFAULT (UINT64_C(4) << 30)
 
@@ -28,6 +29,9 @@ struct observer_options {
     uint64_t from_insn, to_insn;
     bool json;
     uint64_t ring, limit; /* as tracer_config has them */
+    const char *profile;  /* a file, or null */
+    uint64_t profile_insns;
+    const char *coverage; /* a file, or null */
     unsigned nr_symbols;
     struct {
         const char *path;

@@ -59,6 +59,39 @@ static void put(struct line *l, const char *fmt, ...)
     l->at = MIN(l->at + (size_t)MAX(n, 0), (size_t)TRACE_LINE_MAX - 2);
 }
 
+/* What there is much of, without a format to be read. */
+static void put_char(struct line *l, char c)
+{
+    if (l->at < TRACE_LINE_MAX - 2)
+        l->buf[l->at++] = c;
+    l->buf[l->at] = 0;
+}
+
+static void put_str(struct line *l, const char *s)
+{
+    while (*s)
+        put_char(l, *s++);
+}
+
+static void put_hex(struct line *l, uint64_t val, unsigned min_digits)
+{
+    for (unsigned n = 16; n-- > 0;)
+        if (n < min_digits || val >> (4 * n) || n == 0)
+            put_char(l, "0123456789abcdef"[val >> (4 * n) & 15]);
+}
+
+static void put_dec(struct line *l, uint64_t val, unsigned min_digits)
+{
+    char digits[20];
+    unsigned n = 0;
+
+    do
+        digits[n++] = (char)('0' + val % 10);
+    while ((val /= 10) || n < min_digits);
+    while (n)
+        put_char(l, digits[--n]);
+}
+
 static size_t end_line(struct line *l)
 {
     l->buf[l->at++] = '\n';
@@ -121,11 +154,11 @@ static void put_words(struct line *l, const struct trace_event *ev, enum trace_t
     switch (type) {
     case TRACE_INSN:
         a64_disassemble((uint32_t)val, ev->pc, text, sizeof(text));
-        put(l, "%s", text);
+        put_str(l, text);
         break;
     case TRACE_SYNDROME:
         esr_summary(val, text, sizeof(text));
-        put(l, "%s", text);
+        put_str(l, text);
         break;
     case TRACE_SYSREG: put_sysreg(l, (uint16_t)val); break;
     case TRACE_CALL:
@@ -134,7 +167,7 @@ static void put_words(struct line *l, const struct trace_event *ev, enum trace_t
         else
             put(l, "0x%" PRIx32, (uint32_t)val);
         break;
-    default: put(l, "%s", (const char *)(uintptr_t)val); break;
+    default: put_str(l, (const char *)(uintptr_t)val); break;
     }
 }
 
@@ -143,8 +176,11 @@ static void put_symbol(struct line *l, const struct symbols *syms, uint64_t addr
 {
     char text[256];
 
-    if (symbols_text(syms, addr, text, sizeof(text)))
-        put(l, "%s%s%s", before, text, after);
+    if (!symbols_text(syms, addr, text, sizeof(text)))
+        return;
+    put_str(l, before);
+    put_str(l, text);
+    put_str(l, after);
 }
 
 static bool is_absent(const struct trace_event *ev, const struct field *f)
@@ -160,13 +196,17 @@ static void put_value(struct line *l, const struct trace_event *ev, const struct
     const uint64_t val = ev->arg[f->arg];
 
     switch (f->type) {
-    case TRACE_DEC: put(l, "%" PRIu64, val); break;
+    case TRACE_DEC: put_dec(l, val, 1); break;
     case TRACE_SIGNED: put(l, "%" PRId64, (int64_t)val); break;
-    case TRACE_HEX: put(l, "0x%" PRIx64, val); break;
-    case TRACE_WORD: put(l, "%08" PRIx32, (uint32_t)val); break;
+    case TRACE_HEX:
+        put_str(l, "0x");
+        put_hex(l, val, 1);
+        break;
+    case TRACE_WORD: put_hex(l, (uint32_t)val, 8); break;
     case TRACE_CODE:
     case TRACE_DATA:
-        put(l, "0x%" PRIx64, val);
+        put_str(l, "0x");
+        put_hex(l, val, 1);
         put_symbol(l, syms, val, " <", ">");
         break;
     default: put_words(l, ev, f->type, val); break;
@@ -210,35 +250,58 @@ static void put_event(struct line *l, const struct trace_event *ev, const struct
             put_value(l, ev, syms, named(ev, &p));
             continue;
         } else if (*p != '[' && *p != ']') {
-            put(l, "%c", *p);
+            put_char(l, *p);
         }
         p++;
     }
 }
 
+/* Right-aligned. */
+static void put_count(struct line *l, uint64_t insns)
+{
+    char text[24];
+    struct line number = {.buf = text};
+
+    if (insns == TRACE_UNKNOWN)
+        put_char(&number, '-');
+    else
+        put_dec(&number, insns, 1);
+    for (size_t n = number.at; n < 10; n++)
+        put_char(l, ' ');
+    put_str(l, text);
+}
+
 size_t trace_text(const struct trace_event *ev, const struct symbols *syms, char buf[TRACE_LINE_MAX])
 {
     struct line l = {.buf = buf};
-    char number[24];
 
-    put(&l, "%" PRIu64 ".%09" PRIu64 " ", ev->time_ns / 1000000000, ev->time_ns % 1000000000);
-    if (ev->vcpu == TRACE_NOWHERE)
-        put(&l, "-   ");
-    else
-        put(&l, "cpu%u", ev->vcpu);
-    snprintf(number, sizeof(number), ev->insns == TRACE_UNKNOWN ? "-" : "%" PRIu64, ev->insns);
-    put(&l, " %10s ", number);
-    if (ev->el == TRACE_NOWHERE)
-        put(&l, "-   ");
-    else
-        put(&l, "EL%u ", ev->el);
+    put_dec(&l, ev->time_ns / 1000000000, 1);
+    put_char(&l, '.');
+    put_dec(&l, ev->time_ns % 1000000000, 9);
+    if (ev->vcpu == TRACE_NOWHERE) {
+        put_str(&l, " -    ");
+    } else {
+        put_str(&l, " cpu");
+        put_dec(&l, ev->vcpu, 1);
+        put_char(&l, ' ');
+    }
+    put_count(&l, ev->insns);
+    if (ev->el == TRACE_NOWHERE) {
+        put_str(&l, " -   ");
+    } else {
+        put_str(&l, " EL");
+        put_dec(&l, ev->el, 1);
+        put_char(&l, ' ');
+    }
     if (ev->has_pc) {
-        put(&l, "%016" PRIx64, ev->pc);
+        put_hex(&l, ev->pc, 16);
         put_symbol(&l, syms, ev->pc, " <", ">");
     } else {
-        put(&l, "-");
+        put_char(&l, '-');
     }
-    put(&l, " %s: ", events[ev->id].name);
+    put_char(&l, ' ');
+    put_str(&l, events[ev->id].name);
+    put_str(&l, ": ");
     put_event(&l, ev, syms);
     return end_line(&l);
 }
@@ -247,7 +310,7 @@ size_t trace_text(const struct trace_event *ev, const struct symbols *syms, char
 
 static void put_quoted(struct line *l, const char *s)
 {
-    put(l, "\"");
+    put_char(l, '"');
     for (; *s; s++) {
         const unsigned char c = (unsigned char)*s;
         if (c == '"' || c == '\\')
@@ -255,9 +318,9 @@ static void put_quoted(struct line *l, const char *s)
         else if (c < 0x20 || c >= 0x7f)
             put(l, "\\u%04x", c);
         else
-            put(l, "%c", c);
+            put_char(l, (char)c);
     }
-    put(l, "\"");
+    put_char(l, '"');
 }
 
 static void put_json_symbol(struct line *l, const struct symbols *syms, uint64_t addr, const char *prefix)

@@ -153,7 +153,7 @@ int symbols_add_map(struct symbols *s, const uint8_t *buf, size_t len, uint64_t 
 
 /* --- All ------------------------------------------------------------------------------------------------------------ */
 
-int symbols_add_file(struct symbols *s, const char *path, uint64_t offset, struct err *e)
+int symbols_add_file(struct symbols *s, const char *path, uint64_t offset, bool *is_elf, struct err *e)
 {
     uint8_t *buf;
     size_t len;
@@ -161,8 +161,8 @@ int symbols_add_file(struct symbols *s, const char *path, uint64_t offset, struc
 
     if (r < 0)
         return r;
-    r = elf_has_magic(buf, len) ? symbols_add_elf(s, buf, len, offset, e)
-                                : symbols_add_map(s, buf, len, offset, e);
+    *is_elf = elf_has_magic(buf, len);
+    r = *is_elf ? symbols_add_elf(s, buf, len, offset, e) : symbols_add_map(s, buf, len, offset, e);
     free(buf);
     return r < 0 ? err_prefix(e, "--symbols %s", path) : 0;
 }

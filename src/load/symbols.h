@@ -25,8 +25,8 @@ struct symbols {
     char *names;
 };
 
-/* Adds what the file has, its addresses moved by offset (modulo 2^64). -ENOEXEC: neither kind of file, or one without symbols. */
-int symbols_add_file(struct symbols *s, const char *path, uint64_t offset, struct err *e);
+/* Adds what the file has, its addresses moved by offset (modulo 2^64), and tells which of both it is. -ENOEXEC: neither, or one without symbols. */
+int symbols_add_file(struct symbols *s, const char *path, uint64_t offset, bool *is_elf, struct err *e);
 
 /* The same from memory. Pure. */
 int symbols_add_elf(struct symbols *s, const uint8_t *buf, size_t len, uint64_t offset, struct err *e);

@@ -87,7 +87,8 @@ static void test_bad_maps(void **state)
     assert_int_equal(map("0000000000000000 T _text\n0000000000000000 T start\n", 0), -ENOEXEC);
     assert_non_null(strstr(e.text, "kptr_restrict"));
     assert_int_equal(map("", 0), -ENOEXEC);
-    assert_int_equal(symbols_add_file(&s, "/nowhere/System.map", 0, &e), -ENOENT);
+    bool is_elf;
+    assert_int_equal(symbols_add_file(&s, "/nowhere/System.map", 0, &is_elf, &e), -ENOENT);
     assert_non_null(strstr(e.text, "--symbols /nowhere/System.map"));
 }
 

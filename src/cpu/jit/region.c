@@ -3,6 +3,8 @@
  *
  * Code that never ran is left out: the branch there becomes an exit. What BL calls belongs to the region if it is there already, as where a function
  * calls itself, or if it is small and calls nothing: then registers stay where they are on the way there and back. Threads: the CPU's own. */
+#include "base/err.h"
+#include "cpu/branch.h"
 #include "cpu/cpu_internal.h"
 #include "cpu/debug.h"
 #include "cpu/jit/jit_internal.h"
@@ -64,15 +66,10 @@ static bool is_marked(struct cpu *c, gva_t va, uint32_t word)
 
 static gva_t branch_target(const struct a64_insn *i, gva_t va)
 {
-    switch (i->row) {
-    case A64_ROW_B_only_branch_imm: return va + (uint64_t)(int64_t)i->u.B_only_branch_imm.imm;
-    case A64_ROW_BL_only_branch_imm: return va + (uint64_t)(int64_t)i->u.BL_only_branch_imm.imm;
-    case A64_ROW_B_only_condbranch: return va + (uint64_t)(int64_t)i->u.B_only_condbranch.imm;
-    case A64_ROW_CBZ_compbranch: return va + (uint64_t)(int64_t)i->u.CBZ_compbranch.imm;
-    case A64_ROW_CBNZ_compbranch: return va + (uint64_t)(int64_t)i->u.CBNZ_compbranch.imm;
-    case A64_ROW_TBZ_only_testbranch: return va + (uint64_t)(int64_t)i->u.TBZ_only_testbranch.imm;
-    default: return va + (uint64_t)(int64_t)i->u.TBNZ_only_testbranch.imm;
-    }
+    int64_t offset = 0;
+
+    BUG_ON(!branch_offset(i, &offset));
+    return va + (uint64_t)offset;
 }
 
 /* --- Finding instructions ------------------------------------------------------------------------------------------- */
