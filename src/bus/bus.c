@@ -128,6 +128,8 @@ void bus_kick(struct bus *b)
 /* Not by find_reg(), which is where it is fast for being called in one place. */
 const char *bus_register_name(const struct device *d, uint64_t off)
 {
+    if (d->cls->register_name)
+        return d->cls->register_name(d, (uint32_t)off);
     for (unsigned i = 0; i < d->cls->nr_regs; i++)
         if (off - d->cls->regs[i].offset < reg_extent(&d->cls->regs[i]))
             return d->cls->regs[i].name;

@@ -81,6 +81,8 @@ struct device_class {
     /* Instead of those two, of a device that shows each vCPU something else. */
     bool (*read_by)(struct device *d, unsigned cpu, uint32_t off, unsigned size, uint64_t *val);
     bool (*write_by)(struct device *d, unsigned cpu, uint32_t off, unsigned size, uint64_t val);
+    /* The register at off; null: there is none, or nobody has told. Null where the table tells. For traces. */
+    const char *(*register_name)(const struct device *d, uint32_t off);
     void (*reset)(struct device *d); /* to the state after power-on; no vCPU runs; locked as the handlers are */
     void (*destroy)(struct device *d);
     void (*fdt_node)(const struct device *d, struct fdt_ctx *f); /* writes its own device-tree node; null: none */

@@ -224,9 +224,16 @@ static bool cpuif_write(struct device *d, unsigned cpu, uint32_t off, unsigned s
                            &gic_of_device(d)->s.gicd_statusr);
 }
 
+static const char *cpuif_register_name(const struct device *d, uint32_t off)
+{
+    (void)d;
+    return gic_register_name(cpuif_regs, ARRAY_LEN(cpuif_regs), off);
+}
+
 /* State and reset are the distributor's: one object. */
 const struct device_class gicv2_cpuif_class = {
     .name = "gicv2-cpuif",
+    .register_name = cpuif_register_name,
     .flags = DEVICE_UNLOCKED,
     .read_by = cpuif_read,
     .write_by = cpuif_write,

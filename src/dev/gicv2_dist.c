@@ -185,9 +185,16 @@ static void dist_fdt_node(const struct device *d, struct fdt_ctx *f)
                    &(struct dt_range){cpuif->base, cpuif->len});
 }
 
+static const char *dist_register_name(const struct device *d, uint32_t off)
+{
+    (void)d;
+    return gic_register_name(dist_regs, ARRAY_LEN(dist_regs), off);
+}
+
 /* The object belongs to whoever created it: no destroy. */
 const struct device_class gicv2_dist_class = {
     .name = "gicv2-dist",
+    .register_name = dist_register_name,
     .flags = DEVICE_UNLOCKED,
     .read_by = dist_read,
     .write_by = dist_write,

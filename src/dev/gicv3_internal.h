@@ -234,6 +234,9 @@ bool gic_regs_access(struct device *d, unsigned cpu, const struct reg_desc *regs
                      uint32_t key, uint32_t off, unsigned size, uint64_t *rdata, uint64_t wdata,
                      uint32_t *statusr);
 
+/* The name of a row by its key, or null. */
+const char *gic_register_name(const struct reg_desc *regs, unsigned nr_regs, uint32_t key);
+
 #define GIC_RW_HANDLERS(name)                                                                      \
     uint64_t gic_read_##name(struct device *d, uint32_t off, unsigned size);                       \
     void gic_write_##name(struct device *d, uint32_t off, unsigned size, uint64_t val);

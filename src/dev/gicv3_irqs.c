@@ -7,18 +7,27 @@
  * Specification: IHI 0069, "Distributor register descriptions", "Redistributor register descriptions". */
 #include "dev/gicv3_internal.h"
 
+static const struct reg_desc *find_row(const struct reg_desc *regs, unsigned nr_regs, uint32_t key)
+{
+    for (unsigned i = 0; i < nr_regs; i++)
+        if (key - regs[i].offset < MAX(regs[i].count, 1) * regs[i].stride)
+            return &regs[i];
+    return NULL;
+}
+
+const char *gic_register_name(const struct reg_desc *regs, unsigned nr_regs, uint32_t key)
+{
+    const struct reg_desc *r = find_row(regs, nr_regs, key);
+    return r ? r->name : NULL;
+}
+
 bool gic_regs_access(struct device *d, unsigned cpu, const struct reg_desc *regs, unsigned nr_regs,
                      uint32_t key, uint32_t off, unsigned size, uint64_t *rdata, uint64_t wdata,
                      uint32_t *statusr)
 {
     struct gicv3 *g = gic_of_device(d);
-    const struct reg_desc *r = NULL;
-    for (unsigned i = 0; i < nr_regs; i++) {
-        if (key - regs[i].offset < MAX(regs[i].count, 1) * regs[i].stride) {
-            r = &regs[i];
-            break;
-        }
-    }
+    const struct reg_desc *r = find_row(regs, nr_regs, key);
+
     if (r && !(r->widths & size))
         return false;
 

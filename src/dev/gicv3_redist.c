@@ -110,9 +110,19 @@ static bool redist_write(struct device *d, uint32_t off, unsigned size, uint64_t
     return redist_access(d, off, size, NULL, val);
 }
 
+static const char *redist_register_name(const struct device *d, uint32_t off)
+{
+    const bool sgi = off & GICR_SGI_BASE;
+
+    (void)d;
+    return gic_register_name(sgi ? sgi_regs : rd_regs,
+                             sgi ? ARRAY_LEN(sgi_regs) : ARRAY_LEN(rd_regs), off & 0xffff);
+}
+
 /* State and reset are the distributor's: one object. */
 const struct device_class gic_redist_class = {
     .name = "gicv3-redist",
+    .register_name = redist_register_name,
     .flags = DEVICE_UNLOCKED,
     .read = redist_read,
     .write = redist_write,
