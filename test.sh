@@ -60,6 +60,7 @@ need_test_tools()
     have mformat || pkgs+=(mtools)
     have ip || pkgs+=(iproute2)
     have gdb-multiarch || pkgs+=(gdb-multiarch)
+    have lldb || compgen -c lldb- >/dev/null || pkgs+=(lldb)
     have lld || pkgs+=(lld)
     have llvm-ar || pkgs+=(llvm)
     if [ ${#pkgs[@]} -gt 0 ]; then

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import select
+import shutil
 import subprocess
 import tempfile
 import time
@@ -99,6 +100,25 @@ class Scripts(Gdb):
     def test_the_end(self):
         with self.machine("--wait") as m:
             self.check(self.gdb(m, "tbreak guest_main", "continue", "set var command=4", "continue"), r"exited normally")
+            self.assertEqual(m.end(), 0)
+
+
+class Lldb(Gdb):
+    def test_script(self):
+        lldb = shutil.which("lldb") or next((f for n in range(30, 12, -1) for f in [shutil.which("lldb-%d" % n)] if f), None)
+        if not lldb:
+            self.skipTest("lldb is not installed")
+        with self.machine("--wait", "--cpus", "2") as m:
+            args = [lldb, "--no-lldbinit", "--batch"]
+            for c in ("gdb-remote " + m.where, "thread list", "breakpoint set -H -n round_of_work", "continue", "bt", "thread step-inst", "finish",
+                      "register read SCTLR_EL1", "breakpoint delete -f", "watchpoint set variable rounds", "continue", "watchpoint delete -f",
+                      "process plugin packet monitor cpus", "expression rounds", "kill"):
+                args += ["-o", c]
+            p = subprocess.run([*args, self.elf], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                               timeout=vibe.LIMIT_S)
+            self.check(p.stdout, r"thread #1: tid = 0x0001, 0x0000000040200000", "thread #2: tid = 0x0002", r"stop reason = breakpoint 1\.1",
+                       r"round_of_work\(n=0\)", r"frame #1: .*guest_main", "instruction step into", "step out", r"guest_main", "SCTLR_EL1 = 0x",
+                       "old value: 1\nnew value: 2", r"\* vCPU 0 +on", r"= 2")
             self.assertEqual(m.end(), 0)
 
 
@@ -305,7 +325,7 @@ class Protocol(Gdb):
             while not text.endswith("</target>\n"):
                 text += c.ask("qXfer:features:read:target.xml:%x,40" % len(text))[1:].decode()
             names = re.findall(r'href="([^"]+)"', text)
-            self.assertEqual(names, ["aarch64-core.xml", "aarch64-fpu.xml", "sysregs-el0.xml", "sysregs-el1.xml"])
+            self.assertEqual(names, ["aarch64-core.xml", "aarch64-fpu.xml", "aarch64-pauth.xml", "sysregs-el0.xml", "sysregs-el1.xml"])
             el1 = c.ask("qXfer:features:read:sysregs-el1.xml:0,7ff0").decode()
             self.assertIn('<reg name="SCTLR_EL1" bitsize="64" group="EL1"', el1)
 

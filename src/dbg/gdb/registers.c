@@ -4,6 +4,7 @@
  * is one here. */
 #include "dbg/gdb/session.h"
 
+#include "arch/pac.h"
 #include "arch/sysreg.h"
 #include "base/bits.h"
 #include "vm/vm_internal.h"
@@ -22,11 +23,16 @@ enum {
     REG_V0 = 34,
     REG_FPSR = 66,
     REG_FPCR = 67,
-    REG_SYS = 68, /* the first system register */
+    REG_PAUTH = 68, /* enum pauth_mask */
+    REG_SYS = 72,   /* the first system register */
 };
-#define NR_GENERAL REG_SYS /* those of g */
+#define NR_GENERAL REG_PAUTH /* those of g */
 
-enum { LEVELS = 4, NR_FILES = 3 + LEVELS };
+/* No registers of the CPU: which bits of a pointer to data or code, of the lower or the upper half, hold a signature. With them gdb finds its way through
+ * return addresses that are signed. */
+enum pauth_mask { PAUTH_DATA, PAUTH_CODE, PAUTH_DATA_HIGH, PAUTH_CODE_HIGH, NR_PAUTH };
+
+enum { LEVELS = 4, NR_FILES = 4 + LEVELS };
 
 struct gdb_target {
     struct {
@@ -105,6 +111,18 @@ static void write_fpu(FILE *f)
                 i ? "" : " regnum=\"34\"");
     fprintf(f, "<reg name=\"fpsr\" bitsize=\"32\" group=\"float\"/>\n"
                "<reg name=\"fpcr\" bitsize=\"32\" group=\"float\"/>\n</feature>\n");
+}
+
+static void write_pauth(FILE *f)
+{
+    static const char *const name[NR_PAUTH] = {"pauth_dmask", "pauth_cmask", "pauth_dmask_high",
+                                               "pauth_cmask_high"};
+
+    fprintf(f, "%s<feature name=\"org.gnu.gdb.aarch64.pauth_v2\">\n", doctype);
+    for (unsigned i = 0; i < NR_PAUTH; i++)
+        fprintf(f, "<reg name=\"%s\" bitsize=\"64\" group=\"system\" save-restore=\"no\" regnum=\"%u\"/>\n",
+                name[i], REG_PAUTH + i);
+    fprintf(f, "</feature>\n");
 }
 
 static bool is_reserved(const char *field)
@@ -221,6 +239,10 @@ static bool describe(struct gdb_target *t)
         write_fpu(f);
     if (!close_file(f))
         return false;
+    if ((f = add_file(t, "aarch64-pauth.xml")))
+        write_pauth(f);
+    if (!close_file(f))
+        return false;
     for (unsigned el = 0; el < LEVELS; el++) {
         if (level_is_empty(el))
             continue;
@@ -277,7 +299,12 @@ static unsigned bytes_of(const struct gdb_session *s, uint64_t nr)
     return nr < REG_SYS + s->target->nr_sysregs ? 8 : 0;
 }
 
-/* The backend's numbers for it: two of a vector. */
+static bool is_pauth(uint64_t nr)
+{
+    return nr >= REG_PAUTH && nr < REG_SYS;
+}
+
+/* The backend's numbers for it: two of a vector; TCR_EL1 where it follows from that. */
 static unsigned hv_reg_of(const struct gdb_session *s, unsigned nr)
 {
     if (nr < REG_SP_NR)
@@ -290,8 +317,15 @@ static unsigned hv_reg_of(const struct gdb_session *s, unsigned nr)
     case REG_FPCR: return HV_REG_SYS | SYSENC_FPCR;
     default: break;
     }
+    if (is_pauth(nr))
+        return HV_REG_SYS | SYSENC_TCR_EL1;
     return nr < REG_FPSR ? HV_REG_V0 + 2 * (nr - REG_V0)
                          : HV_REG_SYS | s->target->sysreg[nr - REG_SYS]->encoding;
+}
+
+static uint64_t pauth_mask(uint64_t tcr, enum pauth_mask kind)
+{
+    return pac_field(tcr, kind >= PAUTH_DATA_HIGH, kind == PAUTH_DATA || kind == PAUTH_DATA_HIGH);
 }
 
 /* Values lie as the guest's do, which are the host's too: arch/state.h. A vector is two of the backend's, in which the bytes go on. */
@@ -322,11 +356,14 @@ static void put_registers(struct gdb_session *s, unsigned index, const uint16_t 
         const unsigned len = bytes_of(s, nr[i]);
         if (numbered)
             reply_printf(s, "%02x:", nr[i]);
-        for (unsigned half = 0; half * HALF < len; half++, at++)
+        for (unsigned half = 0; half * HALF < len; half++, at++) {
+            const uint64_t val =
+                is_pauth(nr[i]) ? pauth_mask(at->val, (enum pauth_mask)(nr[i] - REG_PAUTH)) : at->val;
             if (at->result)
                 reply_put(s, unknown, 2 * MIN(len, HALF));
             else
-                reply_hex(s, &at->val, MIN(len, HALF));
+                reply_hex(s, &val, MIN(len, HALF));
+        }
         if (numbered)
             reply_put(s, ";", 1);
     }
@@ -437,7 +474,7 @@ void registers_write(struct gdb_session *s, const char *p)
 {
     uint16_t nr;
 
-    if (!eat_register(s, &p, &nr) || !eat(&p, "=")) {
+    if (!eat_register(s, &p, &nr) || is_pauth(nr) || !eat(&p, "=")) {
         reply_error(s, EINVAL);
         return;
     }

@@ -218,6 +218,14 @@ static void host_info(struct gdb_session *s, const char *p)
     reply_send(s);
 }
 
+/* lldb knows by this that there are some, and then that they are told of before the access. */
+static void watchpoint_info(struct gdb_session *s, const char *p)
+{
+    (void)p;
+    reply_printf(s, "num:%u;", GDB_MAX_POINTS);
+    reply_send(s);
+}
+
 static void process_info(struct gdb_session *s, const char *p)
 {
     (void)p;
@@ -299,6 +307,7 @@ static const struct {
     {"qC", current_thread},
     {"qHostInfo", host_info},
     {"qProcessInfo", process_info},
+    {"qWatchpointSupportInfo:", watchpoint_info},
     {"QStartNoAckMode", no_more_acks},
     {"QNonStop:", non_stop},
     {"vCont?", NULL},
