@@ -3,7 +3,7 @@
 #include "dbg/control/control.h"
 
 #include "base/err.h"
-#include "dbg/gdb/listen.h"
+#include "dbg/listen.h"
 
 #include <errno.h>
 #include <string.h>

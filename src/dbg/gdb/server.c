@@ -4,8 +4,8 @@
 #include "base/bits.h"
 #include "base/err.h"
 #include "base/os.h"
-#include "dbg/gdb/listen.h"
 #include "dbg/gdb/session.h"
+#include "dbg/listen.h"
 #include "vm/vm_internal.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 /* Where a debugger connects. */
-#ifndef VIBE_DBG_GDB_LISTEN_H
-#define VIBE_DBG_GDB_LISTEN_H
+#ifndef VIBE_DBG_LISTEN_H
+#define VIBE_DBG_LISTEN_H
 
 #include <sys/socket.h>
 

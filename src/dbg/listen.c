@@ -1,5 +1,5 @@
 /* Where a debugger connects: TCP on an address of this host, or a Unix socket. */
-#include "dbg/gdb/listen.h"
+#include "dbg/listen.h"
 
 #include "base/bits.h"
 #include "base/err.h"
