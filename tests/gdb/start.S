@@ -1,28 +1,20 @@
 // The guest of the debugger's tests: maps 0x40000000 to itself and to the upper half, turns the MMU on, and goes there.
-    .section .boot, "ax"
-    .globl  _start
-_start:
+    .macro  entry, name, stack, main, psci      // psci: the call at the end, SYSTEM_OFF or CPU_OFF
+    .globl  \name
+\name:
     bl      set_up
-    ldr     x0, =stack_top
+    ldr     x0, =\stack
     mov     sp, x0
-    ldr     x0, =guest_main
+    ldr     x0, =\main
     blr     x0
-    movz    w0, #0x0008
-    movk    w0, #0x8400, lsl #16    // PSCI SYSTEM_OFF
+    ldr     w0, =\psci
     hvc     #0
     b       .
+    .endm
 
-    .globl  secondary_start         // of CPU_ON
-secondary_start:
-    bl      set_up
-    ldr     x0, =stack_top_1
-    mov     sp, x0
-    ldr     x0, =second_main
-    blr     x0
-    movz    w0, #0x0002
-    movk    w0, #0x8400, lsl #16    // PSCI CPU_OFF
-    hvc     #0
-    b       .
+    .section .boot, "ax"
+    entry   _start, stack_top, guest_main, 0x84000008
+    entry   secondary_start, stack_top_1, second_main, 0x84000002   // of CPU_ON
 
     .globl  set_up
 set_up:

@@ -61,30 +61,27 @@ int session_regime(struct gdb_session *s, unsigned index, struct pe_state *regim
     return r;
 }
 
-size_t memory_read(struct gdb_session *s, uint64_t addr, void *buf, size_t len)
+/* Into `to`, or from `from`, as the session sees memory. */
+static size_t access_memory(struct gdb_session *s, uint64_t addr, void *to, const void *from, size_t len)
 {
+    const enum vm_space space = s->space == GDB_SPACE_PHYSICAL ? VM_SPACE_PHYSICAL : VM_SPACE_VIRTUAL;
     const vcpu_set_t held = run_hold_one(s, s->general);
-    const size_t n =
-        s->space == GDB_SPACE_EL0
-            ? access_el0(s, addr, buf, NULL, len)
-            : vm_read_memory(s->vm, s->general,
-                             s->space == GDB_SPACE_PHYSICAL ? VM_SPACE_PHYSICAL : VM_SPACE_VIRTUAL,
-                             addr, buf, len);
+    const size_t n = s->space == GDB_SPACE_EL0 ? access_el0(s, addr, to, from, len)
+                     : to ? vm_read_memory(s->vm, s->general, space, addr, to, len)
+                          : vm_write_memory(s->vm, s->general, space, addr, from, len);
+
     vm_release(s->vm, held);
     return n;
 }
 
+size_t memory_read(struct gdb_session *s, uint64_t addr, void *buf, size_t len)
+{
+    return access_memory(s, addr, buf, NULL, len);
+}
+
 size_t memory_write(struct gdb_session *s, uint64_t addr, const void *buf, size_t len)
 {
-    const vcpu_set_t held = run_hold_one(s, s->general);
-    const size_t n =
-        s->space == GDB_SPACE_EL0
-            ? access_el0(s, addr, NULL, buf, len)
-            : vm_write_memory(s->vm, s->general,
-                              s->space == GDB_SPACE_PHYSICAL ? VM_SPACE_PHYSICAL : VM_SPACE_VIRTUAL,
-                              addr, buf, len);
-    vm_release(s->vm, held);
-    return n;
+    return access_memory(s, addr, NULL, buf, len);
 }
 
 static bool eat_range(const char **p, uint64_t *addr, uint64_t *len)
