@@ -3,41 +3,13 @@
  * Pure but for the callbacks. Specification: DDI 0487, "The AArch64 Virtual Memory System Architecture"; the pseudocode
  * function that a C function follows is named above it (AArch64.S1Translate and what it calls). FEAT_LPA2, RME, PIE, D128 and
  * stage 2 do not exist here. */
-#include "arch/walk.h"
+#include "arch/walk_tables.h"
 
 #include "arch/esr.h"
 
 #include "gen/sysreg_fields.h"
 
-/* Descriptor bits ("VMSAv8-64 translation table format descriptors"). */
-#define DESC_VALID BIT64(0)
-#define DESC_TABLE BIT64(1) /* table at levels 0..2, page at level 3 */
-#define DESC_AP1 BIT64(6)   /* EL0 may access */
-#define DESC_AP2 BIT64(7)   /* read-only */
-#define DESC_AF BIT64(10)
-#define DESC_NG BIT64(11)
-#define DESC_GP BIT64(50)
-#define DESC_DBM BIT64(51)
-#define DESC_CONTIGUOUS BIT64(52)
-#define DESC_PXN BIT64(53)
-#define DESC_UXN BIT64(54)
-#define DESC_PXNTABLE BIT64(59)
-#define DESC_UXNTABLE BIT64(60)
-#define DESC_APTABLE0 BIT64(61) /* no access from EL0 */
-#define DESC_APTABLE1 BIT64(62) /* no writes */
-
-#define LAST_LEVEL 3
 #define SH_OUTER 2
-
-/* S1TTWParams: what the walk needs of the control registers, for the half in which the address lies. */
-struct walk_params {
-    uint64_t ttbr;
-    uint64_t sctlr;
-    unsigned granule; /* log2 bytes: 12, 14, 16 */
-    unsigned txsz;
-    unsigned oa_bits; /* AArch64.PhysicalAddressSize */
-    bool tbi, epd, e0pd, hpd, ha, hd;
-};
 
 /* What the tables above the leaf took away. */
 struct table_limits {
@@ -81,7 +53,7 @@ static unsigned output_bits(uint64_t tcr, unsigned granule)
 }
 
 /* AArch64.GetS1TTWParams. */
-static struct walk_params get_params(const struct pe_state *s, gva_t va, bool fetch)
+struct walk_params walk_params_of(const struct pe_state *s, gva_t va, bool fetch)
 {
     uint64_t tcr = SYS(s, TCR_EL1);
     bool upper = bit(va, 55);
@@ -123,22 +95,21 @@ static bool oa_out_of_range(const struct walk_params *p, gpa_t address)
     return address >> p->oa_bits;
 }
 
-/* Lowest VA bit that a descriptor of this level does not resolve further. */
-static unsigned level_shift(const struct walk_params *p, int level)
+unsigned walk_level_shift(const struct walk_params *p, int level)
 {
-    return p->granule + (unsigned)(LAST_LEVEL - level) * (p->granule - 3);
+    return p->granule + (unsigned)(WALK_LAST_LEVEL - level) * (p->granule - 3);
 }
 
 /* AArch64.S1StartLevel. */
 static int start_level(const struct walk_params *p)
 {
-    return LAST_LEVEL - (int)((64 - p->txsz - 1 - p->granule) / (p->granule - 3));
+    return WALK_LAST_LEVEL - (int)((64 - p->txsz - 1 - p->granule) / (p->granule - 3));
 }
 
 /* AArch64.S1TTBaseAddress: the table is aligned to its size, and to 64 bytes where BADDR<5:2> hold address bits 51:48. */
 static gpa_t table_base(const struct walk_params *p, int level)
 {
-    unsigned size_bits = 64 - p->txsz - level_shift(p, level) + 3;
+    unsigned size_bits = 64 - p->txsz - walk_level_shift(p, level) + 3;
     gpa_t base = p->ttbr & TTBR0_EL1_BADDR;
 
     if (p->granule == 16 && p->oa_bits == 52)
@@ -146,9 +117,8 @@ static gpa_t table_base(const struct walk_params *p, int level)
     return align_down(base, BIT64(size_bits));
 }
 
-/* AArch64.NextTableBase, AArch64.LeafBase: the address in a descriptor, down to bit lsb. With the 64 KB granule bits 15:12 are
- * address bits 51:48, whatever IPS says. */
-static gpa_t desc_address(const struct walk_params *p, uint64_t desc, unsigned lsb)
+/* AArch64.NextTableBase, AArch64.LeafBase. With the 64 KB granule bits 15:12 are address bits 51:48, whatever IPS says. */
+gpa_t walk_desc_address(const struct walk_params *p, uint64_t desc, unsigned lsb)
 {
     gpa_t address = bits(desc, 47, lsb) << lsb;
     if (p->granule == 16)
@@ -249,8 +219,8 @@ static bool finish_leaf(const struct pe_state *s, const struct walk_mem *m,
                         const struct table_limits *t, int level, gpa_t desc_gpa, uint64_t desc,
                         struct walk_result *res)
 {
-    unsigned shift = level_shift(p, level);
-    gpa_t base = desc_address(p, desc, shift);
+    unsigned shift = walk_level_shift(p, level);
+    gpa_t base = walk_desc_address(p, desc, shift);
 
     if (oa_out_of_range(p, base)) {
         set_fault(res, FSC_ADDRESS_SIZE, level);
@@ -308,7 +278,7 @@ static bool walk_tables(const struct pe_state *s, const struct walk_mem *m,
         return true;
     }
     for (;; level++) {
-        unsigned shift = level_shift(p, level);
+        unsigned shift = walk_level_shift(p, level);
         gpa_t gpa = table + bits(rq->va, msb, shift) * 8;
         uint64_t desc;
 
@@ -321,14 +291,14 @@ static bool walk_tables(const struct pe_state *s, const struct walk_mem *m,
             set_fault(res, FSC_TRANSLATION, level);
             return true;
         }
-        if (level == LAST_LEVEL ? !(desc & DESC_TABLE)
-                                : !(desc & DESC_TABLE) && !block_supported(p, level)) {
+        if (level == WALK_LAST_LEVEL ? !(desc & DESC_TABLE)
+                                     : !(desc & DESC_TABLE) && !block_supported(p, level)) {
             record(res, level, gpa, desc, "reserved");
             set_fault(res, FSC_TRANSLATION, level);
             return true;
         }
-        if (level == LAST_LEVEL || !(desc & DESC_TABLE)) {
-            record(res, level, gpa, desc, level == LAST_LEVEL ? "page" : "block");
+        if (level == WALK_LAST_LEVEL || !(desc & DESC_TABLE)) {
+            record(res, level, gpa, desc, level == WALK_LAST_LEVEL ? "page" : "block");
             return finish_leaf(s, m, rq, p, &limits, level, gpa, desc, res);
         }
 
@@ -339,7 +309,7 @@ static bool walk_tables(const struct pe_state *s, const struct walk_mem *m,
             limits.uxn |= has_bit(desc, DESC_UXNTABLE);
             limits.pxn |= has_bit(desc, DESC_PXNTABLE);
         }
-        table = desc_address(p, desc, p->granule);
+        table = walk_desc_address(p, desc, p->granule);
         if (oa_out_of_range(p, table)) {
             set_fault(res, FSC_ADDRESS_SIZE, level);
             return true;
@@ -358,7 +328,7 @@ void walk_el10(const struct pe_state *s, const struct walk_mem *m, const struct 
         return;
     }
 
-    struct walk_params p = get_params(s, rq->va, rq->access == WALK_FETCH);
+    struct walk_params p = walk_params_of(s, rq->va, rq->access == WALK_FETCH);
     if (txsz_faults(&p) || va_out_of_range(&p, rq->va) || (rq->el0 && p.e0pd) || p.epd) {
         set_fault(res, FSC_TRANSLATION, 0);
         return;
