@@ -118,11 +118,6 @@ static bool may_exit(unsigned row, uint32_t word)
     }
 }
 
-static bool is_tlbi(uint16_t op)
-{
-    return (op >> 7 & 15) == 8;
-}
-
 static bool of_kinds(uint32_t kinds, unsigned row, uint32_t word)
 {
     struct a64_insn i;
@@ -136,7 +131,7 @@ static bool of_kinds(uint32_t kinds, unsigned row, uint32_t word)
     case A64_ROW_MSR_SI_pstate: return kinds & KIND(SYSREG);
     case A64_ROW_SYS_CR_systeminstrs:
         a64_decode(word, &i);
-        return (kinds & KIND(TLB)) && is_tlbi(i.u.SYS_CR_systeminstrs.op);
+        return (kinds & KIND(TLB)) && sysop_is_tlbi(i.u.SYS_CR_systeminstrs.op);
     case A64_ROW_ERET_64E_branch_reg:
     case A64_ROW_ERETA_64E_branch_reg: return kinds & (KIND(BRANCH) | KIND(EXCEPTION));
     default: return (kinds & KIND(BRANCH)) && a64_rows[row].kind == A64_KIND_BRANCH;
@@ -304,7 +299,7 @@ static void emit_effects(struct cpu *c)
             emit_pstate(c, &i);
         break;
     case A64_ROW_SYS_CR_systeminstrs:
-        if ((o->kinds & KIND(TLB)) && is_tlbi(i.u.SYS_CR_systeminstrs.op))
+        if ((o->kinds & KIND(TLB)) && sysop_is_tlbi(i.u.SYS_CR_systeminstrs.op))
             emit_tlbi(c, &i);
         break;
     case A64_ROW_ERET_64E_branch_reg:

@@ -2,6 +2,7 @@
 #ifndef VIBE_CPU_SYSOPS_H
 #define VIBE_CPU_SYSOPS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* op1<<11 | CRn<<7 | CRm<<3 | op2 */
@@ -21,6 +22,12 @@ enum pstate_field {
     PSTATE_DAIFSET = 3 << 3 | 6,
     PSTATE_DAIFCLR = 3 << 3 | 7,
 };
+
+/* "TLB maintenance instructions" have a CRn of their own. */
+static inline bool sysop_is_tlbi(uint16_t op)
+{
+    return (op >> 7 & 15) == 8;
+}
 
 /* "tlbi vae1is"; null when there is no such instruction. Any thread. */
 const char *sysop_name(uint16_t op);
