@@ -468,9 +468,9 @@ int contract_finish(struct contract *c, const struct vm_outcome *o, int status)
             break_locked(c, it, " did not come: %s", how);
         else if (!guest_succeeded(o))
             break_locked(c, NULL, "%s", how);
-        c->status = c->verdict == VERDICT_BROKEN && !status ? STATUS_BROKEN : status;
+        c->status = c->verdict == VERDICT_BROKEN && !status ? STATUS_UNEXPECTED : status;
     } else {
-        c->status = c->verdict == VERDICT_KEPT ? 0 : STATUS_BROKEN;
+        c->status = c->verdict == VERDICT_KEPT ? STATUS_OK : STATUS_UNEXPECTED;
     }
     pthread_mutex_unlock(&c->lock);
     return c->status;

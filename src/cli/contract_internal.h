@@ -6,11 +6,11 @@
 #include "cli/contract.h"
 #include "cli/pattern.h"
 #include "cli/script.h"
+#include "cli/status.h"
 
 #include <pthread.h>
 
 #define REASON_LEN 1024
-#define STATUS_BROKEN 5 /* docs/vibevmm.1, "EXIT STATUS" */
 
 enum item_state { ITEM_WAITING, ITEM_CURRENT, ITEM_KEPT, ITEM_BROKEN };
 

@@ -40,7 +40,7 @@ static const char *message(const struct contract *c)
 
 void contract_explain(const struct contract *c, FILE *out)
 {
-    if (!c->status || (!c->nr_items && c->status != STATUS_BROKEN))
+    if (!c->status || (!c->nr_items && c->status != STATUS_UNEXPECTED))
         return;
     fputs("vibevmm: ", out);
     for (const char *p = c->reason; *p; p++)

@@ -1,6 +1,8 @@
 /* vibevmm ctl: one command to a running VM, by its control socket. docs/control.md. */
 #include "cli/ctl.h"
 
+#include "cli/status.h"
+
 #include <stdio.h>
 
 #if HAVE_JANSSON
@@ -21,8 +23,6 @@
 
 #define MAX_PARAMETERS 3
 #define PER_LINE 16u
-
-enum { OK = 0, FAILED = 1, USAGE = 2 };
 
 static int fail(int status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static int fail(int status, const char *fmt, ...)
@@ -226,7 +226,7 @@ static int follow_events(FILE *f)
         putchar('\n');
         fflush(stdout);
     }
-    return OK;
+    return STATUS_OK;
 }
 
 /* --- One command ------------------------------------------------------------------------------------------------------ */
@@ -236,12 +236,13 @@ static json_t *make_request(const struct word *w, int argc, char **argv, int *st
     json_t *args = json_object(), *request;
     json_error_t wrong;
 
-    *status = USAGE;
+    *status = STATUS_USAGE;
     if (!w->qmp) {
         json_decref(args);
         request = json_loads(argv[0], JSON_REJECT_DUPLICATES, &wrong);
         if (!json_is_object(request)) {
-            fail(USAGE, "qmp: not a JSON object%s%s", request ? "" : ": ", request ? "" : wrong.text);
+            fail(STATUS_USAGE, "qmp: not a JSON object%s%s", request ? "" : ": ",
+                 request ? "" : wrong.text);
             json_decref(request);
             return NULL;
         }
@@ -255,7 +256,7 @@ static json_t *make_request(const struct word *w, int argc, char **argv, int *st
             errno = 0;
             const uint64_t val = strtoull(argv[i], &end, 0);
             if (errno || !*argv[i] || *end || argv[i][0] == '-') {
-                fail(USAGE, "%s: \"%.60s\" is no number", w->word, argv[i]);
+                fail(STATUS_USAGE, "%s: \"%.60s\" is no number", w->word, argv[i]);
                 json_decref(args);
                 return NULL;
             }
@@ -270,18 +271,19 @@ static json_t *make_request(const struct word *w, int argc, char **argv, int *st
 static int converse(FILE *f, const struct word *w, const json_t *request)
 {
     if (!greet(f))
-        return fail(FAILED, "what is at that socket is no VM's control");
+        return fail(STATUS_FAILED, "what is at that socket is no VM's control");
     if (!request)
         return follow_events(f);
     json_t *answer = ask(f, request);
     const json_t *value = json_object_get(answer, "return");
     const char *why = json_string_value(json_object_get(json_object_get(answer, "error"), "desc"));
-    int status = OK;
+    int status = STATUS_OK;
 
     if (value)
         w->print(value);
     else
-        status = fail(FAILED, "%s: %s", w->word, why ? why : "the VM has ended without an answer");
+        status =
+            fail(STATUS_FAILED, "%s: %s", w->word, why ? why : "the VM has ended without an answer");
     json_decref(answer);
     return status;
 }
@@ -289,21 +291,22 @@ static int converse(FILE *f, const struct word *w, const json_t *request)
 int ctl(int argc, char **argv)
 {
     const struct word *w = NULL;
-    int nr = 0, status = USAGE;
+    int nr = 0, status = STATUS_USAGE;
 
     if (argc < 2) {
         print_words(argc ? stderr : stdout);
-        return argc ? USAGE : OK;
+        return argc ? STATUS_USAGE : STATUS_OK;
     }
     for (unsigned i = 0; i < ARRAY_LEN(words); i++)
         if (!strcmp(words[i].word, argv[1]))
             w = &words[i];
     if (!w)
-        return fail(USAGE, "there is no command \"%.60s\"; vibevmm ctl tells them", argv[1]);
+        return fail(STATUS_USAGE, "there is no command \"%.60s\"; vibevmm ctl tells them", argv[1]);
     while (nr < MAX_PARAMETERS && w->parameter[nr])
         nr++;
     if (argc - 2 < w->needed || argc - 2 > nr)
-        return fail(USAGE, "it is: vibevmm ctl PATH %s%s%s", w->word, *w->form ? " " : "", w->form);
+        return fail(STATUS_USAGE, "it is: vibevmm ctl PATH %s%s%s", w->word, *w->form ? " " : "",
+                    w->form);
     json_t *request = w->qmp || w->needed ? make_request(w, argc - 2, argv + 2, &status) : NULL;
     if (!request && strcmp(w->word, "events") != 0)
         return status;
@@ -312,12 +315,12 @@ int ctl(int argc, char **argv)
         status = converse(f, w, request);
         fclose(f);
     } else {
-        status = fail(FAILED, "%s: %s; is a VM running with --control unix:%s?", argv[0],
+        status = fail(STATUS_FAILED, "%s: %s; is a VM running with --control unix:%s?", argv[0],
                       strerror(errno), argv[0]);
     }
     json_decref(request);
     if (fflush(stdout) || ferror(stdout))
-        return fail(FAILED, "standard output: %s", strerror(errno));
+        return fail(STATUS_FAILED, "standard output: %s", strerror(errno));
     return status;
 }
 
@@ -327,7 +330,7 @@ int ctl(int argc, char **argv)
 {
     (void)argc, (void)argv;
     fputs("vibevmm: ctl: this build has no libjansson, which the VM's answers are read with\n", stderr);
-    return 2;
+    return STATUS_USAGE;
 }
 
 #endif

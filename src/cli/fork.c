@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/os.h"
 #include "cli/options.h"
+#include "cli/status.h"
 #include "load/load.h"
 #include "vm/snapshot.h"
 
@@ -160,7 +161,7 @@ __attribute__((format(printf, 1, 2))) static char *text_of(const char *fmt, ...)
     va_end(ap);
     text = malloc((size_t)n + 1);
     if (!text)
-        _exit(1);
+        _exit(STATUS_FAILED);
     va_start(ap, fmt);
     vsnprintf(text, (size_t)n + 1, fmt, ap);
     va_end(ap);
@@ -212,7 +213,7 @@ static void redirect(const char *dir, const char *name)
 
     if (fd < 0) {
         fprintf(stderr, "vibevmm: --out %s: %s: %s\n", dir ? dir : "", name, strerror(errno));
-        _exit(1);
+        _exit(STATUS_FAILED);
     }
     dup2(fd, STDOUT_FILENO);
     if (dir)
@@ -284,7 +285,7 @@ static int start_variant(struct forks *f, struct err *e)
 
 static int status_of(int wait_status)
 {
-    return WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 128 + WTERMSIG(wait_status);
+    return WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : STATUS_SIGNAL + WTERMSIG(wait_status);
 }
 
 static void put_result(FILE *out, const struct forks *f, unsigned i, bool table)
@@ -442,5 +443,5 @@ int fork_variants(struct options *o, fork_run_fn *run, struct err *e)
     }
     free(f.variant);
     free(f.text);
-    return r ? r : caught ? 128 + caught : f.nr_failed != 0;
+    return r ? r : caught ? STATUS_SIGNAL + caught : f.nr_failed ? STATUS_FAILED : STATUS_OK;
 }

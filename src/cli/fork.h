@@ -11,7 +11,7 @@ struct options;
 /* Runs what o says, o being a variant's; prints its own errors. Returns the exit status. */
 typedef int fork_run_fn(struct options *o);
 
-/* 0: every variant ended with status 0; 1: one did not; 128 + a signal that ended all of them; or -errno, of what is wrong before the first one. */
+/* STATUS_OK: every variant ended so; STATUS_FAILED: one did not; STATUS_SIGNAL + what ended all of them; or -errno, of what is wrong before the first one. */
 int fork_variants(struct options *o, fork_run_fn *run, struct err *e);
 
 #endif

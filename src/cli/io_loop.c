@@ -4,6 +4,7 @@
 #include "base/bits.h"
 #include "base/err.h"
 #include "base/os.h"
+#include "cli/status.h"
 #include "cli/terminal.h"
 #include "dev/chardev.h"
 
@@ -52,7 +53,7 @@ static void on_signal(int sig)
         /* The second one: whoever sent it does not want to wait for a clean end. */
         if (!atomic_compare_exchange_strong(&stop_signal, &none, sig)) {
             terminal_restore();
-            _exit(128 + sig);
+            _exit(STATUS_SIGNAL + sig);
         }
     }
     ssize_t n = write(signal_pipe[1], &byte, 1); /* full: the loop has enough to wake up for */

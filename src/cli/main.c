@@ -10,6 +10,7 @@
 #include "cli/io_loop.h"
 #include "cli/options.h"
 #include "cli/self_test.h"
+#include "cli/status.h"
 #include "cli/terminal.h"
 #include "cli/version.h"
 #include "dbg/control/control.h"
@@ -28,17 +29,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* As --help status tells them. */
-enum status {
-    STATUS_OK = 0,
-    STATUS_FAILED = 1, /* vibevmm itself: the backend, an output file */
-    STATUS_USAGE = 2,
-    STATUS_TIMEOUT = 3,
-    STATUS_STUCK = 4,
-    STATUS_UNEXPECTED = 5, /* cli/contract.c decides */
-    STATUS_SIGNAL = 128,   /* + its number */
-};
 
 /* Files that are written at the end, opened before the run: an hour's work should not end at a wrong folder name. */
 struct outputs {
