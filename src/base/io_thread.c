@@ -386,16 +386,12 @@ int io_thread_create(struct io_thread **out, const char *name, struct err *e)
         free(t);
         return err_set(e, ENOMEM, "out of memory for the I/O thread");
     }
-    if (pipe(t->wake)) {
-        const int code = errno;
+    const int r = os_pipe(t->wake, e);
+    if (r) {
         free(t->poll.fds);
         free(t->poll.who);
         free(t);
-        return err_set(e, code, "pipe: %s", strerror(code));
-    }
-    for (unsigned i = 0; i < 2; i++) {
-        fcntl(t->wake[i], F_SETFD, FD_CLOEXEC);
-        fcntl(t->wake[i], F_SETFL, O_NONBLOCK);
+        return r;
     }
     snprintf(t->name, sizeof(t->name), "%s", name);
     pthread_mutex_init(&t->lock, NULL);

@@ -34,6 +34,9 @@ uint64_t os_host_memory(void);
  * guest's. */
 void os_raise_fd_limit(void);
 
+/* A pipe within the process, by which threads wake each other: neither end blocks, none is inherited. 0, or -errno and both -1. */
+int os_pipe(int fd[2], struct err *e);
+
 /* Fills buf with random bytes from the host. */
 void os_random(void *buf, size_t len);
 

@@ -2,8 +2,12 @@
 #if defined(__linux__) || defined(__APPLE__)
 
 #include "base/bits.h"
+#include "base/err.h"
 #include "base/os.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -35,6 +39,19 @@ void os_raise_fd_limit(void)
         if (!setrlimit(RLIMIT_NOFILE, &more))
             return;
     }
+}
+
+int os_pipe(int fd[2], struct err *e)
+{
+    if (pipe(fd)) {
+        fd[0] = fd[1] = -1;
+        return err_set(e, errno, "cannot make a pipe: %s", strerror(errno));
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        fcntl(fd[i], F_SETFD, FD_CLOEXEC);
+        fcntl(fd[i], F_SETFL, O_NONBLOCK);
+    }
+    return 0;
 }
 
 uint64_t os_thread_cpu_ns(void)

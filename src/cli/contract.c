@@ -8,7 +8,6 @@
 #include "dev/chardev.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -334,13 +333,10 @@ static void act(void *opaque)
 int contract_start(struct contract *c, struct vm *vm, bool at_once, struct err *e)
 {
     const uint64_t now = os_now_ns();
+    const int r = os_pipe(c->wake, e);
 
-    if (pipe(c->wake))
-        return err_set(e, errno, "pipe: %s", strerror(errno));
-    for (unsigned i = 0; i < 2; i++) {
-        fcntl(c->wake[i], F_SETFD, FD_CLOEXEC);
-        fcntl(c->wake[i], F_SETFL, O_NONBLOCK);
-    }
+    if (r)
+        return r;
     c->vm = vm;
     c->at_once = at_once;
     c->start_ns = now;

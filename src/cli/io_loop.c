@@ -9,7 +9,6 @@
 #include "dev/chardev.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -70,12 +69,9 @@ static void signal_set(sigset_t *set)
 
 int io_loop_init(struct err *e)
 {
-    if (pipe(signal_pipe) < 0)
-        return err_set(e, errno, "cannot make a pipe: %s", strerror(errno));
-    for (int i = 0; i < 2; i++) {
-        fcntl(signal_pipe[i], F_SETFL, O_NONBLOCK);
-        fcntl(signal_pipe[i], F_SETFD, FD_CLOEXEC);
-    }
+    const int r = os_pipe(signal_pipe, e);
+    if (r)
+        return r;
     sigset_t set;
     signal_set(&set);
     pthread_sigmask(SIG_BLOCK, &set, NULL);

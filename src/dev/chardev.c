@@ -7,7 +7,6 @@
 #include "base/snap.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
@@ -52,14 +51,13 @@ struct chardev *chardev_create(int out_fd, struct err *e)
 {
     struct chardev *c = calloc(1, sizeof(*c));
 
-    if (!c || pipe(c->notify)) {
-        err_set(e, c ? errno : ENOMEM, "console: %s", strerror(c ? errno : ENOMEM));
-        free(c);
+    if (!c) {
+        err_set(e, ENOMEM, "out of memory for the console");
         return NULL;
     }
-    for (unsigned i = 0; i < 2; i++) {
-        fcntl(c->notify[i], F_SETFD, FD_CLOEXEC);
-        fcntl(c->notify[i], F_SETFL, O_NONBLOCK);
+    if (os_pipe(c->notify, e)) {
+        free(c);
+        return NULL;
     }
     c->out_fd = out_fd;
     pthread_mutex_init(&c->out_lock, NULL);

@@ -13,7 +13,6 @@
 #include "vm/vm_internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -74,12 +73,8 @@ int vm_create(struct vm **out, const struct vm_options *opt, struct err *e)
         (opt->semihosting.on && (r = semihost_create(vm, &vm->semihost, e))) ||
         (r = opt->snapshot ? snapshot_load_state(vm, e) : boot_load(vm, e)))
         goto fail;
-    if (pipe(vm->finished_fd)) {
-        r = err_set(e, errno, "pipe: %s", strerror(errno));
+    if ((r = os_pipe(vm->finished_fd, e)))
         goto fail;
-    }
-    for (unsigned i = 0; i < 2; i++)
-        fcntl(vm->finished_fd[i], F_SETFD, FD_CLOEXEC);
     *out = vm;
     return 0;
 fail:

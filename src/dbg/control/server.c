@@ -330,19 +330,10 @@ int control_open(struct control **out, const char *where, struct err *e)
     pthread_mutex_init(&c->lock, NULL);
     c->state.event = send_event;
     c->state.console_tail = console_tail;
-    if ((r = listen_parse(where, &c->address, e)) || (r = c->listener = listen_open(&c->address, e)) < 0) {
-        c->listener = -1;
+    if ((r = os_pipe(c->wake, e)) || (r = listen_parse(where, &c->address, e)) ||
+        (r = c->listener = listen_open(&c->address, e)) < 0) {
         control_destroy(c);
         return r;
-    }
-    if (pipe(c->wake)) {
-        r = err_set(e, errno, "pipe: %s", strerror(errno));
-        control_destroy(c);
-        return r;
-    }
-    for (unsigned i = 0; i < 2; i++) {
-        fcntl(c->wake[i], F_SETFD, FD_CLOEXEC);
-        fcntl(c->wake[i], F_SETFL, O_NONBLOCK);
     }
     *out = c;
     return 0;

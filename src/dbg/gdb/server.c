@@ -256,14 +256,8 @@ int gdb_open(struct gdb **out, const char *where, struct err *e)
         goto fail;
     if ((r = g->listener = listen_open(&g->address, e)) < 0)
         goto fail;
-    if (pipe(g->wake)) {
-        r = err_set(e, errno, "cannot make a pipe: %s", strerror(errno));
+    if ((r = os_pipe(g->wake, e)))
         goto fail;
-    }
-    for (unsigned i = 0; i < 2; i++) {
-        fcntl(g->wake[i], F_SETFD, FD_CLOEXEC);
-        fcntl(g->wake[i], F_SETFL, O_NONBLOCK);
-    }
     listen_name(&g->address, g->name, sizeof(g->name));
     *out = g;
     return 0;
