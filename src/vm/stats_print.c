@@ -159,7 +159,7 @@ static void print_vcpu_box(FILE *out, struct box *b, unsigned index, const struc
 
 static void print_device_box(FILE *out, struct box *b, const struct vm_stats *s)
 {
-    bool any = s->unassigned != 0;
+    bool any = s->unassigned || s->has_memory_hash;
     for (unsigned i = 0; i < s->nr_devices; i++)
         any = any || s->device[i].reads || s->device[i].writes || s->device[i].bad;
     if (!any)
@@ -305,10 +305,7 @@ static void json_balloon(FILE *out, const struct balloon_info *i)
 static void json_disk(FILE *out, const struct blk_info *i)
 {
     fputs("{\"file\": ", out);
-    if (i->path)
-        json_put_string(out, i->path);
-    else
-        fputs("null", out);
+    json_put_string(out, i->path);
     fprintf(out,
             ", \"reads\": %" PRIu64 ", \"writes\": %" PRIu64 ", \"flushes\": %" PRIu64
             ", \"discards\": %" PRIu64 ",\n     \"read_bytes\": %" PRIu64

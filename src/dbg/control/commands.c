@@ -6,6 +6,7 @@
 #include "arch/sysreg.h"
 #include "base/bits.h"
 #include "base/err.h"
+#include "base/escape.h"
 #include "hv/hv.h"
 #include "vm/debug.h"
 #include "vm/media.h"
@@ -35,6 +36,38 @@ static json_t *refuse(struct err *e, const char *why)
 {
     err_set(e, EINVAL, "%s", why);
     return NULL;
+}
+
+/* What others print as JSON, as a value: printed_begin(), printing to f unless it is null, printed_end(). */
+struct printed {
+    FILE *f;
+    char *text;
+    size_t len;
+};
+
+static FILE *printed_begin(struct printed *p)
+{
+    return p->f = open_memstream(&p->text, &p->len);
+}
+
+/* Null: out of memory. */
+static json_t *printed_end(struct printed *p)
+{
+    json_t *out = p->f && !fclose(p->f) ? json_loadb(p->text, p->len, JSON_DECODE_ANY, NULL) : NULL;
+
+    if (p->f)
+        free(p->text);
+    return out;
+}
+
+/* Any bytes, as in the reports: what is no UTF-8 is there as U+FFFD. Null: out of memory. */
+static json_t *text_of(const char *text)
+{
+    struct printed p;
+
+    if (printed_begin(&p))
+        json_put_string(p.f, text);
+    return printed_end(&p);
 }
 
 /* --- Arguments ------------------------------------------------------------------------------------------------------ */
@@ -151,23 +184,16 @@ static json_t *query_cpus(struct control_state *s, json_t *args, struct err *e)
 static json_t *statistics(struct control_state *s, json_t *args, struct err *e)
 {
     struct vm_stats *stats = calloc(1, sizeof(*stats));
-    char *text = NULL;
-    size_t len;
-    FILE *f = open_memstream(&text, &len);
-    json_t *out = NULL;
+    struct printed p;
 
     (void)args;
-    if (stats && f) {
+    if (printed_begin(&p) && stats) {
         vm_hold(s->vm, vm_all_vcpus(s->vm));
         vm_get_stats(s->vm, stats);
         vm_release(s->vm, vm_all_vcpus(s->vm));
-        stats_print_json(f, stats);
+        stats_print_json(p.f, stats);
     }
-    if (f)
-        fclose(f);
-    if (text)
-        out = json_loadb(text, len, 0, NULL);
-    free(text);
+    json_t *out = printed_end(&p);
     free(stats);
     return out ? out : refuse(e, "out of memory");
 }
@@ -179,15 +205,9 @@ static json_t *console_tail(struct control_state *s, json_t *args, struct err *e
     if (!take_number(args, "lines", TAIL_LINES_MAX, &lines, e))
         return NULL;
     char *text = s->console_tail(s, (unsigned)lines);
-    if (!text)
-        return refuse(e, "out of memory");
-    /* What the guest writes need not be UTF-8. */
-    for (char *p = text; *p; p++)
-        if ((unsigned char)*p >= 0x80)
-            *p = '?';
-    json_t *out = json_pack("{s:s}", "text", text);
+    json_t *out = text ? text_of(text) : NULL;
     free(text);
-    return out;
+    return out ? json_pack("{s:o}", "text", out) : refuse(e, "out of memory");
 }
 
 static json_t *memory_read(struct control_state *s, json_t *args, struct err *e)
@@ -297,11 +317,9 @@ static json_t *query_block(struct control_state *s, json_t *args, struct err *e)
     for (unsigned i = 0; vm_disk_info(s->vm, i, &info); i++) {
         snprintf(name, sizeof(name), "disk%u", i);
         json_t *disk = json_pack("{s:s, s:b, s:b}", "device", name, "removable", 1, "locked", 0);
-        json_t *file = info.path ? json_string(info.path) : NULL;
         if (info.path)
             json_object_set_new(disk, "inserted",
-                                json_pack("{s:o, s:b, s:s}", "file",
-                                          file ? file : json_string("(no UTF-8)"), "ro",
+                                json_pack("{s:o, s:b, s:s}", "file", text_of(info.path), "ro",
                                           info.read_only, "drv", "raw"));
         json_array_append_new(list, disk);
     }
@@ -437,11 +455,8 @@ static bool known_parameters(const struct command *c, json_t *args, struct err *
 
 static json_t *failure(const char *class, const char *text)
 {
-    json_t *desc = json_string(text);
-
-    /* A name that was cut short in the middle of a character. */
-    return json_pack("{s:{s:s, s:o}}", "error", "class", class, "desc",
-                     desc ? desc : json_string("the request names what is not there"));
+    /* A name may have been cut short in the middle of a character. */
+    return json_pack("{s:{s:s, s:o}}", "error", "class", class, "desc", text_of(text));
 }
 
 static json_t *execute(struct control_state *s, struct control_connection *c, const json_t *request)
