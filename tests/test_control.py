@@ -155,6 +155,34 @@ class Control(unittest.TestCase):
             time.sleep(0.01)
         self.assertEqual(self.ctl("registers").splitlines()[:34], before.splitlines()[:34])
 
+    def test_fork(self):
+        """Each variant has a socket of its own."""
+        saved = os.path.join(self.tmp, "saved")
+        with self.running():
+            self.ctl("snapshot", saved)
+        p = subprocess.Popen([vibe.PROGRAM, "fork", "--snapshot-load", saved, "--count", "2", "--jobs", "2", "--control", "unix:" + self.path,
+                              "--timeout", str(vibe.LIMIT_S)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.addCleanup(p.communicate)
+        self.addCleanup(p.kill)
+        for self.path in (self.path + ".1", self.path + ".2"):
+            for _ in range(500):
+                if os.path.exists(self.path):
+                    break
+                time.sleep(0.01)
+            self.assertEqual(self.ctl("status"), "running\n")
+        self.ctl("stop")
+        self.path = self.path[:-1] + "1"
+        self.ctl("stop")
+        self.assertEqual(p.wait(vibe.LIMIT_S), 0)
+
+    def test_any_bytes_on_the_console(self):
+        with self.running(vibe.printing("\u00fcber ".encode() + b"\xc3\xff|\n.", vibe.SPIN)):
+            for _ in range(500):
+                if self.ctl("console", "2").endswith("\n.\n"):
+                    break
+                time.sleep(0.01)
+            self.assertEqual(self.ctl("console", "2"), "\u00fcber \ufffd\ufffd|\n.\n")
+
     def test_ctl_mistakes(self):
         self.assertIn("is a VM running", self.ctl("status", status=1))
         with self.running():

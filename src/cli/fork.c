@@ -194,6 +194,7 @@ static void make_own(struct options *o, unsigned n)
                 : text_of("%s/%u-%u.cow", o->fork.overlays, n, i);
     }
     number_name(&v->vsock, n);
+    number_name(&v->control, n);
     number_name(&v->stats_path, n);
     number_name(&v->snapshot_save, n);
     number_name(&o->contract.junit, n);
@@ -362,6 +363,7 @@ static _Noreturn void be_first(struct forks *f)
     o->vm.snapshot_save = f->temporary;
     o->vm.nr_dumps = 0;
     o->vm.stats_path = NULL;
+    o->vm.control = NULL;
     o->observer = (struct observer_options){0};
     const int status = f->run(o);
     fflush(NULL);
