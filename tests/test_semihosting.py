@@ -1,4 +1,5 @@
 """Semihosting: what guests ask of the host by HLT #0xF000. Its calls one by one are the kernel semihosting's (test_kernels.py)."""
+import json
 import os
 import re
 import stat
@@ -9,8 +10,8 @@ import unittest
 
 import vibe
 
-SYS_OPEN, SYS_WRITE0, SYS_WRITE, SYS_READ, SYS_READC, SYS_REMOVE, SYS_RENAME, SYS_EXIT, SYS_EXIT_EXTENDED, SYS_TIME, SYS_ELAPSED, SYS_GET_CMDLINE = (
-    0x01, 0x04, 0x05, 0x06, 0x07, 0x0E, 0x0F, 0x18, 0x20, 0x11, 0x30, 0x15)
+(SYS_OPEN, SYS_WRITE0, SYS_WRITE, SYS_READ, SYS_READC, SYS_REMOVE, SYS_RENAME, SYS_EXIT, SYS_EXIT_EXTENDED, SYS_TIME, SYS_ELAPSED, SYS_GET_CMDLINE,
+ SYS_HEAPINFO) = (0x01, 0x04, 0x05, 0x06, 0x07, 0x0E, 0x0F, 0x18, 0x20, 0x11, 0x30, 0x15, 0x16)
 APPLICATION_EXIT = 0x20026
 ENTRY = 0x10000
 DATA = 0x20000
@@ -281,6 +282,17 @@ class Semihosting(unittest.TestCase):
                 seen.add((f.read(), re.search(rb'"memory_hash": "(\w+)"', p.stderr).group(1)))
         self.assertEqual(len(seen), 1)
         self.assertEqual(struct.unpack("<QQ", seen.pop()[0])[0], 1577836800)
+
+    def test_heap_after_a_snapshot(self):
+        """Where no image lies, although the machine that goes on has loaded none."""
+        program = Program()
+        program.call(SYS_HEAPINFO, program.put(bytes(32))).exit(0)
+        args = self.args(program, "--deterministic", stats="json")
+        whole = vibe.run(*args)
+        self.assertEqual(vibe.run(*args, "--max-insns", "1", "--snapshot-save", self.path("snap")).returncode, 3)
+        p = vibe.run("--snapshot-load", self.path("snap"), "--stats=json")
+        self.assertEqual((p.returncode, whole.returncode), (0, 0), p.stderr)
+        self.assertEqual(json.loads(p.stderr)["memory_hash"], json.loads(whole.stderr)["memory_hash"])
 
     def test_counted(self):
         p = self.run_program(Program().open(":tt", 0).open(":tt", 0).exit(0), stats="json")

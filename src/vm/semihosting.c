@@ -35,6 +35,7 @@ struct semihost {
     struct semihost_files *files;
     _Atomic int error; /* the host's, of the last call that failed */
     char *cmdline;
+    gpa_t heap, heap_end; /* as update_heap() has it */
 };
 
 /* One call. */
@@ -390,19 +391,24 @@ static uint64_t do_GET_CMDLINE(struct call *c)
                : fail(c, -EFAULT);
 }
 
-/* The largest piece of RAM that no image lies in, as physical addresses: for the heap from below and the stack from above. */
-static void free_memory(const struct vm *vm, gpa_t *from, gpa_t *to)
+/* The largest piece of RAM that no image lies in, as physical addresses: for the heap from below and the stack from above. A machine that goes on from
+ * a snapshot has loaded no images, and keeps what that says. */
+static void update_heap(struct semihost *s)
 {
-    *from = *to = 0;
+    const struct vm *vm = s->vm;
+
+    if (!vm->map.nr)
+        return;
+    s->heap = s->heap_end = 0;
     for (unsigned i = 0; i < vm->ram.nr_regions; i++) {
         const struct ram_region *g = &vm->ram.region[i];
         gpa_t at = g->base;
         for (unsigned k = 0; g->kind == RAM_KIND_RAM && k <= vm->map.nr; k++) {
             const struct load_range *r = k < vm->map.nr ? &vm->map.range[k] : NULL;
             const gpa_t end = r && r->base < g->base + g->len ? MAX(r->base, g->base) : g->base + g->len;
-            if (end > at && end - at > *to - *from) {
-                *from = at;
-                *to = end;
+            if (end > at && end - at > s->heap_end - s->heap) {
+                s->heap = at;
+                s->heap_end = end;
             }
             if (r && r->base + r->len > at)
                 at = align_up(r->base + r->len, HEAP_ALIGN);
@@ -412,10 +418,8 @@ static void free_memory(const struct vm *vm, gpa_t *from, gpa_t *to)
 
 static uint64_t do_HEAPINFO(struct call *c)
 {
-    gpa_t from, to;
-
-    free_memory(c->vm, &from, &to);
-    to = align_down(to, 16);
+    update_heap(c->s);
+    const uint64_t from = c->s->heap, to = align_down(c->s->heap_end, 16);
     const uint64_t info[4] = {from, to, to, from}; /* heap base and limit, stack base and limit */
     return copy_out(c, c->word[0], info, sizeof(info)) ? 0 : fail(c, -EFAULT);
 }
@@ -558,6 +562,9 @@ void semihost_snap(struct semihost *s, struct snap *snap)
     snap_part(snap, "semihosting", -1);
     snap_numbers(snap, "error", &error, sizeof(error), 1, INT32_MAX);
     s->error = (int)error;
+    update_heap(s);
+    SNAP_ANY(snap, s, heap);
+    SNAP_ANY(snap, s, heap_end);
     semihost_files_snap(s->files, snap);
 }
 
