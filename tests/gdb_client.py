@@ -27,6 +27,22 @@ def guest(folder):
     return path
 
 
+class Example:
+    """The example of a page in docs/: what is to be typed, at each prompt. The first of debugging.md's commands builds the program."""
+
+    def __init__(self, page, folder):
+        with open(os.path.join(vibe.ROOT, "docs", page), encoding="utf-8") as f:
+            text = f.read().split("## From a crash to its cause, by example\n", 1)[1].split("\n## ", 1)[0]
+        text = "".join(re.findall(r"(?ms)^```\n(.*?)^```$", text)).replace("\\\n", "")
+        self.elf = os.path.join(folder, "crash.elf")
+        self.commands = {start: [m.replace("crash.elf", self.elf) for m in re.findall(r"(?m)^%s (.*)$" % re.escape(start), text)] for start in ("$", "(gdb)")}
+
+    def build_first(self):
+        if not shutil.which(CROSS):
+            raise unittest.SkipTest("%s is not installed" % CROSS)
+        subprocess.run(self.commands["$"][0].split(), check=True, cwd=vibe.ROOT, timeout=vibe.LIMIT_S)
+
+
 class Machine:
     """vibevmm with a gdb server on a port of its own choice. Use it in a with statement."""
 

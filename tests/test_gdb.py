@@ -103,6 +103,24 @@ class Scripts(Gdb):
             self.assertEqual(m.end(), 0)
 
 
+class Documented(Gdb):
+    def test_example(self):
+        """What docs/debugging.md types finds what it says."""
+        example = gdb_client.Example("debugging.md", self.tmp.name)
+        _, run, debug, _ = example.commands["$"]
+        example.build_first()
+        p = vibe.run(*run.split()[1:], "--stats=none")
+        self.assertEqual(p.returncode, 4)
+        self.check(p.stderr.decode(), "vCPU 0 is stuck", "Data Abort, from the same$", "What started it", r"ldr x\d+, \[x\d+, #16\]", r"FAR  0x0{10}657679")
+        self.assertEqual(debug.split()[-3:], ["--gdb", "1234", "--wait"])
+        with Machine(*debug.split()[1:-3], "--wait") as m:
+            out = gdb(m, *example.commands["(gdb)"][1:], elf=example.elf)
+            self.check(out, "caught: exception dabt-same;", "Data Abort, .*FAR_EL1 0x657679", "SIGBUS", r"#0  run_all \(\)", r"#1 .* in guest_main \(\)",
+                       'name = "disk', r'name = "net-rece", next = 0x657669', r'= "ive\\000', "New value = .*<pool>", "New value", "#0 .* in set_name .*net-receive",
+                       "#1 .* in add_task", "#2 .* in guest_main", "killed")
+            self.assertEqual(m.end(), 0)
+
+
 class Lldb(Gdb):
     def test_script(self):
         lldb = shutil.which("lldb") or next((f for n in range(30, 12, -1) for f in [shutil.which("lldb-%d" % n)] if f), None)
@@ -152,6 +170,8 @@ class Monitor(Gdb):
         at = "0x%x" % self.symbol("round_of_work")
         text = c.monitor("help")
         names = re.findall(r"^(\S+)", text, re.M)
+        with open(os.path.join(vibe.ROOT, "docs", "debugging.md"), encoding="utf-8") as f:
+            self.assertEqual(re.findall(r"(?m)^\| `monitor (\w+)", f.read()), names)
         for command, expected in {
             "cpus": (r"^\* vCPU 0 +on .*EL1h", r"^  vCPU 1 +off"), "regs": (r"^vCPU 0$", r"^x0 ", r"^PSTATE .*EL1h", r"SCTLR_EL1 +0x"),
             "regs 1": (r"^vCPU 1$", r"pc  0x0000000000000000"),

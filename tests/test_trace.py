@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import unittest
 
+import gdb_client
 import test_kernels
 import vibe
 
@@ -233,6 +234,24 @@ class Trace(unittest.TestCase):
             self.assertEqual(p.returncode, 2, options)
             self.assertIn(message, p.stderr)
             self.assertEqual(p.stderr.count(b"\n"), 1)
+
+    def test_documented_example(self):
+        """What docs/tracing.md types finds what it says, with the program of docs/debugging.md."""
+        gdb_client.Example("debugging.md", self.tmp).build_first()
+        example = gdb_client.Example("tracing.md", self.tmp)
+        nm = subprocess.run(["aarch64-linux-gnu-nm", example.elf], stdout=subprocess.PIPE, check=True, timeout=vibe.LIMIT_S).stdout.decode()
+        pool = int(re.search(r"^(\w+) b pool$", nm, re.M)[1], 16)
+        found = []
+        for command in example.commands["$"]:
+            p = vibe.run(*command.replace("0x40220010", "0x%x" % (pool + 0x20)).split()[1:], "--stats=none")
+            self.assertEqual(p.returncode, 4)
+            found.append([parse(line) for line in p.stderr.decode().splitlines() if LINE.match(line)])
+        last, writes, calls = found
+        self.assertEqual([(t["event"], t["symbol"].split("+")[0]) for t in last], [("insn", "run_all")] * 3 + [("take", "run_all")])
+        self.assertIn("FAR 0x657679", last[-1]["text"])
+        self.assertEqual([t["symbol"].split("+")[0] for t in writes], ["add_task"] + ["set_name"] * 4 + ["run_all"])
+        self.assertRegex(writes[-1]["text"], r"^read 8 at .* = 0x657669$")
+        self.assertTrue(all(t["event"] == "branch" for t in calls))
 
     def test_everything_is_documented(self):
         with open(os.path.join(vibe.ROOT, "docs", "tracing.md"), encoding="utf-8") as f:
