@@ -165,7 +165,7 @@ PROG := $(OUT)/vibevmm
 
 # ---- rules ------------------------------------------------------------------------------------------------------------------
 
-.PHONY: all prog gen libs hvf-double test unit unit-bins tsan fuzz fuzz-bins bench lint format format-check completions install uninstall dist deb clean \
+.PHONY: all prog gen libs hvf-double failing-alloc test unit unit-bins tsan fuzz fuzz-bins bench lint format format-check completions install uninstall dist deb clean \
         help FORCE
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -271,6 +271,20 @@ $(OUT)/hvf-double/test_%: tests/hvf/test_%.c $(DOUBLE_OBJ) $(LIB)
 
 hvf-double: $(OUT)/hvf-double/vibevmm $(OUT)/hvf-double/test_rules
 
+# The program with allocations that fail: tests/alloc/failing_alloc.c; also of the double.
+WRAPPED := malloc calloc realloc aligned_alloc posix_memalign strdup strndup mmap memfd_create ftruncate pipe pthread_create open_memstream fopen main
+comma := ,
+$(OUT)/failing-alloc/%.o: %.c $(OUT)/flags
+	@mkdir -p $(@D)
+	$(say) CC $<
+	$(Q)$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+$(OUT)/failing-alloc/vibevmm: $(MAIN_OBJ) $(DOUBLE_OBJ) $(OUT)/failing-alloc/tests/alloc/failing_alloc.o $(LIB)
+	$(say) LINK $@
+	$(Q)$(CC) $(LDFLAGS_ALL) $(WRAPPED:%=-Wl$(comma)--wrap=%) -o $@ $^ $(LIBS)
+
+failing-alloc: $(OUT)/failing-alloc/vibevmm
+
 $(OUT)/fuzz/%: tests/fuzz/%.c $(LIB)
 	@mkdir -p $(@D)
 	$(say) FUZZ $@
@@ -340,7 +354,6 @@ INSTALLED = 755,$(PROG),$(PREFIX)/bin/vibevmm
 INSTALLED += 644,docs/vibevmm.1,$(PREFIX)/share/man/man1/vibevmm.1
 INSTALLED += 644,$(GEN)/completions/vibevmm,$(BASH_COMPLETIONS)/vibevmm
 INSTALLED += 644,$(GEN)/completions/_vibevmm,$(ZSH_COMPLETIONS)/_vibevmm
-comma := ,
 
 install: all completions
 	$(Q)set -e; for f in $(INSTALLED); do IFS=,; set -- $$f; install -d "$(DESTDIR)$${3%/*}"; install -m $$1 "$$2" "$(DESTDIR)$$3"; done
@@ -382,5 +395,5 @@ help:
 	@echo 'WITH_LIBFDT=no, _ZLIB, _ZSTD, _CAPSTONE, _LIBSLIRP, _JANSSON, _LIBDW: leave out an optional library that is there'
 
 ifeq ($(filter clean help format format-check dist,$(MAKECMDGOALS)),)
--include $(LIB_OBJ:.o=.d) $(MAIN_OBJ:.o=.d) $(UNIT_BIN:=.d) $(DOUBLE_OBJ:.o=.d) $(OUT)/hvf-double/test_rules.d $(FUZZ_BIN:=.d)
+-include $(LIB_OBJ:.o=.d) $(MAIN_OBJ:.o=.d) $(UNIT_BIN:=.d) $(DOUBLE_OBJ:.o=.d) $(OUT)/failing-alloc/tests/alloc/failing_alloc.d $(OUT)/hvf-double/test_rules.d $(FUZZ_BIN:=.d)
 endif
