@@ -382,11 +382,10 @@ int io_thread_create(struct io_thread **out, const char *name, struct err *e)
 {
     struct io_thread *t = calloc(1, sizeof(*t));
 
-    if (!t || !reserve(&t->poll, 8)) {
-        free(t);
+    if (!t)
         return err_set(e, ENOMEM, "out of memory for the I/O thread");
-    }
-    const int r = os_pipe(t->wake, e);
+    const int r = reserve(&t->poll, 8) ? os_pipe(t->wake, e)
+                                       : err_set(e, ENOMEM, "out of memory for the I/O thread");
     if (r) {
         free(t->poll.fds);
         free(t->poll.who);

@@ -257,12 +257,13 @@ int board_create(struct vm *vm, struct err *e)
         return r;
     const struct irq_line uart_irq = irq_line(vm, PL011_INTID), rtc_irq = irq_line(vm, PL031_INTID),
                           gpio_irq = irq_line(vm, PL061_INTID);
-    b->uart = pl011_create(PL011_BASE, uart_irq, on_uart ? b->console : b->other, e);
     const struct test_ops test = {.exit = end_run, .reset = reset_machine, .opaque = vm};
-    b->gpio = pl061_create(PL061_BASE, gpio_irq, vm->io, e);
+    b->uart = pl011_create(PL011_BASE, uart_irq, on_uart ? b->console : b->other, e);
     if ((r = add(vm, b->uart, e)) || (r = add(vm, test_register_create(TEST_BASE, &test, e), e)) ||
-        (r = add(vm, pl031_create(PL031_BASE, rtc_irq, &vm->clock, e), e)) ||
-        (r = add(vm, b->gpio, e)) || (r = add_firmware_devices(vm, e)))
+        (r = add(vm, pl031_create(PL031_BASE, rtc_irq, &vm->clock, e), e)))
+        return r;
+    b->gpio = pl061_create(PL061_BASE, gpio_irq, vm->io, e);
+    if ((r = add(vm, b->gpio, e)) || (r = add_firmware_devices(vm, e)))
         return r;
     return fill_virtio_slots(vm, on_uart ? b->other : b->console, e);
 }

@@ -259,6 +259,11 @@ hv_return_t hv_vcpu_create(hv_vcpu_t *id, hv_vcpu_exit_t **exit, hv_vcpu_config_
         return HV_NO_RESOURCES;
     }
     v->cpu = cpu_create(&vm.cluster, &vm.ram, 0, &double_ops, v, 0);
+    if (!v->cpu) {
+        free(v);
+        pthread_mutex_unlock(&lock);
+        return HV_NO_RESOURCES;
+    }
     jit_attach(v->cpu, NULL);
     v->owner = pthread_self();
     v->alive = true;
