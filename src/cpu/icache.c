@@ -17,20 +17,31 @@
 struct code_cache {
     struct code_page *bucket[ICACHE_BUCKETS];
     unsigned nr_pages;
+    struct code_page *spare; /* for when the host has no more memory; null while it is in use */
     bool by_address;
 };
 
 struct code_cache *icache_create(void)
 {
-    return calloc(1, sizeof(struct code_cache));
+    struct code_cache *cc = calloc(1, sizeof(*cc));
+
+    if (cc && !(cc->spare = malloc(sizeof(*cc->spare)))) {
+        free(cc);
+        return NULL;
+    }
+    return cc;
 }
 
+/* But for a spare one. */
 static void free_pages(struct code_cache *cc)
 {
     for (unsigned i = 0; i < ICACHE_BUCKETS; i++) {
         for (struct code_page *p = cc->bucket[i], *next; p; p = next) {
             next = p->hash_next;
-            free(p);
+            if (cc->spare)
+                free(p);
+            else
+                cc->spare = p;
         }
         cc->bucket[i] = NULL;
     }
@@ -39,8 +50,10 @@ static void free_pages(struct code_cache *cc)
 
 void icache_destroy(struct code_cache *cc)
 {
-    if (cc)
-        free_pages(cc);
+    if (!cc)
+        return;
+    free_pages(cc);
+    free(cc->spare);
     free(cc);
 }
 
@@ -94,6 +107,19 @@ static struct code_page *find_page(const struct cpu *c, gva_t va, gpa_t pa)
     return NULL;
 }
 
+/* The cache is full, or the host has no more memory: the pages make room for one. */
+static struct code_page *take_spare(struct cpu *c)
+{
+    struct code_cache *cc = c->icache;
+
+    free_pages(cc);
+    for (unsigned i = 0; i < ITLB_ENTRIES; i++)
+        c->itlb[i].tag = TLB_TAG_NONE;
+    struct code_page *p = cc->spare;
+    cc->spare = NULL;
+    return p;
+}
+
 struct code_page *icache_page(struct cpu *c, gva_t va, gpa_t pa, const void *host)
 {
     struct code_cache *cc = c->icache;
@@ -102,14 +128,10 @@ struct code_page *icache_page(struct cpu *c, gva_t va, gpa_t pa, const void *hos
 
     if (p)
         return p;
-    if (cc->nr_pages >= ICACHE_MAX_PAGES) {
-        free_pages(cc);
-        for (unsigned i = 0; i < ITLB_ENTRIES; i++)
-            c->itlb[i].tag = TLB_TAG_NONE;
-    }
-    p = malloc(sizeof(*p));
+    if (cc->nr_pages < ICACHE_MAX_PAGES)
+        p = malloc(sizeof(*p));
     if (!p)
-        BUG("out of memory for decoded instructions");
+        p = take_spare(c);
     p->pa = pa;
     p->va = page_va(cc, va);
     p->host = host;

@@ -254,20 +254,62 @@ static void *copy_of(const void *from, size_t len)
 {
     void *p = malloc(len ? len : 1);
 
-    if (!p)
-        BUG("out of memory for a translation");
-    if (len)
+    if (p && len)
         memcpy(p, from, len);
     return p;
+}
+
+static void free_region(struct jit_region *r)
+{
+    free(r->site);
+    free(r->loc);
+    free(r->link);
+    free(r->entry);
+    free(r->insn);
+    free(r->va);
+    free(r);
+}
+
+/* Room for one more in by_code. */
+static bool reserve_by_code(struct jit *j)
+{
+    if (j->nr_by_code < j->by_code_room)
+        return true;
+    const unsigned room = j->by_code_room ? 2 * j->by_code_room : 1024;
+    struct jit_region **by_code = realloc(j->by_code, room * sizeof(*by_code));
+    if (!by_code)
+        return false;
+    j->by_code = by_code;
+    j->by_code_room = room;
+    return true;
+}
+
+/* The region with copies of what the unit has; null: out of memory. */
+static struct jit_region *make_region(const struct jit_unit *u)
+{
+    struct jit_region *r = calloc(1, sizeof(*r));
+
+    if (!r)
+        return NULL;
+    r->site = copy_of(u->site, u->nr_sites * sizeof(u->site[0]));
+    r->loc = copy_of(u->loc, u->nr_locs * sizeof(u->loc[0]));
+    r->link = copy_of(u->link, u->nr_links * sizeof(u->link[0]));
+    r->entry = copy_of(u->entry, u->nr_entries * sizeof(u->entry[0]));
+    r->insn = malloc((u->nr_insns + 1) * sizeof(r->insn[0]));
+    r->va = u->c->check ? malloc((u->nr_insns + 1) * sizeof(r->va[0])) : NULL;
+    if (r->site && r->loc && r->link && r->entry && r->insn && (r->va || !u->c->check))
+        return r;
+    free_region(r);
+    return NULL;
 }
 
 struct jit_region *jit_publish(struct jit_unit *u)
 {
     struct jit *j = u->j;
-    struct jit_region *r = calloc(1, sizeof(*r));
+    struct jit_region *r = reserve_by_code(j) ? make_region(u) : NULL;
 
     if (!r)
-        BUG("out of memory for a translation");
+        return NULL;
     r->mode = u->mode;
     r->nr_pages = u->nr_pages;
     memcpy(r->page, u->page, sizeof(r->page));
@@ -285,17 +327,8 @@ struct jit_region *jit_publish(struct jit_unit *u)
     r->nr_links = u->nr_links;
     r->nr_entries = u->nr_entries;
     r->nr_insns = u->nr_insns;
-    r->site = copy_of(u->site, u->nr_sites * sizeof(u->site[0]));
-    r->loc = copy_of(u->loc, u->nr_locs * sizeof(u->loc[0]));
-    r->link = copy_of(u->link, u->nr_links * sizeof(u->link[0]));
-    r->entry = copy_of(u->entry, u->nr_entries * sizeof(u->entry[0]));
-    r->insn = malloc((u->nr_insns + 1) * sizeof(r->insn[0]));
-    if (!r->insn)
-        BUG("out of memory for a translation");
     for (unsigned i = 0; i < u->nr_insns; i++)
         r->insn[i] = u->insn[i].i;
-    if (u->c->check && !(r->va = malloc((u->nr_insns + 1) * sizeof(r->va[0]))))
-        BUG("out of memory for a translation");
     for (unsigned i = 0; r->va && i < u->nr_insns; i++)
         r->va[i] = u->insn[i].va;
     for (unsigned i = 0; i < r->nr_sites; i++)
@@ -336,12 +369,6 @@ struct jit_region *jit_publish(struct jit_unit *u)
     if (r->next)
         r->next->prev = r;
     j->regions = r;
-    if (j->nr_by_code == j->by_code_room) {
-        j->by_code_room = j->by_code_room ? 2 * j->by_code_room : 1024;
-        j->by_code = realloc(j->by_code, j->by_code_room * sizeof(struct jit_region *));
-        if (!j->by_code)
-            BUG("out of memory for a translation");
-    }
     j->by_code[j->nr_by_code++] = r;
     j->code_used += (r->code_len + 15) & ~15u;
     return r;
@@ -391,17 +418,6 @@ void jit_forget_targets(struct cpu *c)
 {
     for (unsigned i = 0; i < JIT_NR_TARGETS; i++)
         c->jit_hot.target[i] = (struct jit_target){.va = UINT64_MAX};
-}
-
-static void free_region(struct jit_region *r)
-{
-    free(r->site);
-    free(r->loc);
-    free(r->link);
-    free(r->entry);
-    free(r->insn);
-    free(r->va);
-    free(r);
 }
 
 bool jit_code_is_stale(struct cpu *c)

@@ -266,8 +266,10 @@ void jit_emit(struct jit_unit *u)
 {
     struct emit *e = calloc(1, sizeof(*e));
 
-    if (!e)
-        BUG("out of memory for a translation");
+    if (!e) {
+        u->failed = true;
+        return;
+    }
     e->u = u;
     e->b = &u->buf;
     e->has_bmi2 = u->j->host & JIT_HOST_BMI2;

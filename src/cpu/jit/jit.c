@@ -21,6 +21,7 @@
 #include "cpu/jit/jit_internal.h"
 #include "cpu/jit/perf_map.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,23 +85,27 @@ const unsigned jit_nr_host_features = ARRAY_LEN(jit_host_feature_name);
 
 static struct jit *create(struct cpu *c, const struct jit_options *opt)
 {
+    const uint32_t code_len = opt->code_len ? opt->code_len : JIT_CODE_LEN_DEFAULT;
     struct jit *j = calloc(1, sizeof(*j));
+    struct jit_unit *u = calloc(1, sizeof(*u));
     struct err e = {0};
 
-    if (!j)
-        BUG("out of memory for the translator");
-    j->opt = *opt;
-    j->code_len = opt->code_len ? opt->code_len : JIT_CODE_LEN_DEFAULT;
-    j->host = host_code_features() & ~opt->host_off;
-    j->unit = calloc(1, sizeof(*j->unit));
-    if (!j->unit)
-        BUG("out of memory for the translator");
-    if (host_code_map(j->code_len, &j->rw, &j->rx, &e)) {
+    c->check = opt->check ? jit_check_create() : NULL;
+    const bool room = j && u && (c->check || !opt->check);
+    if (!room)
+        err_set(&e, ENOMEM, "out of memory for the translator");
+    if (!room || host_code_map(code_len, &j->rw, &j->rx, &e)) {
         log_warn("%s; going on without the translator", e.text);
-        free(j->unit);
+        jit_check_destroy(c->check);
+        c->check = NULL;
+        free(u);
         free(j);
         return NULL;
     }
+    j->opt = *opt;
+    j->code_len = code_len;
+    j->host = host_code_features() & ~opt->host_off;
+    j->unit = u;
     struct x64_buf b = {.p = j->rw, .start = j->rw, .end = j->rw + j->code_len};
     jit_emit_thunks(j, &b);
     BUG_ON(b.full);
@@ -123,8 +128,6 @@ void jit_attach(struct cpu *c, const struct jit_options *opt)
     if (opt->off || !host_code_available())
         return;
     c->jit = create(c, opt);
-    if (c->jit && opt->check)
-        c->check = jit_check_create();
     cpu_state_changed(c);
 }
 
@@ -267,9 +270,8 @@ bool jit_hot(struct cpu *c, gva_t target)
     u->c = c;
     u->mode = j->mode;
     u->dump = j->opt.dump && j->opt.dump_pc == target ? stderr : NULL;
-    const bool done = translate(u, target);
-    if (done) {
-        const struct jit_region *r = jit_publish(u);
+    const struct jit_region *r = translate(u, target) ? jit_publish(u) : NULL;
+    if (r) {
         if (unlikely(c->check))
             tlb_flush_data(c); /* stores to what is code now come by jit_check_translated() */
         j->stats.nr_regions++;
@@ -284,7 +286,7 @@ bool jit_hot(struct cpu *c, gva_t target)
         *count = UINT16_MAX;
     }
     j->stats.translate_ns += os_now_ns() - start;
-    return done;
+    return r != NULL;
 }
 
 bool jit_show(struct cpu *c, gva_t va, FILE *f)

@@ -220,7 +220,7 @@ struct jit_unit {
     struct jit *j;
     struct cpu *c;
     uint32_t mode;
-    bool failed;     /* did not fit somewhere */
+    bool failed; /* did not fit somewhere, or the host has no more memory: the guest goes on without this region */
     uint64_t random; /* state of registers=random */
     FILE *dump;      /* each pass is shown there; or null */
 
@@ -325,7 +325,7 @@ void jit_dump_code(FILE *f, const uint8_t *code, uint32_t len);
 /* jit.c: an entry's place in the decoded pages has this for a function. */
 a64_fn jit_enter;
 
-/* cache.c */
+/* cache.c. Null: out of memory. */
 struct jit_region *jit_publish(struct jit_unit *u);
 uint32_t jit_current_mode(const struct cpu *c);
 /* Whether some instruction is no more what it was when it was translated: written to, and IC IVAU is still to come. With --check-jit. */

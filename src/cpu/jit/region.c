@@ -234,7 +234,7 @@ static void find_from(struct search *s, gva_t va, bool first)
 /* --- Blocks --------------------------------------------------------------------------------------------------------- */
 
 /* Instructions by address, leaders moving along. */
-static void sort_insns(struct search *s)
+static bool sort_insns(struct search *s)
 {
     struct jit_unit *u = s->u;
     uint64_t leader[JIT_MAX_INSNS / 64] = {0};
@@ -253,7 +253,7 @@ static void sort_insns(struct search *s)
         }
     struct jit_insn *sorted = malloc(u->nr_insns * sizeof(*sorted));
     if (!sorted)
-        BUG("out of memory for a translation");
+        return false;
     for (unsigned i = 0; i < u->nr_insns; i++) {
         sorted[i] = u->insn[index[i]];
         if (s->leader[index[i] / 64] >> (index[i] % 64) & 1)
@@ -262,6 +262,7 @@ static void sort_insns(struct search *s)
     memcpy(u->insn, sorted, u->nr_insns * sizeof(*sorted));
     free(sorted);
     memcpy(s->leader, leader, sizeof(leader));
+    return true;
 }
 
 static uint16_t block_at(const struct jit_unit *u, gva_t va)
@@ -469,8 +470,7 @@ bool jit_find_region(struct jit_unit *u, gva_t va)
         find_from(&s, s.pending[i], i == 0);
     if (!u->nr_insns || !may_begin(&u->insn[0].i))
         return false;
-    sort_insns(&s);
-    if (!make_blocks(&s))
+    if (!sort_insns(&s) || !make_blocks(&s))
         return false;
     const uint16_t first = block_at(u, va);
     u->block[first].entry = true;

@@ -139,8 +139,10 @@ void jit_allocate(struct jit_unit *u)
     enum { NR = X64_NR_VECTOR_REGS };
     uint64_t *space = calloc((size_t)2 * NR * u->nr_words + u->nr_webs, sizeof(uint64_t));
 
-    if (!space)
-        BUG("out of memory for a translation");
+    if (!space) {
+        u->failed = true;
+        return;
+    }
     for (unsigned i = 0; i < 2 * NR; i++)
         a.busy[i / NR][i % NR] = space + (size_t)i * u->nr_words;
     uint64_t *order = space + (size_t)2 * NR * u->nr_words;

@@ -406,8 +406,10 @@ void jit_find_webs(struct jit_unit *u)
 {
     struct lives *l = malloc(sizeof(*l));
 
-    if (!l)
-        BUG("out of memory for a translation");
+    if (!l) {
+        u->failed = true;
+        return;
+    }
     l->u = u;
     l->nr = 0;
     u->nr_webs = 0;
@@ -429,9 +431,10 @@ void jit_find_webs(struct jit_unit *u)
         free(u->held);
         u->live = malloc(words * sizeof(uint64_t));
         u->held = malloc(words * sizeof(uint64_t));
-        if (!u->live || !u->held)
-            BUG("out of memory for a translation");
-        u->sets_len = words;
+        u->failed = !u->live || !u->held;
+        u->sets_len = u->failed ? 0 : words;
+        if (u->failed)
+            return;
     }
     if (words) {
         memset(u->live, 0, words * sizeof(uint64_t));
