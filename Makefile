@@ -271,7 +271,7 @@ $(OUT)/hvf-double/test_%: tests/hvf/test_%.c $(DOUBLE_OBJ) $(LIB)
 
 hvf-double: $(OUT)/hvf-double/vibevmm $(OUT)/hvf-double/test_rules
 
-# The program with allocations that fail: tests/alloc/failing_alloc.c; also of the double.
+# The program with allocations that fail, the double's too: tests/alloc/failing_alloc.c.
 WRAPPED := malloc calloc realloc aligned_alloc posix_memalign strdup strndup mmap memfd_create ftruncate pipe pthread_create open_memstream fopen main
 comma := ,
 $(OUT)/failing-alloc/%.o: %.c $(OUT)/flags
@@ -332,7 +332,7 @@ endif
 bench: all
 	$(Q)$(PYTHON) bench/run.py --vibevmm $(BIN)/vibevmm $(BENCH)
 
-FORMAT_SRC := $(wildcard src/*/*.[ch] src/*/*/*.[ch] src/*/*/*/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] tests/hvf/*.[ch] tests/hvf/include/*/*.h)
+FORMAT_SRC := $(wildcard src/*/*.[ch] src/*/*/*.[ch] src/*/*/*/*.[ch] tests/unit/*.[ch] tests/fuzz/*.[ch] tests/alloc/*.c tests/hvf/*.[ch] tests/hvf/include/*/*.h)
 
 format:
 	clang-format -i $(FORMAT_SRC)
@@ -381,6 +381,7 @@ help:
 	@echo 'make unit            unit tests of this variant'
 	@echo 'make tsan            unit tests with threads, under the thread sanitizer (clang)'
 	@echo "make hvf-double      the program with a double of macOS's hypervisor, and the double's test"
+	@echo 'make failing-alloc   the program with allocations that fail in turn (tests/alloc)'
 	@echo 'make fuzz            every fuzzer, FUZZ_SECONDS=$(FUZZ_SECONDS) each (clang)'
 	@echo 'make bench           the table of measurements; BENCH="--quick --only exits": a part of it'
 	@echo 'make lint            layer check, clang-tidy, cppcheck'

@@ -140,8 +140,8 @@ stage_unit() { make -s "-j$jobs" unit-bins >/dev/null && make -s unit; }
 
 stage_asan()
 {
-    make -s "-j$jobs" BUILD=asan prog unit-bins >/dev/null && make -s BUILD=asan unit &&
-        VIBEVMM=$here/build/asan/vibevmm python3 tests/run_python.py test_bad_input test_semihosting
+    make -s "-j$jobs" BUILD=asan prog unit-bins failing-alloc >/dev/null && make -s BUILD=asan unit &&
+        VIBEVMM=$here/build/asan/vibevmm python3 tests/run_python.py test_bad_input test_semihosting test_failing_alloc
 }
 
 # The arm64 build, and its unit tests run by qemu-aarch64: the interpreter without a translator.
@@ -201,7 +201,7 @@ stage_python()
     local f names=()
     for f in tests/test_*.py; do
         f=$(basename "$f" .py)
-        case $f in test_kernels | test_hvf | test_guest_*) ;; *) names+=("$f") ;; esac
+        case $f in test_kernels | test_hvf | test_failing_alloc | test_guest_*) ;; *) names+=("$f") ;; esac
     done
     built && python3 tests/run_python.py "-j$jobs" "${names[@]}"
 }

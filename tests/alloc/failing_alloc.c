@@ -2,14 +2,14 @@
  * in which one allocation more than in the one before succeeds, and the next fails; until all do. For each run a line:
  *   NUMBER WHAT CALLER STATUS TEXT      STATUS as the shell has it (128 + signal); TEXT: standard error, its newlines as "|"
  * and then "END NUMBER", how many allocations there are. Allocations: of memory, of mappings and shared memory, of descriptors, of threads; those of vibevmm's
- * own objects, not those of libraries. $ALLOC_FROM and $ALLOC_TO bound the numbers.
+ * own objects, not those of libraries. $ALLOC_FROM and $ALLOC_TO bound the numbers; with $ALLOC_LASTING what comes after the first that fails fails too.
  *
  * Threads: any; which allocation of two threads is first may differ from run to run. */
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -26,15 +26,21 @@ static struct shared {
     atomic_uint nr;
     char what[32];
     void *caller;
-} *shared;
+} * shared;
 static unsigned fail_at;
+static bool lasting;
 
 static int fails(const char *what, void *caller)
 {
-    if (!shared || !fail_at || atomic_fetch_add(&shared->nr, 1) + 1 != fail_at)
+    if (!shared || !fail_at)
         return 0;
-    snprintf(shared->what, sizeof(shared->what), "%s", what);
-    shared->caller = caller;
+    const unsigned nr = atomic_fetch_add(&shared->nr, 1) + 1;
+    if (nr < fail_at || (nr > fail_at && !lasting))
+        return 0;
+    if (nr == fail_at) {
+        snprintf(shared->what, sizeof(shared->what), "%s", what);
+        shared->caller = caller;
+    }
     errno = ENOMEM;
     return 1;
 }
@@ -56,11 +62,13 @@ WRAP(void *, aligned_alloc, (size_t a, size_t n), (a, n), NULL)
 WRAP(int, posix_memalign, (void **p, size_t a, size_t n), (p, a, n), ENOMEM)
 WRAP(char *, strdup, (const char *s), (s), NULL)
 WRAP(char *, strndup, (const char *s, size_t n), (s, n), NULL)
-WRAP(void *, mmap, (void *p, size_t n, int prot, int flags, int fd, off_t off), (p, n, prot, flags, fd, off), MAP_FAILED)
+WRAP(void *, mmap, (void *p, size_t n, int prot, int flags, int fd, off_t off),
+     (p, n, prot, flags, fd, off), MAP_FAILED)
 WRAP(int, memfd_create, (const char *name, unsigned flags), (name, flags), -1)
 WRAP(int, ftruncate, (int fd, off_t len), (fd, len), -1)
 WRAP(int, pipe, (int fd[2]), (fd), -1)
-WRAP(int, pthread_create, (pthread_t *t, const pthread_attr_t *a, void *(*fn)(void *), void *p), (t, a, fn, p), EAGAIN)
+WRAP(int, pthread_create, (pthread_t * t, const pthread_attr_t *a, void *(*fn)(void *), void *p),
+     (t, a, fn, p), EAGAIN)
 WRAP(FILE *, open_memstream, (char **p, size_t *n), (p, n), NULL)
 WRAP(FILE *, fopen, (const char *path, const char *mode), (path, mode), NULL)
 
@@ -100,7 +108,9 @@ int __wrap_main(int argc, char **argv)
     const unsigned to = number("ALLOC_TO", UINT32_MAX);
     FILE *err = tmpfile();
 
-    shared = __real_mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    lasting = getenv("ALLOC_LASTING");
+    shared =
+        __real_mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (!err || shared == MAP_FAILED)
         return 99;
     for (unsigned n = number("ALLOC_FROM", 1); n <= to; n++) {
