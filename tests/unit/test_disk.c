@@ -1,4 +1,5 @@
 /* Disks: raw images and overlays against a plain array, opened wrongly, locked, failing, and after a crash of the host. */
+#include "disk_fixture.h"
 #include "fake_host.h"
 
 #include "base/bits.h"
@@ -15,12 +16,10 @@
 
 #include <cmocka.h>
 
-#define SECTOR 512u
 #define NR_SECTORS 1021u /* the last granule is not whole */
 #define LEN ((size_t)NR_SECTORS * SECTOR)
 #define FIRST_DATA 65536u /* where an overlay of this size has its data */
 
-static char dir[] = "/tmp/vibe-disk-XXXXXX";
 static uint64_t seed = 1;
 
 static unsigned roll(unsigned n)
@@ -29,44 +28,9 @@ static unsigned roll(unsigned n)
     return (unsigned)(seed >> 33) % n;
 }
 
-static const char *path(const char *name)
-{
-    static char text[4][128];
-    static unsigned turn;
-    char *p = text[turn++ % 4];
-    snprintf(p, sizeof(text[0]), "%s/%s", dir, name);
-    return p;
-}
-
-static void write_file(const char *name, const void *content, size_t len)
-{
-    FILE *f = fopen(path(name), "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(content, 1, len, f), len);
-    fclose(f);
-}
-
-static void read_file(const char *name, void *content, size_t len)
-{
-    FILE *f = fopen(path(name), "rb");
-    assert_non_null(f);
-    assert_int_equal(fread(content, 1, len, f), len);
-    fclose(f);
-}
-
 static bool exists(const char *name)
 {
     return access(path(name), F_OK) == 0;
-}
-
-/* A base in which every sector is different. */
-static void make_base(const char *name, size_t len)
-{
-    uint8_t *b = malloc(len);
-    for (size_t i = 0; i < len; i++)
-        b[i] = (uint8_t)(i / SECTOR * 7 + i % SECTOR + 1);
-    write_file(name, b, len);
-    free(b);
 }
 
 static struct disk *try_open(const char *name, const char *overlay, bool read_only,
@@ -96,21 +60,6 @@ static struct disk *open_disk(const char *name, const char *overlay)
     if (!d)
         fail_msg("%s", e.text);
     return d;
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    log_threshold = LOG_ERROR;
-    return mkdtemp(dir) ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    char command[64];
-    (void)state;
-    snprintf(command, sizeof(command), "rm -rf %s", dir);
-    return system(command);
 }
 
 /* --- Contents -------------------------------------------------------------------------------------------------------------- */

@@ -1,4 +1,6 @@
 /* Overlays over overlays, and what a snapshot takes for the same disk. */
+#include "disk_fixture.h"
+
 #include "base/bits.h"
 #include "base/err.h"
 #include "base/log.h"
@@ -17,57 +19,14 @@
 
 #include <cmocka.h> /* wants the ones above */
 
-#define SECTOR DISK_SECTOR
 #define NR_SECTORS 300u
 #define LEN (NR_SECTORS * SECTOR)
-
-static char dir[] = "/tmp/vibe-disk-XXXXXX";
-
-static const char *path(const char *name)
-{
-    static char text[2][128], *now;
-    now = now == text[0] ? text[1] : text[0];
-    snprintf(now, sizeof(text[0]), "%s/%s", dir, name);
-    return now;
-}
 
 static unsigned roll(unsigned n)
 {
     static uint32_t state = 7;
     state = state * 1664525u + 1013904223u;
     return (state >> 8) % n;
-}
-
-static void make_base(void)
-{
-    FILE *f = fopen(path("stacked"), "wb");
-    assert_non_null(f);
-    for (unsigned i = 0; i < LEN; i++)
-        fputc((int)(i / SECTOR * 7 + i % SECTOR + 1) & 0xff, f);
-    assert_int_equal(fclose(f), 0);
-}
-
-static void read_file(const char *name, uint8_t *buf, size_t len)
-{
-    FILE *f = fopen(path(name), "rb");
-    assert_non_null(f);
-    assert_int_equal(fread(buf, 1, len, f), len);
-    fclose(f);
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    log_threshold = LOG_ERROR;
-    return mkdtemp(dir) ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    char command[64];
-    (void)state;
-    snprintf(command, sizeof(command), "rm -rf %s", dir);
-    return system(command);
 }
 
 static void check_read(struct disk *d, const uint8_t *model)
@@ -120,7 +79,7 @@ static void test_stack(void **state)
     struct stat st;
 
     (void)state;
-    make_base();
+    make_base("stacked", LEN);
     for (unsigned nr = 1; nr <= 3; nr++) {
         struct disk *d = open_stack(nr, false, &e);
         assert_non_null(d);
@@ -182,7 +141,7 @@ static void test_snapshot(void **state)
     struct snap plain, with_data;
 
     (void)state;
-    make_base();
+    make_base("stacked", LEN);
     unlink(path("one.cow"));
     unlink(path("two.cow"));
     struct disk *d = open_stack(0, false, &e);
