@@ -69,19 +69,7 @@ Lempty:
     // ---- Its interrupt: Group 1, for this CPU. x22 = its word of the GICD registers with a bit each, w23 = its bit.
     bl      Lgic_init
     set_hook CPU_HOOK_IRQ, Lirq
-    mov64   x1, GICD
-    add     x0, x1, x24
-    mov     w2, #0x80
-    strb    w2, [x0, #0x400]            // GICD_IPRIORITYR
-    lsr     x0, x24, #5
-    add     x22, x1, x0, lsl #2
-    mov     w23, #1
-    lsl     w23, w23, w24
-    ldr     w3, [x22, #0x80]            // GICD_IGROUPR
-    orr     w3, w3, w23
-    str     w3, [x22, #0x80]
-    add     x3, x1, #0x6000
-    str     xzr, [x3, x24, lsl #3]      // GICD_IROUTER
+    take_spi 24, 22, 23
 
     // ---- Edge-triggered (x26 = 1), then level-triggered (0).
     mov     x26, #1

@@ -43,24 +43,12 @@ Lfound:
     bl      Lgic_init
     set_hook CPU_HOOK_IRQ, Lirq
     add     x24, x24, #48               // INTID
-    mov64   x1, GICD
-    add     x0, x1, x24
-    mov     w2, #0x80
-    strb    w2, [x0, #0x400]            // GICD_IPRIORITYR
-    lsr     x0, x24, #5
-    add     x0, x1, x0, lsl #2
-    mov     w2, #1
-    lsl     w2, w2, w24
-    ldr     w3, [x0, #0x80]             // GICD_IGROUPR
-    orr     w3, w3, w2
-    str     w3, [x0, #0x80]
+    take_spi 24, 20, 21
     lsr     x3, x24, #4
     add     x3, x1, x3, lsl #2
     mov     w4, #-1
     str     w4, [x3, #0xc00]            // GICD_ICFGR: these 16 are all virtio's
-    add     x3, x1, #0x6000
-    str     xzr, [x3, x24, lsl #3]      // GICD_IROUTER: this CPU
-    str     w2, [x0, #0x100]            // GICD_ISENABLER
+    str     w21, [x20, #0x100]          // GICD_ISENABLER
 
     // ---- With queues of 4, 16 and 64.
     mov     x20, #4

@@ -8,6 +8,24 @@
     .equ    GICR_ISENABLER0, 0x100
     .equ    GICR_ICENABLER0, 0x180
     .equ    GICR_IPRIORITYR, 0x400
+// The SPI whose INTID is in register number \intid: Group 1, priority 0x80, for CPU 0. Leaves x1 = GICD, x\word = its word of the GICD registers with a bit
+// for each interrupt, w\bit = its bit. Changes x0, x2, x3.
+    .macro take_spi intid, word, bit
+    mov64   x1, GICD
+    add     x0, x1, x\intid
+    mov     w2, #0x80
+    strb    w2, [x0, #0x400]            // GICD_IPRIORITYR
+    add     x3, x1, #0x6000
+    str     xzr, [x3, x\intid, lsl #3]  // GICD_IROUTER
+    lsr     x0, x\intid, #5
+    add     x\word, x1, x0, lsl #2
+    mov     w\bit, #1
+    lsl     w\bit, w\bit, w\intid
+    ldr     w3, [x\word, #0x80]         // GICD_IGROUPR
+    orr     w3, w3, w\bit
+    str     w3, [x\word, #0x80]
+    .endm
+
     b       Lgic_end
 
 // Distributor on with affinity routing; this CPU's redistributor awake, its CPU interface open, its SGIs and PPIs Group 1 with priority
