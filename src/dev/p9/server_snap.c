@@ -77,7 +77,8 @@ static void save_fid(struct p9_server *s, struct snap *sn, struct p9_fid *f)
     saved.flags = saved.open ? flags_of(f->fd) : 0;
     saved.ino = st.st_ino;
     saved.type = st.st_mode & S_IFMT;
-    saved.path = p9_node_path(s->tree, f->node);
+    if (p9_node_path(s->tree, f->node, &saved.path))
+        snap_fail(sn, "out of memory");
     snap_fid(sn, &saved);
     free(saved.path);
 }

@@ -407,23 +407,32 @@ struct p9_qid p9_tree_qid(struct p9_tree *t, const struct stat *st)
 
 /* --- Snapshots ------------------------------------------------------------------------------------------------------------- */
 
-char *p9_node_path(const struct p9_tree *t, const struct p9_node *n)
+int p9_node_path(const struct p9_tree *t, const struct p9_node *n, char **path)
 {
-    char *path = strdup(""), *longer;
+    size_t len = 1;
 
-    for (; path && n != t->root; n = n->parent) {
-        if (!n->parent) {
-            free(path);
-            return NULL;
-        }
-        const size_t len = strlen(n->name) + 1 + strlen(path) + 1;
-        longer = malloc(len);
-        if (longer)
-            snprintf(longer, len, "%s%s%s", n->name, *path ? "/" : "", path);
-        free(path);
-        path = longer;
+    *path = NULL;
+    for (const struct p9_node *at = n; at != t->root; at = at->parent) {
+        if (!at->parent)
+            return 0;
+        len += strlen(at->name) + 1;
     }
-    return path;
+    char *text = malloc(len);
+    if (!text)
+        return -ENOMEM;
+    /* From its end, each name with a slash before it; the first slash goes. */
+    char *to = text + len - 1;
+    *to = 0;
+    for (; n != t->root; n = n->parent) {
+        const size_t name_len = strlen(n->name);
+        to -= name_len;
+        memcpy(to, n->name, name_len);
+        *--to = '/';
+    }
+    if (len > 1)
+        memmove(text, text + 1, len - 1);
+    *path = text;
+    return 0;
 }
 
 void p9_node_stat(const struct p9_node *n, struct stat *st)

@@ -60,8 +60,8 @@ int p9_tree_unlink(struct p9_tree *t, struct p9_node *dir, const char *name, boo
 int p9_node_rename(struct p9_tree *t, struct p9_node *n, struct p9_node *to, const char *to_name);
 int p9_node_unlink(struct p9_tree *t, struct p9_node *n);
 
-/* The way to the node, from the root: "" for that, "a/b" otherwise; malloc'd. Null: the node is dead, or out of memory. */
-char *p9_node_path(const struct p9_tree *t, const struct p9_node *n);
+/* The way to the node, from the root: "" for that, "a/b" otherwise; malloc'd; null of a node that is dead. 0 or -ENOMEM. */
+int p9_node_path(const struct p9_tree *t, const struct p9_node *n, char **path);
 /* By st_dev, st_ino and st_mode: which file a node is; and a node of that file that is dead, the caller's to put (null: out of memory). */
 void p9_node_stat(const struct p9_node *n, struct stat *st);
 struct p9_node *p9_tree_dead(struct p9_tree *t, const struct stat *st);
