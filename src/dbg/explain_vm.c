@@ -42,8 +42,6 @@ static const char *absent(void *opaque, gpa_t gpa)
          "ICC_IGRPEN1_EL1, ICC_IAR1_EL1, ICC_EOIR1_EL1."},
         {0x08020000, 0x1000, "the GICv2m frame for MSIs of a GICv2. This board has a GICv3."},
         {0x08080000, 0x20000, "the GICv3 ITS, which this board does not have yet."},
-        {0x09020000, 0x18, "fw_cfg, which this board does not have."},
-        {0x09030000, 0x1000, "the PL061 GPIO, which this board does not have yet."},
         {0x10000000, 0x2eff0000, "the memory window of PCIe, which this board does not have yet."},
         {0x3f000000, 0x1000000, "the configuration space of PCIe, which this board does not have yet."},
     };

@@ -150,15 +150,15 @@ static void try_dirty(struct test *t)
     struct hv_exit x;
     struct err e = {0};
 
-    if (kvm_track_dirty(t->vm, true, &e)) {
+    if (hv_kvm.track_dirty(t->vm, true, &e)) {
         answer(t, "pages that the guest writes", "%s", e.text);
         return;
     }
     prepare(t, code, sizeof(code), 1);
     kvm_vcpu_run(t->v, &x);
-    kvm_get_dirty(t->vm, 0, first, &e);
-    kvm_get_dirty(t->vm, 0, second, &e);
-    kvm_track_dirty(t->vm, false, &e);
+    hv_kvm.get_dirty(t->vm, 0, first, &e);
+    hv_kvm.get_dirty(t->vm, 0, second, &e);
+    hv_kvm.track_dirty(t->vm, false, &e);
     answer(t, "pages that the guest writes", "%" PRIx64 ", then %" PRIx64 "%s", first[0], second[0],
            e.text);
 }
