@@ -52,7 +52,7 @@ const uint8_t *snapshot_section(const struct snapshot *s, unsigned n, size_t *le
 /* Puts memory in place of the regions of ram, which has to have the same. 0 or -errno. */
 int snapshot_map(const struct snapshot *s, struct ram *ram, struct err *e);
 
-/* Reads all of memory and compares it with the hashes: some ten gigabytes a second. 0 or -errno. */
+/* Reads all of memory and compares it with the hashes, some 4 gigabytes a second, page faults included. 0 or -errno. */
 int snapshot_verify(const struct snapshot *s, struct err *e);
 
 #endif
