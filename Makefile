@@ -343,9 +343,9 @@ format-check:
 lint: gen
 	$(Q)$(PYTHON) tools/lint.py
 
-$(GEN)/completions/completions.mk: tools/gen_completions.py tools/generate.py src/cli/options.def
+$(GEN)/completions/completions.mk: tools/gen_completions.py tools/generate.py src/cli/options.def src/cli/ctl.def
 	$(say) GEN src/cli/options.def
-	$(Q)$(PYTHON) tools/generate.py completions $(@D) tools/gen_completions.py src/cli/options.def
+	$(Q)$(PYTHON) tools/generate.py completions $(@D) tools/gen_completions.py src/cli/options.def src/cli/ctl.def
 
 completions: $(GEN)/completions/completions.mk
 

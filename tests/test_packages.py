@@ -245,6 +245,8 @@ class Completions(InFolder):
         ("--share images,t\tx", ["--share", "images,tag=x"]),
         ("--disk image,r\t", ["--disk", "image,ro"]),
         ("--disk a --log inf\t", ["--disk", "a", "--log", "info"]),
+        ("fo\t--no-reb\t", ["fork", "--no-reboot"]),
+        ("ct\ta\tpau\t", ["ctl", "a file.raw", "pause"]),
     )
 
     def check(self, command, setup, *cases):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Writes what the shells complete vibevmm's command line by, from the table of its options.
+"""Writes what the shells complete vibevmm's command line by, from the tables of its options and of what vibevmm ctl knows.
 
-usage: gen_completions.py OPTIONS.DEF DIR        DIR gets vibevmm (bash) and _vibevmm (zsh)
+usage: gen_completions.py OPTIONS.DEF CTL.DEF DIR        DIR gets vibevmm (bash) and _vibevmm (zsh)
 
 What follows an option is in the form that help shows of its argument, a|b|c, each of them
     a word in lower case        itself, also with a part that may follow: soft[,jit=off]
@@ -17,6 +17,7 @@ import sys
 STRING = r'"(?:[^"\\]|\\.)*"'
 OPTION = re.compile(r'^OPTION\((\w+),\s*"([^"]+)",\s*(ARG_\w+),\s*(NULL|%s),\s*\w+,\s*(\w+),\s*\w+,\s*((?:%s\s*)+)\)$' % (STRING, STRING), re.M)
 CONFLICT = re.compile(r"^CONFLICT\((\w+),\s*(\w+),", re.M)
+CTL = re.compile(r'^CTL\("(\w+)", (?:NULL|%s), %s, (%s)' % (STRING, STRING, STRING), re.M)
 TOPIC = re.compile(r'^(?:TOPIC\(\w+,|PAGE\()\s*"([^"]+)"', re.M)
 
 
@@ -67,12 +68,30 @@ def parse(path):
     return options, CONFLICT.findall(source)
 
 
+def parse_ctl(path):
+    with open(path, encoding="utf-8") as f:
+        source = f.read()
+    commands = [(word, text_of(text)) for word, text in CTL.findall(source)]
+    if len(commands) != len(re.findall(r"^CTL\(", source, re.M)) or not commands:
+        sys.exit("%s: a row is not of the form that %s knows" % (path, os.path.basename(__file__)))
+    return commands
+
+
 # ---- bash ----------------------------------------------------------------------------------------------------------------------
 
 BASH = r"""# bash completion for vibevmm; generated from src/cli/options.def.
 _vibevmm()
 {
     local line=${COMP_LINE:0:COMP_POINT} cur=${COMP_WORDS[COMP_CWORD]} word option='' value words='' more='' files='' i
+    if [[ ${COMP_WORDS[1]} == ctl && $COMP_CWORD -gt 1 ]]; then
+        COMPREPLY=()
+        if [[ $COMP_CWORD == 3 ]]; then
+            while IFS= read -r i; do COMPREPLY+=("$i"); done < <(compgen -W '@COMMANDS@' -- "$cur")
+        else
+            compopt -o default
+        fi
+        return
+    fi
     # What is being typed is several words to bash if it has = or : in it, of which the last is replaced.
     word=${line##*[[:space:]]} value=$word
     case $cur in [=:]) cur='' ;; esac
@@ -87,7 +106,10 @@ _vibevmm()
     fi
     case $option in
 @CASES@
-    *) case $value in '' | -*) words='@OPTIONS@' ;; esac ;;
+    *)
+        case $value in '' | -*) words='@OPTIONS@' ;; esac
+        [[ $COMP_CWORD != 1 ]] || words+=' ctl fork'
+        ;;
     esac
     if [[ -n $more && $value == *,* ]]; then
         files='' words=''
@@ -114,17 +136,28 @@ def bash_case(o):
     return "    %s) %s ;;" % (o.name, " ".join(settings) or ":")
 
 
-def bash(options):
+def bash(options, commands):
     names = [o.name for o in options] + [o.name + "=" for o in options if o.kind == "ARG_OPTIONAL"]
     loose = [o.name for o in options if o.kind in ("ARG_NONE", "ARG_OPTIONAL")]
     return (BASH.replace("@LOOSE@", " | ".join(loose)).replace("@CASES@", "\n".join(bash_case(o) for o in options if o.argument))
-            .replace("@OPTIONS@", " ".join(names)))
+            .replace("@OPTIONS@", " ".join(names)).replace("@COMMANDS@", " ".join(word for word, _ in commands)))
 
 
 # ---- zsh -----------------------------------------------------------------------------------------------------------------------
 
 ZSH = """#compdef vibevmm
 # zsh completion for vibevmm; generated from src/cli/options.def.
+local -a commands=(%s)
+if [[ $words[2] == ctl ]] && (( CURRENT > 2 )); then
+    if (( CURRENT == 4 )); then _describe command commands; else _files; fi
+    return
+fi
+if [[ $words[2] == fork ]] && (( CURRENT > 2 )); then
+    shift words
+    (( CURRENT-- ))
+elif (( CURRENT == 2 )); then
+    compadd -- ctl fork
+fi
 _arguments \\
 %s
 """
@@ -146,7 +179,7 @@ def zsh_action(a):
     return "{%s}" % "; ".join(parts) if parts else " "
 
 
-def zsh(options, conflicts):
+def zsh(options, commands, conflicts):
     name = {o.id: o.name for o in options}
     rows = []
     for o in options:
@@ -158,16 +191,18 @@ def zsh(options, conflicts):
         if o.argument:
             row += (":" if o.kind == "ARG_NEEDED" else "::") + o.form.replace(":", r"\:") + ":" + zsh_action(o.argument)
         rows.append("    '%s'" % row.replace("'", "'\\''"))
-    return ZSH % " \\\n".join(rows)
+    described = ("'%s:%s'" % (word, text.rstrip(".").replace("'", "'\\''")) for word, text in commands)
+    return ZSH % (" ".join(described), " \\\n".join(rows))
 
 
 def main(argv):
-    if len(argv) != 3:
+    if len(argv) != 4:
         sys.stderr.write(__doc__)
         return 2
     options, conflicts = parse(argv[1])
-    for file, text in (("vibevmm", bash(options)), ("_vibevmm", zsh(options, conflicts))):
-        with open(os.path.join(argv[2], file), "w", encoding="utf-8") as f:
+    commands = parse_ctl(argv[2])
+    for file, text in (("vibevmm", bash(options, commands)), ("_vibevmm", zsh(options, commands, conflicts))):
+        with open(os.path.join(argv[3], file), "w", encoding="utf-8") as f:
             f.write(text)
     return 0
 

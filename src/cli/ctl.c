@@ -1,6 +1,7 @@
 /* vibevmm ctl: one command to a running VM, by its control socket. docs/control.md. */
 #include "cli/ctl.h"
 
+#include "cli/options_internal.h"
 #include "cli/status.h"
 
 #include <stdio.h>
@@ -109,42 +110,15 @@ static void print_memory(const json_t *answer)
 /* --- Commands --------------------------------------------------------------------------------------------------------- */
 
 static const struct word {
-    const char *word, *qmp;
-    /* Names of arguments; the first `needed` have to be given. A # in front: a number. */
-    const char *parameter[MAX_PARAMETERS];
-    int needed;
+    const char *word, *qmp, *form, *help;
     void (*print)(const json_t *answer);
-    const char *form, *help;
+    int needed;
+    const char *parameter[MAX_PARAMETERS];
 } words[] = {
-    {"status", "query-status", {0}, 0, print_status, "", "Say running or paused."},
-    {"pause", "stop", {0}, 0, print_nothing, "", "Stop the virtual CPUs, and the guest's clock."},
-    {"resume", "cont", {0}, 0, print_nothing, "", "Let them go on."},
-    {"stop", "quit", {0}, 0, print_nothing, "", "End the run, as Ctrl-A x does."},
-    {"reset", "system_reset", {0}, 0, print_nothing, "", "As after power-on."},
-    {"power", "system_powerdown", {0}, 0, print_nothing, "", "Press the guest's power key."},
-    {"stats", "vibe-statistics", {0}, 0, print_json, "", "Statistics until now, as JSON."},
-    {"console", "vibe-console-tail", {"#lines"}, 0, print_console, "[LINES]", "The console's last lines (25)."},
-    {"memory",
-     "vibe-memory-read",
-     {"#address", "#length", "space"},
-     1,
-     print_memory,
-     "ADDR [LEN [physical]]",
-     "Guest memory as CPU 0 has it mapped, or by guest-physical address."},
-    {"registers", "vibe-registers", {"#cpu"}, 0, print_registers, "[CPU]", "All registers of a CPU (0)."},
-    {"cpus", "query-cpus-fast", {0}, 0, print_json, "", "The virtual CPUs and what they do."},
-    {"snapshot", "vibe-snapshot-save", {"filename"}, 1, print_nothing, "FILE", "Save the machine, for --snapshot-load."},
-    {"disks", "query-block", {0}, 0, print_json, "", "The disks and the images in them."},
-    {"eject", "eject", {"id"}, 1, print_nothing, "DISK", "Take the image out of a disk (disk0, ...)."},
-    {"change",
-     "blockdev-change-medium",
-     {"id", "filename", "read-only-mode"},
-     2,
-     print_nothing,
-     "DISK FILE [read-only]",
-     "Put another image into a disk."},
-    {"events", NULL, {0}, 0, print_json, "", "Events as they come, a line each, until the VM ends."},
-    {"qmp", NULL, {"request"}, 1, print_json, "JSON", "One request as it is; docs/control.md has the commands."},
+#define CTL(word, qmp, form, help, print, needed, ...)                                             \
+    {word, qmp, form, help, print, needed, {__VA_ARGS__}},
+#include "cli/ctl.def"
+#undef CTL
 };
 
 static void print_words(FILE *out)
@@ -250,12 +224,11 @@ static json_t *make_request(const struct word *w, int argc, char **argv, int *st
     }
     for (int i = 0; i < argc; i++) {
         const char *name = w->parameter[i];
-        char *end = argv[i];
         if (name[0] == '#') {
+            const char *p = argv[i];
+            uint64_t val;
             name++;
-            errno = 0;
-            const uint64_t val = strtoull(argv[i], &end, 0);
-            if (errno || !*argv[i] || *end || argv[i][0] == '-') {
+            if (option_scan_number(&p, &val) || *p) {
                 fail(STATUS_USAGE, "%s: \"%.60s\" is no number", w->word, argv[i]);
                 json_decref(args);
                 return NULL;
@@ -293,9 +266,10 @@ int ctl(int argc, char **argv)
     const struct word *w = NULL;
     int nr = 0, status = STATUS_USAGE;
 
-    if (argc < 2) {
-        print_words(argc ? stderr : stdout);
-        return argc ? STATUS_USAGE : STATUS_OK;
+    const bool asked = !argc || !strcmp(argv[0], "--help") || !strcmp(argv[0], "-h");
+    if (asked || argc < 2) {
+        print_words(asked ? stdout : stderr);
+        return asked ? STATUS_OK : STATUS_USAGE;
     }
     for (unsigned i = 0; i < ARRAY_LEN(words); i++)
         if (!strcmp(words[i].word, argv[1]))

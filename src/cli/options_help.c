@@ -27,7 +27,8 @@ static const char help_keys[] = "Keys, while the terminal is attached:\n"
 static const char help_status[] =
     "Exit status:\n"
     "  0                    The guest powered off or reported success\n"
-    "  N                    The guest's own code, where it gave one: HVC with w0 = 0x86000100, w1 = N\n"
+    "  N                    The guest's own code, where it gave one: HVC with w0 = 0x86000100, w1 = N;\n"
+    "                       by --semihosting; by the test register (docs/ci.md)\n"
     "  1                    vibevmm itself failed: its backend, an output file\n"
     "  2                    Bad usage or bad input\n"
     "  3                    --timeout ran out, or --max-insns were run\n"
@@ -99,6 +100,7 @@ void options_print_help(FILE *out, const char *topic)
               "\n"
               "Usage: vibevmm --binary FILE [--entry ADDR] [OPTION]...\n"
               "       vibevmm --kernel FILE [OPTION]...\n"
+              "       vibevmm fork --snapshot-load FILE --variants FILE [OPTION]...   many from one\n"
               "       vibevmm ctl PATH COMMAND...      to one that was started with --control\n"
               "\n"
               "Example: vibevmm --binary tests/kernels/arm64_hello.raw --entry 0x10000 --mem 128M\n"
@@ -190,7 +192,7 @@ int set_help(struct options *o, const char *text, struct err *e)
 {
     struct option_guess guess = {0};
     o->action = OPTIONS_HELP;
-    o->topic = text;
+    o->topic = text ? text : o->fork.on ? topics[TOPIC_FORK].name : NULL;
     if (!text || strcmp(text, "all") == 0)
         return 0;
     for (int t = 0; t < NR_TOPICS; t++) {

@@ -84,7 +84,7 @@ static bool number_of(const json_t *v, uint64_t *out)
     if (!text || text[strspn(text, "0123456789abcdefABCDEFxX")])
         return false;
     errno = 0;
-    *out = strtoull(text, &end, 0);
+    *out = strtoull(text, &end, text[0] == '0' && (text[1] | 0x20) == 'x' ? 16 : 10);
     return *text && !*end && !errno;
 }
 
