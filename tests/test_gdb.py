@@ -90,6 +90,23 @@ class Scripts(Gdb):
                 self.check(self.gdb(m, "p rounds", "p rounds > 40", "break add if rounds % 1000 == 0", "continue", "p rounds % 1000", "kill"),
                            r"\$2 = 1", "Breakpoint 1, add", r"\$3 = 0", "killed")
 
+    def test_tables_that_change(self):
+        """The breakpoint's address is mapped to nothing, then to something else, then to code."""
+        for accel in ACCELS:
+            with self.subTest(accel), self.waiting(accel) as m:
+                out = self.gdb(m, "tbreak guest_main", "continue", "p/x $at=((long)&add & ~(3L << 30)) | 2L << 30", "x/i $at", "hbreak *$at",
+                               "set var command=7", "continue", "p $pc == $at", "p tables[2] == tables[1]", "delete", "kill")
+                self.check(out, r"\$1 = 0xffffff80[89a-f]", "Cannot access memory", "breakpoint 2 at", "Breakpoint 2, 0xffffff80", r"\$2 = 1", r"\$3 = 1", "killed")
+
+    def test_non_stop(self):
+        """One stops, and the other goes on meanwhile. A continue ends with the next stop of any, the first with that of the CPU that is off."""
+        with self.waiting("soft", "--cpus", "2") as m:
+            out = self.gdb(m, "tbreak guest_main", "continue", "thread 2", "continue", "thread 1", "set var command=2", "break second_main", "continue",
+                           "thread 2", "info threads", "p $before=rounds", "shell sleep 0.05", "p rounds > $before", "kill", before=("set non-stop on",))
+            self.check(out, 'Thread 2 "vCPU 1" stopped', 'Thread 1 "vCPU 0" hit Temporary breakpoint 1, guest_main', 'Thread 2 "vCPU 1" hit Breakpoint 2, second_main',
+                       r'1 .*"vCPU 0".* \(running\)', r'\* 2 .*"vCPU 1" \(on\) .*second_main', r"\$2 = 1", "killed")
+            self.assertEqual(m.end(), 0)
+
     def test_unix_socket(self):
         path = os.path.join(self.tmp.name, "gdb.sock")
         with self.machine(where="unix:" + path) as m:
@@ -244,6 +261,9 @@ class Monitor(Gdb):
             self.assertEqual(c.ask("m9000000,4"), b"E0e")
             c.monitor("space el0")
             self.assertEqual(c.ask("m%x,10" % at), virtual)
+            # The same code, by its address in the lower half of those tables; and by others.
+            c.monitor("space el0 0x%x" % self.symbol("tables"))
+            self.assertEqual(c.ask("m%x,10" % (at & 0x7FFFFFFF)), virtual)
             c.monitor("space el0 0x1000")
             self.assertEqual(c.ask("m%x,10" % (at & 0x7FFFFFFF)), b"E0e")
 
@@ -430,7 +450,8 @@ class Protocol(Gdb):
             self.assertEqual(c.ask("QNonStop:1"), b"OK")
             first = c.ask("?")
             self.assertRegex(first, rb"^T05thread:1;")
-            self.assertRegex(c.ask("vStopped"), rb"^T00thread:2;")
+            self.assertEqual(c.ask("vStopped"), b"OK")
+            self.assertRegex(c.receive(), rb"^%Stop:T00thread:2;")
             self.assertEqual(c.ask("vStopped"), b"OK")
             self.assertEqual(c.ask("vCont;c"), b"OK")
             # While they run.

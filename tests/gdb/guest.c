@@ -2,10 +2,12 @@
  * debugger writes. */
 #include <stdint.h>
 
-enum command { ROUNDS, FAULT, START_SECOND, SLEEP, POWER_OFF, RESET, STUCK };
+enum command { ROUNDS, FAULT, START_SECOND, SLEEP, POWER_OFF, RESET, STUCK, REMAP };
 
 volatile uint64_t command, rounds, nr_svc, second_rounds, buffer[64];
 volatile uint64_t stop_second;
+
+extern volatile uint64_t tables[]; /* level 1, of both halves; 0 to 1 GiB and 1 to 2 GiB are mapped */
 
 void secondary_start(void);
 
@@ -51,6 +53,23 @@ __attribute__((noinline)) void round_of_work(uint64_t n)
     supervisor_call();
 }
 
+static void map_third(uint64_t desc)
+{
+    tables[2] = desc;
+    __asm__ volatile("dsb ish\n\ttlbi vmalle1\n\tdsb ish\n\tisb" ::: "memory");
+}
+
+/* Of the third GiB first one thing is made, then another: the second, with add() in it. */
+__attribute__((noinline)) void remap(void)
+{
+    const uint64_t at = ((uint64_t)add & ~(3ul << 30)) | 2ul << 30;
+
+    map_third(tables[0]);
+    (void)*(volatile uint64_t *)(at & ~0x3ffffffful);
+    map_third(tables[1]);
+    rounds = ((uint64_t(*)(uint64_t, uint64_t))at)(rounds, 1);
+}
+
 void second_main(void)
 {
     while (!stop_second)
@@ -69,6 +88,7 @@ void guest_main(void)
         case SLEEP: __asm__ volatile("wfi"); break;
         case RESET: call(0x84000009, 0, 0, 0); break;
         case STUCK: stuck(); break;
+        case REMAP: remap(); break;
         case POWER_OFF: return;
         default: break;
         }

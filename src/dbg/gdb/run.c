@@ -127,12 +127,16 @@ static void notify(struct gdb_session *s)
 
 void run_vstopped(struct gdb_session *s)
 {
-    if (next_untold(s)) {
+    const bool one_alone = s->asked;
+
+    s->asked = false;
+    if (!one_alone && next_untold(s)) {
         reply_send(s);
         return;
     }
     s->notified = false;
     reply_ok(s);
+    notify(s);
 }
 
 void run_set_mode(struct gdb_session *s, bool non_stop)
@@ -153,7 +157,8 @@ void run_why_stopped(struct gdb_session *s)
     }
     for (unsigned i = 0; i < s->vm->nr_vcpus; i++)
         s->thread[i].untold = s->thread[i].held;
-    s->notified = next_untold(s);
+    /* One of them, and a notification for the rest: gdb 13 fails an assertion if there is more than one now. */
+    s->notified = s->asked = next_untold(s);
     if (s->notified)
         reply_send(s);
     else

@@ -34,7 +34,7 @@ static unsigned first_on(const struct gdb_session *s)
 void session_begin(struct gdb_session *s)
 {
     memset(&s->parser, 0, sizeof(s->parser));
-    s->no_acks = s->non_stop = s->detached = s->running = s->notified = false;
+    s->no_acks = s->non_stop = s->detached = s->running = s->notified = s->asked = false;
     s->continued = -1;
     s->space = GDB_SPACE_VIRTUAL;
     s->has_ttbr0 = false;
