@@ -55,8 +55,8 @@ class Scripts(Gdb):
                 out = self.gdb(m, "x/i $pc", "break round_of_work", "continue", "bt", "finish", "next", "step", "tbreak add", "delete 1", "continue",
                                "p a", "p b", "up", "stepi", "p/x (long)$pc-(long)&add", "p $SCTLR_EL1", "info registers EL0", "delete", "kill")
                 self.check(out, "=> 0x40200000 <_start>", "Breakpoint 1, round_of_work", r"#1 .* guest_main \(\)", r"^guest_main \(\)",
-                           "^64\t", "^65\t", "Temporary breakpoint 2, add", r"\$1 = 1", r"\$2 = 1", r"round_of_work \(n=", r"\$3 = 0x4",
-                           r"\$4 = \[ M C ", "TPIDR_EL0 +0x1 ", "killed")
+                           r"^\d+\t +const uint64_t c = command;", r"^\d+\t +command = ROUNDS;", "Temporary breakpoint 2, add",
+                           r"\$1 = 1", r"\$2 = 1", r"round_of_work \(n=", r"\$3 = 0x4", r"\$4 = \[ M C ", "TPIDR_EL0 +0x1 ", "killed")
                 self.assertEqual(m.end(), 0)
 
     def test_watchpoints(self):
@@ -100,9 +100,12 @@ class Scripts(Gdb):
 
     def test_non_stop(self):
         """One stops, and the other goes on meanwhile. A continue ends with the next stop of any, the first with that of the CPU that is off."""
+        wait = os.path.join(self.tmp.name, "wait.gdb")
+        with open(wait, "w") as f:
+            f.write("while rounds == $before\n  shell sleep 0.01\nend\n")
         with self.waiting("soft", "--cpus", "2") as m:
             out = self.gdb(m, "tbreak guest_main", "continue", "thread 2", "continue", "thread 1", "set var command=2", "break second_main", "continue",
-                           "thread 2", "info threads", "p $before=rounds", "shell sleep 0.05", "p rounds > $before", "kill", before=("set non-stop on",))
+                           "thread 2", "info threads", "p $before=rounds", "source " + wait, "p rounds > $before", "kill", before=("set non-stop on",))
             self.check(out, 'Thread 2 "vCPU 1" stopped', 'Thread 1 "vCPU 0" hit Temporary breakpoint 1, guest_main', 'Thread 2 "vCPU 1" hit Breakpoint 2, second_main',
                        r'1 .*"vCPU 0".* \(running\)', r'\* 2 .*"vCPU 1" \(on\) .*second_main', r"\$2 = 1", "killed")
             self.assertEqual(m.end(), 0)

@@ -61,7 +61,7 @@ struct gdb_session {
     int continued;             /* of Hc: a vCPU, or -1 for all */
     bool running;              /* all-stop: vCPUs were let go, and no stop reply was sent yet */
     bool notified; /* non-stop: a notification was sent, and not all of what is to be told was asked for */
-    bool asked;    /* non-stop: that one is the answer to ? */
+    bool asked; /* non-stop: that one is the answer to ? */
     struct gdb_thread thread[VM_MAX_CPUS];
 
     struct gdb_points points;
