@@ -313,7 +313,7 @@ void cpu_state_changed(struct cpu *c);
 /* --- For debuggers: arch/debug_points.h ------------------------------------------------------------------------------ */
 
 /* What stops this CPU from now on, instead of what did: cpu_run() then says CPU_LEAVE_DEBUG. What has been stopped at is passed by the next cpu_run().
- * 0 or -ENOMEM, with nothing changed. */
+ * The lists are the caller's, and stay until the next call. 0 or -ENOMEM, with nothing changed: only the first call can fail. */
 int cpu_set_debug(struct cpu *c, const struct debug_points *p);
 /* Whether cpu_run() comes back after one instruction; it takes no interrupt before that. 0 or -ENOMEM. */
 int cpu_set_step(struct cpu *c, bool on);

@@ -11,21 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void forget(struct cpu_debug *d)
-{
-    free(d->point);
-    free(d->sysreg);
-    d->point = NULL;
-    d->sysreg = NULL;
-    d->points = (struct debug_points){0};
-    d->nr_watches = 0;
-}
-
 void debug_destroy(struct cpu *c)
 {
-    if (!c->debug)
-        return;
-    forget(c->debug);
     free(c->debug);
     c->debug = NULL;
 }
@@ -39,27 +26,15 @@ int debug_needed(struct cpu *c)
 
 int cpu_set_debug(struct cpu *c, const struct debug_points *p)
 {
-    struct debug_point *point = malloc((p->nr + 1) * sizeof(*point));
-    uint16_t *sysreg = malloc((p->nr_sysregs + 1) * sizeof(*sysreg));
-
-    if (!point || !sysreg || debug_needed(c)) {
-        free(point);
-        free(sysreg);
+    if (debug_needed(c))
         return -ENOMEM;
-    }
     struct cpu_debug *d = c->debug;
     const bool as_before = debug_points_empty(p) && debug_points_empty(&d->points);
 
-    forget(d);
     d->points = *p;
-    d->points.point = d->point = point;
-    d->points.sysreg = d->sysreg = sysreg;
-    for (unsigned i = 0; i < p->nr; i++) {
-        point[i] = p->point[i];
-        d->nr_watches += point[i].kind == DEBUG_WATCH;
-    }
-    for (unsigned i = 0; i < p->nr_sysregs; i++)
-        sysreg[i] = p->sysreg[i];
+    d->nr_watches = 0;
+    for (unsigned i = 0; i < p->nr; i++)
+        d->nr_watches += p->point[i].kind == DEBUG_WATCH;
     if (!as_before) {
         icache_flush_all(c);
         cpu_state_changed(c);
@@ -106,8 +81,8 @@ static bool writes_sysreg(const struct cpu_debug *d, uint32_t word, uint16_t *en
         return false;
     a64_decode(word, &i);
     for (unsigned n = 0; n < d->points.nr_sysregs; n++)
-        if (d->sysreg[n] == i.u.MSR_SR_systemmove.enc) {
-            *encoding = d->sysreg[n];
+        if (d->points.sysreg[n] == i.u.MSR_SR_systemmove.enc) {
+            *encoding = d->points.sysreg[n];
             return true;
         }
     return false;
@@ -119,7 +94,8 @@ bool debug_marks(const struct cpu *c, gva_t va, uint32_t word)
     uint16_t encoding;
 
     for (unsigned i = 0; i < d->points.nr; i++)
-        if (d->point[i].kind != DEBUG_WATCH && !((d->point[i].addr ^ va) & (TLB_PAGE_SIZE - 4)))
+        if (d->points.point[i].kind != DEBUG_WATCH &&
+            !((d->points.point[i].addr ^ va) & (TLB_PAGE_SIZE - 4)))
             return true;
     return writes_sysreg(d, word, &encoding);
 }
@@ -130,9 +106,9 @@ static bool stops_at(struct cpu *c, gva_t va, gpa_t pa, uint32_t word)
     uint16_t encoding;
 
     for (unsigned i = 0; d->passed < PASSED_BREAK && i < d->points.nr; i++)
-        if ((d->point[i].kind == DEBUG_BREAK && d->point[i].addr == va) ||
-            (d->point[i].kind == DEBUG_BREAK_PHYSICAL && d->point[i].addr == pa))
-            return debug_tell(c, DEBUG_CAUSE_BREAK, d->point[i].addr, false);
+        if ((d->points.point[i].kind == DEBUG_BREAK && d->points.point[i].addr == va) ||
+            (d->points.point[i].kind == DEBUG_BREAK_PHYSICAL && d->points.point[i].addr == pa))
+            return debug_tell(c, DEBUG_CAUSE_BREAK, d->points.point[i].addr, false);
     return d->passed < PASSED_SYSREG && writes_sysreg(d, word, &encoding) &&
            debug_tell(c, DEBUG_CAUSE_SYSREG, encoding, false);
 }
@@ -165,7 +141,7 @@ bool debug_watch_hit(struct cpu *c, gva_t va, unsigned len, bool write)
     if (!d->nr_watches || d->passed == PASSED_ALL || !len)
         return false;
     for (unsigned i = 0; i < d->points.nr; i++) {
-        const struct debug_point *p = &d->point[i];
+        const struct debug_point *p = &d->points.point[i];
         if (p->kind == DEBUG_WATCH && (write ? p->write : p->read) &&
             (at - p->addr < p->len || p->addr - at < len))
             return debug_tell(c, DEBUG_CAUSE_WATCH, MAX(at, p->addr), write);
@@ -179,7 +155,7 @@ bool debug_watches_page(const struct cpu *c, gva_t va)
     const gva_t page = walk_strip_tag(&c->st, va, false) & ~(gva_t)(TLB_PAGE_SIZE - 1);
 
     for (unsigned i = 0; d->nr_watches && i < d->points.nr; i++) {
-        const struct debug_point *p = &d->point[i];
+        const struct debug_point *p = &d->points.point[i];
         if (p->kind == DEBUG_WATCH && p->addr <= page + (TLB_PAGE_SIZE - 1) &&
             page <= p->addr + (p->len - 1))
             return true;

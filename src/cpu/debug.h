@@ -10,9 +10,7 @@
 #include "cpu/cpu.h"
 
 struct cpu_debug {
-    struct debug_points points;
-    struct debug_point *point;
-    uint16_t *sysreg;
+    struct debug_points points; /* its lists are those that cpu_set_debug() was given */
     unsigned nr_watches;
     bool step; /* cpu_run() runs one instruction */
     /* The next instruction has been stopped at, and is run now: what it was stopped for does not stop it again, nor what was asked before. */

@@ -195,7 +195,7 @@ struct hv_backend {
     void (*begin_turn)(struct hv_vcpu *vcpu);
     /* The three that debuggers need; null: the backend cannot. Owner thread. */
     /* What ends run() with HV_EXIT_DEBUG from now on, instead of what did; what it ended at is passed by the next run(). -ENOTSUP: points that this host
-     * has no hardware for, or not enough of. Nothing is changed where it fails. */
+     * has no hardware for, or not enough of. Nothing is changed where it fails; what it was given before does not fail. p's lists stay until the next call. */
     int (*set_debug)(struct hv_vcpu *vcpu, const struct debug_points *p, struct err *e);
     /* Whether run() runs one instruction, and takes no interrupt before it. 0 or -errno. */
     int (*set_step)(struct hv_vcpu *vcpu, bool on);

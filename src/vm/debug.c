@@ -10,6 +10,7 @@
 #include "vm/vm_internal.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 vcpu_set_t vm_all_vcpus(const struct vm *vm)
@@ -300,20 +301,68 @@ void vm_set_debugger(struct vm *vm, const struct vm_debugger *d, bool hold)
     pthread_mutex_unlock(&vm->lock);
 }
 
-int vm_set_debug(struct vm *vm, const struct debug_points *p, struct err *e)
+/* With lists of its own. */
+static int copy_points(struct debug_points *to, const struct debug_points *from)
+{
+    struct debug_point *point = malloc((from->nr + 1) * sizeof(*point));
+    uint16_t *sysreg = malloc((from->nr_sysregs + 1) * sizeof(*sysreg));
+
+    if (!point || !sysreg) {
+        free(point);
+        free(sysreg);
+        return -ENOMEM;
+    }
+    for (unsigned i = 0; i < from->nr; i++)
+        point[i] = from->point[i];
+    for (unsigned i = 0; i < from->nr_sysregs; i++)
+        sysreg[i] = from->sysreg[i];
+    *to = *from;
+    to->point = point;
+    to->sysreg = sysreg;
+    return 0;
+}
+
+static void free_points(struct debug_points *p)
+{
+    free((void *)(uintptr_t)p->point);
+    free((void *)(uintptr_t)p->sysreg);
+}
+
+static int tell_points(struct vm *vm, unsigned index, const struct debug_points *p, struct err *e)
 {
     struct job j = {.vm = vm, .points = p, .e = e};
 
+    if (!vm_on_vcpu(vm, index, do_debug, &j))
+        return err_set(e, ESRCH, "vCPU %u has ended", index);
+    return j.result;
+}
+
+int vm_set_debug(struct vm *vm, const struct debug_points *p, struct err *e)
+{
+    struct debug_points now;
+    unsigned nr_told = 0;
+    int r = 0;
+
     if (!vm->hv->set_debug)
         return err_set(e, ENOTSUP, "the %s backend has no breakpoints", vm->hv->name);
-    for (unsigned i = 0; i < vm->nr_vcpus; i++) {
-        if (!vm_on_vcpu(vm, i, do_debug, &j))
-            return err_set(e, ESRCH, "vCPU %u has ended", i);
-        /* The first one says whether they are too many for any. */
-        if (j.result)
-            return j.result;
+    if (copy_points(&now, p))
+        return err_set(e, ENOMEM, "out of memory for breakpoints");
+    while (nr_told < vm->nr_vcpus && !(r = tell_points(vm, nr_told, &now, e)))
+        nr_told++;
+    if (r) {
+        while (nr_told-- > 0)
+            tell_points(vm, nr_told, &vm->points, NULL);
+        free_points(&now);
+        return r;
     }
+    free_points(&vm->points);
+    vm->points = now;
     return 0;
+}
+
+void debug_points_destroy(struct vm *vm)
+{
+    free_points(&vm->points);
 }
 
 int vm_set_step(struct vm *vm, unsigned index, bool on)

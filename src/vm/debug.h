@@ -63,7 +63,7 @@ void vm_set_debugger(struct vm *vm, const struct vm_debugger *d, bool hold);
 /* Called when the machine has been reset: by the guest, or by vm_reset(). On a vCPU's thread, under vm.lock: takes no lock but leaves. Before vm_start(). */
 void vm_set_listener(struct vm *vm, void (*on_reset)(void *opaque, bool guest), void *opaque);
 
-/* What stops vCPUs, all of them, from now on. All are held. 0 or -errno: then it is as it was. */
+/* What stops vCPUs, all of them, from now on. All are held. 0 or -errno: then it is as it was, on each of them. */
 int vm_set_debug(struct vm *vm, const struct debug_points *p, struct err *e);
 /* Whether a vCPU that is held runs one instruction when it is released, and is then reported. 0 or -errno. */
 int vm_set_step(struct vm *vm, unsigned index, bool on);

@@ -384,6 +384,7 @@ void vm_destroy(struct vm *vm)
     semihost_destroy(vm->semihost);
     board_destroy(vm);
     media_destroy(vm);
+    debug_points_destroy(vm);
     io_thread_destroy(vm->io);
     boot_destroy(vm);
     ram_destroy(&vm->ram);

@@ -146,6 +146,7 @@ struct vm {
     uint64_t base_ns;                           /* of the guest's clock: counters read 0 here */
     uint64_t clock_stopped_ns;                  /* since when all vCPUs are held; 0: they are not */
     const struct vm_debugger *debugger;         /* or null */
+    struct debug_points points;                 /* of all vCPUs; their lists are malloc'd */
     void (*on_reset)(void *opaque, bool guest); /* or null */
     void *on_reset_opaque;
     bool reset_by_host; /* the one that is under way; under vm.lock */
@@ -220,6 +221,8 @@ hv_exit_fn vcpu_handle_exit;
 /* debug.c: one hold more; not waited for. On the vCPU's own thread: stands still until there is none. vm.lock is held. */
 void vcpu_hold_locked(struct vcpu *v);
 void vcpu_park_locked(struct vcpu *v);
+/* When no vCPU is there any more. */
+void debug_points_destroy(struct vm *vm);
 
 /* What a walk of the vCPU's tables looks at, into a state that is reset: for vm_walk() of vm/debug.h. On the vCPU's thread. */
 void vcpu_fetch_regime(const struct vm *vm, struct hv_vcpu *hv, struct pe_state *s);

@@ -218,6 +218,48 @@ static void test_breakpoints(void **state)
     finish(&m);
 }
 
+static const struct hv_backend *set_debug_of;
+static const struct hv_vcpu *fails;
+
+static int failing_set_debug(struct hv_vcpu *v, const struct debug_points *p, struct err *e)
+{
+    return v == fails ? err_set(e, ENOMEM, "no") : set_debug_of->set_debug(v, p, e);
+}
+
+/* Where one vCPU cannot, all have what they had. */
+static void test_all_or_none(void **state)
+{
+    struct machine m;
+    struct debug_point p = {.kind = DEBUG_BREAK, .addr = STORE};
+    const struct debug_points one = {.nr = 1, .point = &p}, none = {0};
+    struct err e = {0};
+
+    start(&m, program, sizeof(program), *(bool *)*state, 2);
+    set_debug_of = m.vm->hv;
+    struct hv_backend failing = *set_debug_of;
+    failing.set_debug = failing_set_debug;
+    fails = m.vm->vcpu[1].hv;
+    m.vm->hv = &failing;
+    assert_int_equal(vm_set_debug(m.vm, &one, &e), -ENOMEM);
+    go_far(&m);
+    assert_int_equal(atomic_load(&m.nr_events), 0);
+    m.vm->hv = set_debug_of;
+    points(&m, &one);
+    m.vm->hv = &failing;
+    p.addr = CALL;
+    assert_int_equal(vm_set_debug(m.vm, &one, &e), -ENOMEM);
+    assert_int_equal(vm_set_debug(m.vm, &none, &e), -ENOMEM);
+    for (unsigned i = 0; i < 3; i++) {
+        go(&m);
+        expect(&m, DEBUG_CAUSE_BREAK, STORE, STORE);
+    }
+    m.vm->hv = set_debug_of;
+    points(&m, &one);
+    go(&m);
+    expect(&m, DEBUG_CAUSE_BREAK, CALL, CALL);
+    finish(&m);
+}
+
 static void test_watchpoints(void **state)
 {
     struct machine m;
@@ -472,7 +514,7 @@ int main(void)
         BOTH(test_steps),      BOTH(test_breakpoints), BOTH(test_watchpoints),
         BOTH(test_exceptions), BOTH(test_limit),       BOTH(test_page_crossing),
         BOTH(test_sleeping),   BOTH(test_power),       BOTH(test_new_code),
-        BOTH(test_refusals),
+        BOTH(test_refusals),   BOTH(test_all_or_none),
     };
     return cmocka_run_group_tests_name("debug", tests, NULL, NULL);
 }
