@@ -82,15 +82,18 @@ int listen_parse(const char *where, struct listen_address *a, struct err *e)
                    where);
 }
 
-static int new_socket(int family)
+static int prepared(int fd)
 {
-    const int fd = socket(family, SOCK_STREAM, 0);
-
     if (fd >= 0) {
         fcntl(fd, F_SETFD, FD_CLOEXEC);
         fcntl(fd, F_SETFL, O_NONBLOCK);
     }
     return fd;
+}
+
+static int new_socket(int family)
+{
+    return prepared(socket(family, SOCK_STREAM, 0));
 }
 
 /* A socket that nobody listens at is what is left of a process that was killed. */
@@ -133,6 +136,11 @@ int listen_open(struct listen_address *a, struct err *e)
     if (a->addr.ss_family != AF_UNIX)
         getsockname(fd, (struct sockaddr *)&a->addr, &a->len);
     return fd;
+}
+
+int listen_accept(int fd)
+{
+    return prepared(accept(fd, NULL, NULL));
 }
 
 void listen_name(const struct listen_address *a, char *buf, size_t len)

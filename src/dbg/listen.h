@@ -15,6 +15,8 @@ struct listen_address {
 int listen_parse(const char *where, struct listen_address *a, struct err *e);
 /* The socket, which does not block, or -errno; a has the port that was picked. */
 int listen_open(struct listen_address *a, struct err *e);
+/* The next connection, which does not block, or -1. */
+int listen_accept(int fd);
 /* As listen_parse() takes it. */
 void listen_name(const struct listen_address *a, char *buf, size_t len);
 /* Closes it, and takes a Unix socket's name away. */

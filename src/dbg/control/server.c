@@ -23,10 +23,10 @@ int control_check_address(const char *where, struct err *e)
 #include "base/os.h"
 #include "base/transcript.h"
 #include "dbg/control/session.h"
+#include "dbg/outbox.h"
 #include "dev/chardev.h"
 #include "vm/debug.h"
 
-#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -37,7 +37,6 @@ int control_check_address(const char *where, struct err *e)
 #define MAX_CONNECTIONS 16
 #define BACKLOG_MAX ((size_t)1 << 20) /* a reader that is so far behind is cut off */
 #define FAREWELL_NS UINT64_C(500000000)
-#define MS UINT64_C(1000000)
 
 struct connection {
     int fd; /* -1: none */
@@ -45,8 +44,7 @@ struct connection {
     char line[CONTROL_LINE_MAX];
     size_t line_len;
     bool too_long; /* the line that comes is not read */
-    char *backlog;
-    size_t backlog_len, backlog_size;
+    struct outbox outbox;
 };
 
 struct control {
@@ -116,50 +114,31 @@ static void drop(struct connection *n)
 {
     if (n->fd >= 0)
         close(n->fd);
-    free(n->backlog);
+    outbox_clear(&n->outbox);
     memset(n, 0, sizeof(*n));
     n->fd = -1;
 }
 
 static void flush(struct connection *n)
 {
-    while (n->fd >= 0 && n->backlog_len) {
-        const ssize_t done = send(n->fd, n->backlog, n->backlog_len, MSG_NOSIGNAL);
-        if (done < 0 && errno == EINTR)
-            continue;
-        if (done < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-            return;
-        if (done <= 0) {
-            drop(n);
-            return;
-        }
-        n->backlog_len -= (size_t)done;
-        memmove(n->backlog, n->backlog + done, n->backlog_len);
-    }
+    if (outbox_flush(&n->outbox, n->fd))
+        drop(n);
 }
 
 /* A line; the object is stolen. */
 static void send_object(struct connection *n, json_t *object)
 {
     char *text = object ? json_dumps(object, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
-    const size_t len = text ? strlen(text) : 0, need = n->backlog_len + len + 2;
+    const size_t len = text ? strlen(text) : 0;
+    const bool sent = text && n->outbox.len + len + 2 <= BACKLOG_MAX &&
+                      !outbox_add(&n->outbox, text, len) && !outbox_add(&n->outbox, "\r\n", 2);
 
     json_decref(object);
-    if (text && need <= BACKLOG_MAX) {
-        char *bigger = n->backlog_size >= need ? n->backlog : realloc(n->backlog, need);
-        if (bigger) {
-            n->backlog = bigger;
-            n->backlog_size = MAX(n->backlog_size, need);
-            memcpy(bigger + n->backlog_len, text, len);
-            memcpy(bigger + n->backlog_len + len, "\r\n", 2);
-            n->backlog_len += len + 2;
-            free(text);
-            flush(n);
-            return;
-        }
-    }
     free(text);
-    drop(n); /* better no answer than half of one */
+    if (sent)
+        flush(n);
+    else
+        drop(n); /* better no answer than half of one */
 }
 
 static void send_event(struct control_state *s, const char *name, json_t *data)
@@ -181,7 +160,7 @@ static void send_event(struct control_state *s, const char *name, json_t *data)
 
 static void take_connection(struct control *c)
 {
-    const int fd = accept(c->listener, NULL, NULL);
+    const int fd = listen_accept(c->listener);
 
     if (fd < 0)
         return;
@@ -189,8 +168,6 @@ static void take_connection(struct control *c)
         struct connection *n = &c->connection[i];
         if (n->fd >= 0)
             continue;
-        fcntl(fd, F_SETFD, FD_CLOEXEC);
-        fcntl(fd, F_SETFL, O_NONBLOCK);
         n->fd = fd;
         send_object(n, control_greeting());
         return;
@@ -273,11 +250,8 @@ static void farewell(struct control *c)
                          "vibe-result", vm_stop_reason_name(why)));
     for (unsigned i = 0; i < MAX_CONNECTIONS; i++) {
         struct connection *n = &c->connection[i];
-        for (uint64_t now; n->fd >= 0 && n->backlog_len && (now = os_now_ns()) < until;) {
-            struct pollfd p = {.fd = n->fd, .events = POLLOUT};
-            poll(&p, 1, (int)((until - now) / MS) + 1);
-            flush(n);
-        }
+        if (n->fd >= 0)
+            outbox_flush_until(&n->outbox, n->fd, until);
         drop(n);
     }
 }
@@ -294,7 +268,7 @@ static void *run(void *opaque)
         for (unsigned i = 0; i < MAX_CONNECTIONS; i++)
             p[i + 2] = (struct pollfd){
                 .fd = c->connection[i].fd,
-                .events = (short)(POLLIN | (c->connection[i].backlog_len ? POLLOUT : 0))};
+                .events = (short)(POLLIN | (c->connection[i].outbox.len ? POLLOUT : 0))};
         if (poll(p, ARRAY_LEN(p), -1) < 0)
             continue;
         for (unsigned i = 0; i < MAX_CONNECTIONS; i++) {

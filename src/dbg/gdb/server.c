@@ -6,10 +6,10 @@
 #include "base/os.h"
 #include "dbg/gdb/session.h"
 #include "dbg/listen.h"
+#include "dbg/outbox.h"
 #include "vm/vm_internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -19,8 +19,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define MS UINT64_C(1000000)
-#define FAREWELL_NS (500 * MS) /* for the last reply to go out */
+#define FAREWELL_NS UINT64_C(500000000) /* for the last reply to go out */
 /* With so much that was not taken yet, nothing more is read: whoever asks has to listen. */
 #define BACKLOG_MAX (4u * GDB_PACKET_MAX)
 
@@ -32,8 +31,7 @@ struct gdb {
     bool started;
     pthread_t thread;
     bool closing; /* the connection, when everything is sent */
-    char *backlog;
-    size_t backlog_len, backlog_size;
+    struct outbox outbox;
     struct gdb_session session;
     struct vm_debugger debugger;
 
@@ -74,39 +72,12 @@ static bool on_wants(void *opaque, unsigned index, enum debug_cause cause)
 
 /* --- The connection ------------------------------------------------------------------------------------------------- */
 
-static void flush(struct gdb *g)
-{
-    while (g->backlog_len && g->connection >= 0) {
-        const ssize_t n = send(g->connection, g->backlog, g->backlog_len, 0);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
-            g->backlog_len = 0; /* nobody is there any more: poll() will say so */
-        if (n <= 0)
-            return;
-        g->backlog_len -= (size_t)n;
-        memmove(g->backlog, g->backlog + n, g->backlog_len);
-    }
-}
-
 static void on_send(void *opaque, const void *bytes, size_t len)
 {
     struct gdb *g = opaque;
 
-    if (g->connection < 0)
-        return;
-    if (g->backlog_len + len > g->backlog_size) {
-        const size_t size = MAX(2 * g->backlog_size, g->backlog_len + len);
-        char *bigger = realloc(g->backlog, size);
-        if (!bigger) {
-            g->closing = true;
-            return;
-        }
-        g->backlog = bigger;
-        g->backlog_size = size;
-    }
-    memcpy(g->backlog + g->backlog_len, bytes, len);
-    g->backlog_len += len;
+    if (g->connection >= 0 && outbox_add(&g->outbox, bytes, len))
+        g->closing = true;
 }
 
 static void on_quit(void *opaque)
@@ -121,13 +92,13 @@ static void drop(struct gdb *g)
         return;
     close(g->connection);
     g->connection = -1;
-    g->backlog_len = 0;
+    outbox_clear(&g->outbox);
     session_end(&g->session);
 }
 
 static void take_connection(struct gdb *g)
 {
-    const int fd = accept(g->listener, NULL, NULL), one = 1;
+    const int fd = listen_accept(g->listener), one = 1;
 
     if (fd < 0)
         return;
@@ -135,8 +106,6 @@ static void take_connection(struct gdb *g)
         close(fd);
         return;
     }
-    fcntl(fd, F_SETFD, FD_CLOEXEC);
-    fcntl(fd, F_SETFL, O_NONBLOCK);
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one,
                sizeof(one)); /* fails for a Unix socket, which has no need of it */
@@ -179,18 +148,11 @@ static void take_events(struct gdb *g)
 /* The VM has ended: that is said, as long as somebody listens. */
 static void farewell(struct gdb *g)
 {
-    const uint64_t until = os_now_ns() + FAREWELL_NS;
-
     if (g->connection >= 0 && !g->closing)
         take_input(g); /* it may have let the guest go just before */
     session_exited(&g->session, g->status, g->signal);
-    for (uint64_t now; g->connection >= 0 && g->backlog_len && (now = os_now_ns()) < until;) {
-        struct pollfd p = {.fd = g->connection, .events = POLLOUT};
-        poll(&p, 1, (int)((until - now) / MS) + 1);
-        if (p.revents & (POLLERR | POLLHUP))
-            break;
-        flush(g);
-    }
+    if (g->connection >= 0)
+        outbox_flush_until(&g->outbox, g->connection, os_now_ns() + FAREWELL_NS);
     drop(g);
 }
 
@@ -208,12 +170,12 @@ static void *run(void *opaque)
 
     os_thread_name("gdb");
     while (!has_ended(g)) {
-        const bool reads = !g->closing && g->backlog_len < BACKLOG_MAX;
+        const bool reads = !g->closing && g->outbox.len < BACKLOG_MAX;
         struct pollfd p[] = {
             {.fd = g->wake[0], .events = POLLIN},
             {.fd = g->listener, .events = POLLIN},
             {.fd = g->connection,
-             .events = (short)((reads ? POLLIN : 0) | (g->backlog_len ? POLLOUT : 0))},
+             .events = (short)((reads ? POLLIN : 0) | (g->outbox.len ? POLLOUT : 0))},
         };
         if (poll(p, g->connection >= 0 ? 3 : 2, -1) < 0)
             continue;
@@ -223,8 +185,9 @@ static void *run(void *opaque)
             take_input(g);
         if (p[1].revents)
             take_connection(g);
-        flush(g);
-        if (g->closing && !g->backlog_len)
+        if (g->connection >= 0 && outbox_flush(&g->outbox, g->connection))
+            outbox_clear(&g->outbox); /* nobody is there any more: what they said before is read all the same */
+        if (g->closing && !g->outbox.len)
             drop(g);
     }
     farewell(g);
@@ -317,6 +280,6 @@ void gdb_destroy(struct gdb *g)
             close(g->wake[i]);
     session_destroy(&g->session);
     pthread_mutex_destroy(&g->lock);
-    free(g->backlog);
+    outbox_clear(&g->outbox);
     free(g);
 }
