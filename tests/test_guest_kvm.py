@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import unittest
 
+import behaviour
 import gdb_client
 import guests
 import test_kernels
@@ -22,7 +23,7 @@ PROGRAM = os.path.join(vibe.ROOT, "build", "release-aarch64-linux-gnu-gcc", "vib
 VHE = "max,pauth-impdef=on,sve=off"
 SVE = "max,pauth-impdef=on,sve128=on"  # so short that the stale code is none that matters here
 NVHE = "cortex-a57"
-HERE = "--entry 0x40210000 --machine virt"
+HERE = ["--entry", "0x40210000", "--machine", "virt"]
 # What differs, and how it shows. {CPU model, or None for both: {kernel: what it says}}
 DIFFERS = {
     None: {
@@ -36,8 +37,6 @@ DIFFERS = {
         "sysreg": "FAIL sysreg: CNTPCT_EL0 allowed",  # which Linux 6.1 gives guests with VHE alone
     },
 }
-# How often they look at a device depends on time.
-BY_TIME = {"virtio_console", "entropy"}
 UART = 0xD2A12000  # mov x0, #0x9000000
 HOSTILE = {
     "jumps to a device": (UART, 0xD61F0000),
@@ -126,24 +125,7 @@ class Kvm(unittest.TestCase):
         out = g.shell("printf '%s' | vibevmm %s --stats=json:/tmp/stats 2>&1; echo \"STATUS $?\"; cat /tmp/stats 2>/dev/null; rm -f /tmp/stats"
                       % (stdin.replace("\n", "\\n"), args))
         said, status, stats = re.fullmatch(r"(.*)STATUS (\d+)\n(.*)", out, re.S).groups()
-        return said, int(status), json.loads(stats) if stats.strip() else None
-
-    def on_soft(self, args, stdin=""):
-        stats = os.path.join(self.tmp, "stats")
-        p = subprocess.run([vibe.PROGRAM, *args.split(), "--accel", "soft", "--stats=json:" + stats], input=stdin.encode("latin-1"),
-                           capture_output=True, timeout=vibe.LIMIT_S, check=False)
-        with open(stats, encoding="utf-8") as f:
-            return (p.stdout + p.stderr).decode("latin-1").replace("\r", ""), p.returncode, json.load(f)
-
-    @staticmethod
-    def accesses(stats):
-        """By device; not the GIC's, which the kernel answers, and in one VM by system registers, in the other by memory."""
-        return {d["name"]: (d["reads"], d["writes"], d["bad"]) for d in stats["devices"]
-                if (d["reads"] or d["writes"]) and not d["name"].startswith("gic")}
-
-    @staticmethod
-    def exits(stats, kind):
-        return sum(v["exits"][kind] for v in stats["vcpus"])
+        return behaviour.Run(said, int(status), json.loads(stats) if stats.strip() else None)
 
     def compare(self, g, cpu):
         differs = {**DIFFERS[None], **DIFFERS[cpu]}
@@ -155,48 +137,41 @@ class Kvm(unittest.TestCase):
             if int(cpus) > 8:
                 continue
             with self.subTest(name, cpu=cpu, cpus=cpus, options=options):
-                args = "--cpus %s --timeout 60 %s %s" % (cpus, HERE, " ".join(options))
-                said, status, stats = self.vibevmm(g, "--accel kvm --binary /k/%s.raw %s" % (name, args), stdin)
+                got = self.vibevmm(g, "--accel kvm --binary /k/%s.raw --cpus %s --timeout 60 %s" % (name, cpus, " ".join(HERE + options)), stdin)
                 if name in differs:
                     # Not that it fails, but that it fails like this.
                     if name != "contend":  # four CPUs speak at once
-                        self.assertIn(differs[name], said)
-                    self.assertNotIn("PASS", said)
+                        self.assertIn(differs[name], got.said)
+                    self.assertNotIn("PASS", got.said)
                     continue
-                soft, soft_status, soft_stats = self.on_soft("--binary %s/%s.raw %s" % (test_kernels.KERNELS, name, args), stdin)
-                self.assertIn("PASS " + name, said)
                 # An older CPU lacks some of what is tried; and the software CPU has no PMU.
-                without_skips = re.sub(r"^SKIP .*\n", "", said, flags=re.M) if cpu == NVHE else said
+                said = re.sub(r"^SKIP .*\n", "", got.said, flags=re.M) if cpu == NVHE else got.said
                 if name == "pmu":
                     self.assertIn("PMU\n", said)
-                    without_skips = said.replace("PMU\n", "no PMU\n")
-                self.assertEqual((without_skips.rstrip(), status), (soft.rstrip(), soft_status))
-                self.assertEqual(stats["accel"], "kvm")
-                if name not in BY_TIME and without_skips == said:
-                    self.assertEqual(self.accesses(stats), self.accesses(soft_stats))
-                if int(cpus) == 1:
-                    self.assertEqual(self.exits(stats, "hvc"), self.exits(soft_stats, "hvc"))
+                    said = said.replace("PMU\n", "no PMU\n")
+                behaviour.check(self, "kvm", name, cpus, stdin, got, behaviour.reference(name, cpus, HERE + options, stdin), said)
                 if name == "vtimer":
-                    # One that finds its interrupt pending already is none that KVM sees.
-                    self.assertGreater(self.exits(stats, "hlt"), 0)
-                    self.assertLessEqual(self.exits(stats, "hlt"), self.exits(soft_stats, "hlt"))
-                self.assertEqual(self.exits(stats, "system_event"), 2 if name in ("reset", "entropy") else 1)
+                    self.assertGreater(got.exits("hlt"), 0)
+                self.assertEqual(got.exits("system_event"), 2 if name in ("reset", "entropy") else 1)
                 if name == "entropy":  # its notifications are no exits: 21 and 22, twice, and one that is lost in the reset
-                    self.assertIn(sum(d["no_exit"] for d in stats["devices"]), (86, 87))
-                    self.assertEqual(sum(d["no_exit"] for d in stats["devices"] if not d["name"].startswith("virtio_rng")), 0)
+                    self.assertIn(got.devices("no_exit"), (86, 87))
+                    self.assertEqual(got.devices("no_exit", "virtio_rng"), got.devices("no_exit"))
 
     def seeds(self, g):
         """Kernels without an end are kicked out of WFI, and out of computing; their memory is looked at."""
         run = "--accel kvm --binary /k/%s --timeout 1 --dump-memory 0x20000:16=/tmp/dump"
         dump = "od -An -v -tx1 /tmp/dump"
-        _, status, stats = self.vibevmm(g, run % "arm64_test.raw")
-        self.assertEqual((status, stats["result"], self.exits(stats, "hlt")), (3, "timeout", 1))
+        got = self.vibevmm(g, run % "arm64_test.raw")
+        self.assertEqual((got.status, got.stats["result"], got.exits("hlt")), (3, "timeout", 1))
         # It sleeps in its first WFI, which nothing ends.
         self.assertEqual(bytes.fromhex(g.shell(dump)), (104).to_bytes(8, "little") + bytes(8))
-        self.assertGreater(stats["vcpus"][0]["asleep_ns"], 500000000)
+        self.assertGreater(got.stats["vcpus"][0]["asleep_ns"], 500000000)
         g.shell("printf '\\000\\000\\000\\024' >/k/spin.raw")  # b .
         _, status, stats = self.vibevmm(g, run % "spin.raw")
         self.assertEqual((status, stats["result"], stats["vcpus"][0]["exits"]["total"]), (3, "timeout", 1))
+
+    def box(self, g):
+        behaviour.check_box(self, "kvm", g.shell("vibevmm --accel kvm --binary /k/syscall.raw 2>&1"))
 
     def device_forms(self, g):
         """Of the machine with RAM from 0, which has an abort in it too."""
@@ -292,7 +267,7 @@ class Kvm(unittest.TestCase):
         g.at = len(g.out)
         stats = json.loads(g.shell("cat /tmp/stats"))
         self.assertEqual((stats["accel"], stats["result"]), ("kvm", "poweroff"))
-        self.assertEqual(self.exits(stats, "system_event"), 1 + reboots)
+        self.assertEqual(behaviour.Run("", 0, stats).exits("system_event"), 1 + reboots)
         for v in stats["vcpus"]:
             self.assertGreater(v["exits"]["hlt"], 10)
             self.assertGreater(v["asleep_ns"], 500000000)
@@ -302,6 +277,7 @@ class Kvm(unittest.TestCase):
         g = self.start(VHE, 3)
         self.linux(g, True)
         self.compare(g, VHE)
+        self.box(g)
         self.seeds(g)
         self.device_forms(g)
         self.self_test(g)
@@ -326,7 +302,7 @@ class Kvm(unittest.TestCase):
         self.assertEqual(status, 0)
         self.assertEqual(bytes.fromhex(g.shell("od -An -v -tx1 /tmp/dump"))[4] & 15, 1)
         for name in ("features", "simd"):
-            self.assertIn("PASS " + name, self.vibevmm(g, "--accel kvm --timeout 60 --binary /k/%s.raw %s" % (name, HERE))[0])
+            self.assertIn("PASS " + name, self.vibevmm(g, "--accel kvm --timeout 60 --binary /k/%s.raw %s" % (name, " ".join(HERE))).said)
         self.device_forms(g)
 
     def test_gicv2(self):
@@ -336,7 +312,7 @@ class Kvm(unittest.TestCase):
         said, status, _ = self.vibevmm(g, "--accel kvm --gic 3 --binary /k/syscall.raw")
         self.assertEqual((said, status), ("vibevmm: --accel: kvm has no GICv3 for guests on this host; give --gic 2, or --accel soft\n", 2))
         # It has no register that says which version it is.
-        self.assertIn("FAIL gicv2: ICPIDR2.ArchRev got 0", self.vibevmm(g, "--accel kvm --gic 2 --cpus 4 --timeout 60 --binary /k/gicv2.raw " + HERE)[0])
+        self.assertIn("FAIL gicv2: ICPIDR2.ArchRev got 0", self.vibevmm(g, "--accel kvm --gic 2 --cpus 4 --timeout 60 --binary /k/gicv2.raw " + " ".join(HERE)).said)
 
 
 if __name__ == "__main__":

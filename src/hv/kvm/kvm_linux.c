@@ -130,7 +130,7 @@ static int kvm_probe(struct hv_caps *caps, struct err *e)
         .max_vcpus = MIN((unsigned)MAX(max_vcpus, 1), KVM_MAX_VCPUS_OF_OURS),
         .address_bits = max_ipa_bits(fd),
         .dirty_page = os_page_size(),
-        .uncounted = 1u << HV_EXIT_SMC,
+        .uncounted = 1u << HV_EXIT_SMC | 1u << HV_EXIT_SEV | 1u << HV_EXIT_STUCK,
     };
     if (!kvm_has(fd, KVM_CAP_BINARY_STATS_FD))
         caps->uncounted |= 1u << HV_EXIT_WFI | 1u << HV_EXIT_WFE | 1u << HV_EXIT_HVC;

@@ -1,0 +1,115 @@
+"""One behaviour: what a kernel under tests/kernels does on a backend beside what it does on the software CPU's interpreter. Console, exit status, what is asked of
+each device, and the exits by kind, with the differences that docs/backends.md has in "What is counted". test_hvf and test_guest_kvm run the backends.
+"""
+import collections
+import json
+import os
+import subprocess
+import tempfile
+
+import test_kernels
+import vibe
+
+REFERENCE = "soft,jit=off"
+# How often these look at a device, or at another CPU, is a matter of time.
+BY_TIME = {"virtio_console", "entropy", "psci"}
+
+# How a kind's number stands to the interpreter's, where it is not the same.
+NOT_COUNTED = "not counted"  # null in the JSON, and the box says so
+FEWER = "no more of them"
+ANY = "whatever it is"
+NONE = "none"
+EXITS = {
+    "soft": {"cancel": ANY},
+    # The virtual timer's registers do not exit, its interrupt does; WFE and SEV do not.
+    "hvf": {"cancel": ANY, "wfe": NOT_COUNTED, "sev": NOT_COUNTED, "stuck": NOT_COUNTED, "sysreg": FEWER, "timer": ANY},
+    # A WFI that finds its interrupt pending is none that KVM sees. How a run ends, KVM says.
+    "kvm": {"cancel": ANY, "hlt": FEWER, "wfe": ANY, "sev": NOT_COUNTED, "stuck": NOT_COUNTED, "smc": NOT_COUNTED, "sysreg": NONE, "system_event": ANY},
+}
+OF_MEMORY = {"mmio_read": "reads", "mmio_write": "writes"}
+
+
+class Run(collections.namedtuple("Run", "said status stats")):
+    """What came of one: text of console and messages, exit status, statistics (None: there are none)."""
+
+    def exits(self, kind):
+        """Of all vCPUs; None: not counted."""
+        numbers = [v["exits"][kind] for v in self.stats["vcpus"]]
+        return None if None in numbers else sum(numbers)
+
+    def accesses(self, but=()):
+        """By device."""
+        return {d["name"]: (d["reads"], d["writes"], d["bad"]) for d in self.stats["devices"]
+                if (d["reads"] or d["writes"]) and not d["name"].startswith(tuple(but))}
+
+    def devices(self, what, of=""):
+        return sum(d[what] for d in self.stats["devices"] if d["name"].startswith(of))
+
+
+def run(program, accel, path, cpus, options, stdin="", limit_s="20"):
+    """A kernel by its file, here."""
+    with tempfile.TemporaryDirectory() as tmp:
+        stats = os.path.join(tmp, "stats")
+        p = subprocess.run([program, "--accel", accel, "--binary", path, "--cpus", cpus, "--timeout", limit_s, "--stats=json:" + stats, *options],
+                           input=stdin.encode("latin-1"), capture_output=True, timeout=vibe.LIMIT_S, check=False)
+        said = (p.stdout + p.stderr).decode("latin-1").replace("\r", "")
+        if not os.path.exists(stats):
+            return Run(said, p.returncode, None)
+        with open(stats, encoding="utf-8") as f:
+            return Run(said, p.returncode, json.load(f))
+
+
+_references = {}
+
+
+def reference(name, cpus, options, stdin):
+    """On the interpreter, once."""
+    key = (name, cpus, tuple(options), stdin)
+    if key not in _references:
+        _references[key] = run(vibe.PROGRAM, REFERENCE, os.path.join(test_kernels.KERNELS, name + ".raw"), cpus, options, stdin)
+    return _references[key]
+
+
+def check_exits(case, backend, got, want, exact, one_cpu):
+    """exact: the numbers of what leaves the guest by itself are a matter of the kernel alone; one_cpu: and so are those of sleep and interrupts."""
+    rules = EXITS[backend]
+    for kind in want.stats["vcpus"][0]["exits"]:
+        rule, n = rules.get(kind), got.exits(kind)
+        if kind == "total" or rule is ANY:
+            continue
+        case.assertEqual(n is None, rule is NOT_COUNTED, kind)
+        if rule is NOT_COUNTED:
+            continue
+        m = want.exits(kind)
+        if backend == "kvm" and kind in OF_MEMORY:  # the kernel's own GIC, and stores for which it wakes a thread
+            m -= want.devices(OF_MEMORY[kind], "gic") + (got.devices("no_exit") if kind == "mmio_write" else 0)
+        if rule is NONE or kind in ("error", "stuck", "debug", "semihosting"):
+            case.assertEqual(n, 0, kind)
+        elif rule is FEWER:
+            if exact and one_cpu:
+                case.assertLessEqual(n, m, kind)
+        elif exact and (one_cpu or kind not in ("hlt", "wfe", "sev", "sysreg")):
+            case.assertEqual(n, m, kind)
+
+
+def check(case, backend, name, cpus, stdin, got, want, said=None):
+    """said: what the backend's console comes to without what its CPU lacks; then numbers are none of this CPU's."""
+    alike = said is None or said == got.said
+    case.assertIn("PASS " + name + "\n", got.said)
+    case.assertEqual(((said if said is not None else got.said).rstrip(), got.status), (want.said.rstrip(), want.status))
+    case.assertEqual(got.stats["accel"], backend)
+    exact = alike and not stdin and name not in BY_TIME
+    if exact:
+        but = ("gic",) if backend == "kvm" else ()  # answered by the kernel
+        case.assertEqual(got.accesses(but), want.accesses(but))
+    check_exits(case, backend, got, want, exact, cpus == "1")
+
+
+def check_box(case, backend, box):
+    """The rows of the box say the same as the JSON."""
+    for kind, label in (("wfe", "WFE"), ("sev", "SEV"), ("smc", "SMC"), ("stuck", "Stuck")):
+        says = "not counted" if EXITS[backend].get(kind) is NOT_COUNTED else r"\d+"
+        if says == "not counted":
+            case.assertRegex(box, r"%s Exits: +%s +" % (label, says))
+        else:
+            case.assertNotRegex(box, r"%s Exits: +not counted" % label)
