@@ -242,7 +242,8 @@ static bool finish_leaf(const struct pe_state *s, const struct walk_mem *m,
     uint64_t updated = desc | DESC_AF; /* ha is set if AF was not */
     if (rq->access == WALK_WRITE && p->hd && (desc & DESC_DBM))
         updated &= ~DESC_AP2;
-    if (updated != desc && !rq->no_update) {
+    res->updates = updated != desc;
+    if (res->updates && !rq->no_update) {
         int swapped = m->cas(m->opaque, desc_gpa, desc, updated);
         if (swapped < 0) {
             set_fault(res, FSC_EXTERNAL_WALK, level);

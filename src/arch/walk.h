@@ -33,11 +33,12 @@ struct walk_result {
     uint64_t page_len; /* bytes of the smallest unit that maps alike: granule, block, or contiguous run; 4096 with the MMU off */
     bool can_read, can_write, can_fetch; /* for the EL and PAN/UAO state that were asked for */
     bool writable_dirty;                 /* a store needs no further hardware dirty update */
-    bool global;                         /* not tagged with the ASID (nG = 0) */
-    bool guarded;                        /* GP: BTI applies */
-    bool device;                         /* Device memory: alignment is checked */
-    uint8_t attr;                        /* the MAIR byte */
-    uint8_t shareability;                /* PAR_EL1.SH */
+    bool updates;         /* AF or dirty state is set for it; with no_update: is to be */
+    bool global;          /* not tagged with the ASID (nG = 0) */
+    bool guarded;         /* GP: BTI applies */
+    bool device;          /* Device memory: alignment is checked */
+    uint8_t attr;         /* the MAIR byte */
+    uint8_t shareability; /* PAR_EL1.SH */
     /* Valid when not ok. */
     uint8_t fsc; /* fault status code with the level */
     bool s1ptw;  /* stage 2 only; always false for now */

@@ -46,6 +46,8 @@ bool tlb_find_block(struct cpu *c, bool upper, struct tlb_block *b);
 
 /* Translates for a fetch and fills the ITLB. False: c->exc is set. */
 bool tlb_translate_fetch(struct cpu *c, gva_t va);
+/* The same for code that the guest has not come to: it sees nothing of it. False: it would, or the fetch would fault. */
+bool tlb_look_ahead(struct cpu *c, gva_t va);
 
 /* The walk as this CPU does it, without a trace in its TLB: AT, explanation. */
 void tlb_walk(struct cpu *c, const struct walk_request *rq, struct walk_result *res);

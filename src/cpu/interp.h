@@ -88,6 +88,7 @@ const struct a64_insn *cpu_leave_after(struct cpu *c, const struct a64_insn *ins
 enum mem_flags {
     MEM_EL0 = 1, /* check as EL0: LDTR, STTR */
     MEM_ALIGNED = 2, /* must be naturally aligned whatever the memory type: exclusives, atomics, acquire-release */
+    MEM_NO_UPDATE = 4, /* of tlb_translate() alone: false where the access flag or the dirty state would have to be set */
 };
 
 /* Slow paths: TLB miss, misaligned, page crossing, device, faults. size is 1, 2, 4 or 8. False: c->exc is set. */

@@ -24,8 +24,8 @@ struct jit_options {
     bool random_registers; /* registers are allocated at random */
     bool slow_memory;      /* every access takes the slow path */
     bool perf_map;         /* names for perf */
-    bool exact;            /* stops after any number of instructions, not only at loops */
-    uint32_t code_len;     /* bytes of code cache; 0: the default */
+    bool exact; /* stops after any number of instructions, not only at loops; and what the guest can see is always as the interpreter would have it */
+    uint32_t code_len; /* bytes of code cache; 0: the default */
     uint32_t threshold; /* how often a branch target is reached before it is translated; 0: the default */
     uint64_t dump_pc; /* the region that begins here is printed when it is translated */
     bool dump;

@@ -270,9 +270,14 @@ static bool find_translation(struct cpu *c, gva_t va, enum walk_access access, u
     struct walk_result w;
     c->nr_tlb_misses++;
     tlb_walk(c,
-             &(struct walk_request){
-                 .va = va, .access = access, .el0 = el0, .pan = !el0 && (c->st.misc & PSR_PAN)},
+             &(struct walk_request){.va = va,
+                                    .access = access,
+                                    .el0 = el0,
+                                    .pan = !el0 && (c->st.misc & PSR_PAN),
+                                    .no_update = flags & MEM_NO_UPDATE},
              &w);
+    if (w.ok && w.updates && (flags & MEM_NO_UPDATE))
+        return false;
     if (!w.ok) {
         mem_set_abort(c, va, write, w.fsc);
         return false;
@@ -336,8 +341,12 @@ bool tlb_find_block(struct cpu *c, bool upper, struct tlb_block *b)
     if (!va)
         return false;
     /* As if PSTATE.PAN were set: then its value does not matter. */
-    tlb_walk(c, &(struct walk_request){.va = va, .access = WALK_WRITE, .el0 = el0, .pan = !el0}, &w);
-    if (!w.ok || w.device || !w.can_read || !w.can_write || !w.writable_dirty || w.page_len < BLOCK_MIN)
+    tlb_walk(c,
+             &(struct walk_request){
+                 .va = va, .access = WALK_WRITE, .el0 = el0, .pan = !el0, .no_update = true},
+             &w);
+    if (!w.ok || w.updates || w.device || !w.can_read || !w.can_write || !w.writable_dirty ||
+        w.page_len < BLOCK_MIN)
         return false;
     if (upper && !w.global) /* TLBI by ASID would have to look at it: jit_asid_flushed() */
         return false;
@@ -370,39 +379,52 @@ bool tlb_translate(struct cpu *c, gva_t va, unsigned len, enum walk_access acces
     return false;
 }
 
-bool tlb_translate_fetch(struct cpu *c, gva_t va)
+static bool fill_itlb(struct cpu *c, gva_t va, bool no_update, struct walk_result *w)
 {
-    struct walk_result w;
-    gpa_t page;
-    const struct ram_region *r = NULL;
-
     c->nr_tlb_misses++;
-    tlb_walk(c, &(struct walk_request){.va = va, .access = WALK_FETCH, .el0 = c->st.el == 0}, &w);
-    if (w.ok) {
-        page = w.pa & ~(gpa_t)(TLB_PAGE_SIZE - 1);
-        r = find_memory(c, page);
-    }
-    if (!r) {
-        c->exc = (struct exception){
-            .type = EXC_SYNC,
-            .esr = esr_make(exception_ec(&c->st, EC_IABT_LOWER), w.ok ? FSC_EXTERNAL : w.fsc),
-            .ret = va,
-            .far = va,
-            .far_valid = true,
-        };
-        c->leave = CPU_LEAVE_EXCEPTION;
+    tlb_walk(c,
+             &(struct walk_request){
+                 .va = va, .access = WALK_FETCH, .el0 = c->st.el == 0, .no_update = no_update},
+             w);
+    if (!w->ok || (no_update && w->updates))
         return false;
-    }
-    note_large(c, va, &w);
+    const gpa_t page = w->pa & ~(gpa_t)(TLB_PAGE_SIZE - 1);
+    const struct ram_region *r = find_memory(c, page);
+    if (!r)
+        return false;
+    note_large(c, va, w);
     struct itlb_entry *e = &c->itlb[(va >> TLB_PAGE_SHIFT) & (ITLB_ENTRIES - 1)];
     struct code_page *cp = icache_page(c, va, page, r->host + (page - r->base));
     *e = (struct itlb_entry){
         .tag = (va & ~(gva_t)(TLB_PAGE_SIZE - 1)) | c->tlb_ctx,
         .page = cp,
-        .guarded = w.guarded,
-        .global = w.global,
+        .guarded = w->guarded,
+        .global = w->global,
     };
     return true;
+}
+
+bool tlb_translate_fetch(struct cpu *c, gva_t va)
+{
+    struct walk_result w;
+
+    if (fill_itlb(c, va, false, &w))
+        return true;
+    c->exc = (struct exception){
+        .type = EXC_SYNC,
+        .esr = esr_make(exception_ec(&c->st, EC_IABT_LOWER), w.ok ? FSC_EXTERNAL : w.fsc),
+        .ret = va,
+        .far = va,
+        .far_valid = true,
+    };
+    c->leave = CPU_LEAVE_EXCEPTION;
+    return false;
+}
+
+bool tlb_look_ahead(struct cpu *c, gva_t va)
+{
+    struct walk_result w;
+    return fill_itlb(c, va, true, &w);
 }
 
 /* --- For people ----------------------------------------------------------------------------------------------------- */

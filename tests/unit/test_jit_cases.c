@@ -359,6 +359,41 @@ static void calls(void **state)
     }
 }
 
+/* With exact, a region is not used before the guest has been on all of its pages: to look where the others are would set their access flags, which the
+ * interpreter would not have done. */
+static void access_flags_wait(void **state)
+{
+    static const uint32_t here[] = {
+        0xf1000400, /* subs x0, x0, #1 */
+        0x54000060, /* b.eq to the end */
+        0x3607ffc1, /* tbz w1, #0, to the start */
+        0x140003fd, /* b to the next page */
+        HVC,
+    };
+    static const uint32_t next[] = {0x17fffc00}; /* b to the start */
+    const gva_t entry = RAM_BASE + 0x2000 + ((PROGRAM + TLB_PAGE_SIZE - RAM_BASE) >> 12) * 8;
+    enum { TURNS = 2000, AF = 1 << 10 };
+
+    (void)state;
+    begin(&(struct jit_options){.exact = true, .threshold = 1});
+    memcpy(host(PROGRAM), here, sizeof(here));
+    memcpy(host(PROGRAM + TLB_PAGE_SIZE), next, sizeof(next));
+    SYS(&c->st, SCTLR_EL1) |= 1;
+    SYS(&c->st, TCR_EL1) |= TCR_EL1_HA;
+    for (uint64_t x1 = 1, turn = 0; turn < 3; x1 ^= 1, turn++) { /* there, not there, there */
+        const uint64_t translated = jit_statistics(c->jit)->insns;
+        poke(entry, peek(entry) & ~(uint64_t)AF);
+        plain_state();
+        c->st.x[0] = TURNS;
+        c->st.x[1] = x1;
+        assert_int_equal(cpu_run(c), CPU_LEAVE_HVC);
+        assert_int_equal(c->st.x[0], 0);
+        assert_int_equal(peek(entry) & AF, x1 ? AF : 0);
+        assert_true(jit_statistics(c->jit)->insns > translated + TURNS);
+    }
+    teardown(&none);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -366,6 +401,7 @@ int main(void)
         cmocka_unit_test(denormal_by_zero),      cmocka_unit_test(many_operations),
         cmocka_unit_test(isb_shows_new_code),    cmocka_unit_test(frame_across_pages),
         cmocka_unit_test(dropped_region_leaves), cmocka_unit_test(calls),
+        cmocka_unit_test(access_flags_wait),
     };
 
     if (!jit_available()) {

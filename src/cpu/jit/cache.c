@@ -165,13 +165,22 @@ static void note_global(struct cpu *c, gva_t va)
         c->jit->upper_has_asid |= !c->itlb[(va >> TLB_PAGE_SHIFT) & (ITLB_ENTRIES - 1)].global;
 }
 
-static bool page_is(struct cpu *c, gva_t va, gpa_t pa)
+/* Where va is, which the guest has not come to yet. To look there may set its access flag early, as a CPU may; but not with exact, for the
+ * interpreter would not. */
+static bool look_ahead(struct cpu *c, gva_t va, gpa_t *pa)
 {
     const uint32_t *host;
+
+    return jit_peek_fetch(c, va, pa, &host) ||
+           ((c->jit->opt.exact ? tlb_look_ahead(c, va) : tlb_translate_fetch(c, va)) &&
+            jit_peek_fetch(c, va, pa, &host));
+}
+
+static bool page_is(struct cpu *c, gva_t va, gpa_t pa)
+{
     gpa_t now;
 
-    if (!jit_peek_fetch(c, va, &now, &host) &&
-        (!tlb_translate_fetch(c, va) || !jit_peek_fetch(c, va, &now, &host)))
+    if (!look_ahead(c, va, &now))
         return false;
     note_global(c, va);
     return now == pa;
@@ -222,12 +231,10 @@ struct jit_entry *jit_entry_at(struct cpu *c, gva_t va, gpa_t pa, bool *any)
 
 struct jit_entry *jit_find_entry(struct cpu *c, gva_t va)
 {
-    const uint32_t *host;
     gpa_t pa;
     bool any;
 
-    if (!jit_peek_fetch(c, va, &pa, &host) &&
-        (!tlb_translate_fetch(c, va) || !jit_peek_fetch(c, va, &pa, &host)))
+    if (!look_ahead(c, va, &pa))
         return NULL;
     return jit_entry_at(c, va, pa | (va & (TLB_PAGE_SIZE - 1)), &any);
 }

@@ -141,7 +141,9 @@ static bool probe_holds(struct cpu *c, const struct jit_site *s, gva_t va)
         return false;
     if ((s->region->mode & MODE_ALIGN) && (va & (s->align - 1u)))
         return false;
-    if (!tlb_translate(c, va, 0, s->write ? WALK_WRITE : WALK_READ, 0, &view))
+    /* With exact it is the access itself that sets the access flag and the dirty state: another one of the group may come before it, and fault. */
+    if (!tlb_translate(c, va, 0, s->write ? WALK_WRITE : WALK_READ,
+                       c->jit->opt.exact ? MEM_NO_UPDATE : 0, &view))
         return false;
     const struct tlb_entry *e = tlb_slot(c, va);
     return (s->write ? e->tag_w : e->tag_r) == tlb_key(c->tlb_ctx, va, 1);
