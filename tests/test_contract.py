@@ -306,15 +306,23 @@ class Contract(unittest.TestCase):
         self.assertTrue(p.stdout.startswith(((line + "\n") * 200 + "done\n").encode()))
 
     def test_script_in_a_deterministic_run(self):
-        """What is sent and when the run ends is the same each time, to the instruction."""
+        """What is sent and when the run ends is the same each time, to the instruction, with the translator as without."""
         runs = set()
-        for _ in range(3):
+        for accel in ("soft", "soft,jit=off", "soft,threshold=1"):
             talk = self.script('send "a"\nexpect /a/\nsend "bcd\\n"\nexpect /bcd$/\nsend "$ "\nexpect /\\$ /\n')
-            p, result, _ = self.run_guest(vibe.ECHO, "--deterministic", "--cpus", "2", *talk)
+            p, result, _ = self.run_guest(vibe.ECHO, "--deterministic", "--cpus", "2", "--accel", accel, *talk)
             self.assertEqual(p.returncode, 0, p.stderr)
             s = result["statistics"]
             runs.add((s["memory_hash"], s["vcpus"][0]["instructions"], s["vcpus"][0]["exits"]["total"], p.stdout))
         self.assertEqual(len(runs), 1, runs)
+
+    def test_deterministic_end(self):
+        """The instruction that writes the last byte of what was expected is the run's last, however many others were to be run with it."""
+        text = b"it is about to be\n" * 300 + b"done"
+        for accel in ("soft", "soft,jit=off", "soft,threshold=1"):
+            p, result, _ = self.run_guest(vibe.printing(text + b"." * 1000, vibe.SPIN), "--deterministic", "--accel", accel, "--expect", "done")
+            self.assertEqual((p.returncode, p.stdout), (0, text), p.stderr)
+            self.assertEqual(result["statistics"]["vcpus"][0]["instructions"], 2 + 4 * len(text) - 1, accel)
 
     def test_script_errors_before_the_start(self):
         guest = self.write("guest.raw", vibe.printing(b"it runs", vibe.POWER_OFF))

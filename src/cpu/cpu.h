@@ -238,6 +238,8 @@ struct cpu {
     uint64_t observe_at; /* nr_insns at which observe_due() is called, exactly */
     uint64_t pause_at;   /* the first of both */
     uint32_t step_iss; /* of the Software Step exception that is due: what was stepped, if anything was */
+    bool alone;        /* an instruction is being run on its own */
+    bool alone_due; /* the access has to be made by one that is */
     bool one_plain; /* the next instruction is the interpreter's: translated code would do more than is left */
 
     struct cpu_debug *debug;     /* null: nobody ever asked */

@@ -160,7 +160,7 @@ const struct a64_insn *observe_op(struct cpu *c, const struct a64_insn *insn)
 {
     struct a64_insn plain;
 
-    if (!c->observe->in_step) {
+    if (!c->alone) {
         c->st.pc = cpu_pc(c, insn);
         c->leave = CPU_LEAVE_OBSERVE;
         return NULL;
@@ -182,8 +182,6 @@ void observe_begin(struct cpu *c, const struct a64_insn *insn)
 {
     struct cpu_observe *o = c->observe;
 
-    o->in_step = true;
-    o->pending = false;
     o->nr_accesses = 0;
     o->pc = cpu_pc(c, insn);
     o->word = icache_word(c, insn);
@@ -321,7 +319,6 @@ void observe_end(struct cpu *c, const struct a64_insn *next)
     const bool done = next || !((c->leave == CPU_LEAVE_EXCEPTION && c->exc.ret == o->pc) ||
                                 c->leave == CPU_LEAVE_DEBUG);
 
-    o->in_step = false;
     if (o->kinds && done)
         emit_effects(c);
 }
@@ -394,15 +391,15 @@ bool observe_translated(struct cpu *c, gva_t va, unsigned len, bool write, const
     if (!len)
         return true;
     if (!view->host) {
-        o->pending = o->what->exits && !o->in_step;
-        return !o->pending;
+        c->alone_due = o->what->exits && !c->alone;
+        return !c->alone_due;
     }
     const gva_t at = walk_strip_tag(&c->st, va, false);
     if (!observe_watches(c) || !is_traced(o->trace, at, len))
         return true;
-    if (o->in_step)
+    if (c->alone)
         note_access(o, at, len, write, view->host);
     else
-        o->pending = true;
-    return !o->pending;
+        c->alone_due = true;
+    return c->alone;
 }

@@ -22,9 +22,7 @@ struct cpu_observe {
     const struct observe *what;
     struct trace *trace; /* null: none of this CPU */
     uint32_t kinds;      /* those of instructions that are traced now: none outside of the window */
-    bool in_step;        /* an instruction is being run on its own */
-    bool pending;        /* the access has to be made by one that is */
-    /* That instruction. */
+    /* The instruction that is being run on its own. */
     gva_t pc;
     uint32_t word;
     uint8_t el;

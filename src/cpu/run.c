@@ -191,7 +191,7 @@ const struct a64_insn *cpu_mem_fault(struct cpu *c, const struct a64_insn *insn)
     if (unlikely(c->debug) && c->debug->pending) {
         c->nr_insns--; /* it has not been run */
         c->leave = CPU_LEAVE_DEBUG;
-    } else if (unlikely(c->observe) && c->observe->pending) {
+    } else if (unlikely(c->alone_due)) {
         c->leave = CPU_LEAVE_OBSERVE;
     }
     return NULL;
@@ -501,14 +501,15 @@ static const struct a64_insn *run_one(struct cpu *c)
     c->leave = CPU_LEAVE_EXCEPTION; /* of the fetch */
     if (!(insn = fetch(c)))
         return NULL;
-    c->one_plain = true;
+    c->one_plain = c->alone = true;
+    c->alone_due = false;
     c->leave = CPU_LEAVE_NONE;
     if (unlikely(c->observe))
         observe_begin(c, insn);
     insn = c->st.btype ? step_with_btype(c, insn) : insn->fn(c, insn);
     if (unlikely(c->observe))
         observe_end(c, insn);
-    c->one_plain = false;
+    c->one_plain = c->alone = false;
     c->nr_insns++;
     c->slice_left--;
     return insn;

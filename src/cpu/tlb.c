@@ -369,6 +369,11 @@ bool tlb_translate(struct cpu *c, gva_t va, unsigned len, enum walk_access acces
         return false;
     if (!find_translation(c, va, access, flags, view))
         return false;
+    /* With turns a device may end them, and what is run after that instruction is not to depend on how. */
+    if (unlikely(c->turn_insns) && !c->own_turns && len && !view->host && !c->alone) {
+        c->alone_due = true;
+        return false;
+    }
     if (unlikely(c->observe) && !observe_translated(c, va, len, access == WALK_WRITE, view))
         return false;
     if (likely(!c->check))
