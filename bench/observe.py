@@ -37,18 +37,24 @@ def loop(bench, rounds):
     return bench.guest("observed-%d" % rounds, ["guest/main.c", "loops/crc.c"], ["-g", "-DROUNDS=%du" % rounds])
 
 
-def table(bench):
+def guests(bench, exits):
+    """(label, program, rounds, ns in its unit): the loop, and these of bare.EXITS."""
     rounds = bench.rounds(computing.GROUPS["integer"][1]["crc"][0])
-    guests = [("CRC of 64 KiB, us", loop(bench, rounds), rounds, 1000)]
+    found = [("CRC of 64 KiB, us", loop(bench, rounds), rounds, 1000)]
     for name, label, rounds, _ in bare.EXITS:
-        if name in ("mmio", "svc"):
+        if name in exits:
             rounds = bench.rounds(rounds)
             flags = [bare.NO_VECTORS, "-g", "-DROUNDS=%du" % rounds, "-DBENCH_" + name.upper()]
-            guests.append((label + ", ns", bench.guest(name, ["guest/main.c"], flags), rounds, 1))
-    bench.head("what is seen", *[label for label, *_ in guests])
+            found.append((label + ", ns", bench.guest(name, ["guest/main.c"], flags), rounds, 1))
+    return found
+
+
+def table(bench):
+    columns = guests(bench, ("mmio", "svc"))
+    bench.head("what is seen", *[label for label, *_ in columns])
     for label, what in SELDOM:
         cells = []
-        for _, elf, rounds, scale in guests:
+        for _, elf, rounds, scale in columns:
             cells.append("%.1f" % (median(bench.in_turn(lambda e=elf, r=rounds: ns_of(bench, e, r, what))[0]) / scale))
         bench.say(label, *cells)
     bench.say()

@@ -19,20 +19,22 @@ import bare
 import boot
 import computing
 import contract
+import debugging
 import disk
 import interpreter
 import observe
 import sharing
+import snapshot
 import startup
 import userland
 
 # In the order of the table.
 PARTS = {
     **{group: lambda b, g=group: computing.table(b, [g]) for group in computing.GROUPS},
-    "interpreter": interpreter.table, "observe": observe.table,
+    "interpreter": interpreter.table, "observe": observe.table, "debugging": debugging.table,
     **{name: lambda b, n=name: bare.table(b, [n]) for name in bare.PARTS},
     "start": startup.table, "boot": boot.table, "userland": userland.table, "disk": disk.table, "sharing": sharing.table,
-    "contract": contract.table,
+    "contract": contract.table, "snapshot": snapshot.table,
 }
 # Only when asked for by name.
 MORE = {"overlay": lambda b: disk.table(b, overlay=True)}

@@ -7,12 +7,14 @@ import sys
 import tempfile
 import unittest
 
+import test_control
 import vibe
 
 sys.path.insert(0, os.path.join(vibe.ROOT, "bench"))
 import bare  # noqa: E402
 import common  # noqa: E402
 import computing  # noqa: E402
+import debugging  # noqa: E402
 
 ENGINES = {"translator": "soft,threshold=16", "interpreter": "soft,jit=off"}
 # Long enough for the outer loops to be translated, short enough for the interpreter.
@@ -53,6 +55,13 @@ class BenchGuests(unittest.TestCase):
                 with self.subTest(name, engine=engine):
                     found = common.named_ns(self.run_guest(guest, options, "--cpus", str(cpus)))
                     self.assertEqual(set(found), {row for row, _, _ in rows})
+
+    @unittest.skipUnless(test_control.has_jansson(), "a build without libjansson")
+    def test_debugging(self):
+        """All that is measured runs: nothing is stopped at, and what is watched is never touched."""
+        debugging.table(self.bench)
+        rows = [line for line in self.bench.lines if line.startswith("| ")]
+        self.assertEqual(len(rows), 4 + len(debugging.ROWS) + 1)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,11 @@ uint64_t bench_run(unsigned n);
 
 static volatile uint32_t *const UARTFR = (volatile uint32_t *)0x09000018;
 
-#if defined(BENCH_WFI) || defined(BENCH_MMIO) || defined(BENCH_HVC) || defined(BENCH_SVC)
+#if defined(BENCH_STORE)
+volatile uint64_t stored[512];
+#endif
+
+#if defined(BENCH_WFI) || defined(BENCH_MMIO) || defined(BENCH_HVC) || defined(BENCH_SVC) || defined(BENCH_STORE)
 uint64_t bench_run(unsigned n)
 {
     for (unsigned i = n; i; i--) {
@@ -14,6 +18,8 @@ uint64_t bench_run(unsigned n)
         __asm__ volatile("wfi");
 #elif defined(BENCH_MMIO)
         (void)*UARTFR;
+#elif defined(BENCH_STORE)
+        stored[0] = i;
 #elif defined(BENCH_HVC)
         register uint64_t x0 __asm__("x0") = 0x84000000;
         __asm__ volatile("hvc #0" : "+r"(x0)::"x1", "x2", "x3", "memory");
