@@ -96,7 +96,19 @@ void cpu_inval_drain(struct cpu *c);
 /* --- run.c ---------------------------------------------------------------------------------------------------------- */
 
 /* WFI. False: something happened meanwhile, and the run loop has to look at it. */
-bool cpu_wfi(struct cpu *c);
+static inline bool cpu_wfi(struct cpu *c)
+{
+    if (!c->ops->wfi)
+        return true;
+    if (likely(c->cluster->nr_cpus == 1)) {
+        c->ops->wfi(c->opaque);
+    } else { /* the others need not wait for one that sleeps */
+        atomic_store(&c->in_guest, false);
+        c->ops->wfi(c->opaque);
+        atomic_store(&c->in_guest, true);
+    }
+    return atomic_load(&c->events) == 0 && !c->new_turn;
+}
 /* cpu_ops.mmio, and what it has changed in the translations of this CPU. */
 bool cpu_mmio(struct cpu *c, gpa_t pa, unsigned size, bool write, uint64_t *val);
 

@@ -150,19 +150,6 @@ bool cpu_mmio(struct cpu *c, gpa_t pa, unsigned size, bool write, uint64_t *val)
     return good;
 }
 
-bool cpu_wfi(struct cpu *c)
-{
-    if (!c->ops->wfi)
-        return true;
-    /* Other CPUs need not wait for one that sleeps. */
-    if (c->cluster->nr_cpus > 1)
-        atomic_store(&c->in_guest, false);
-    c->ops->wfi(c->opaque);
-    if (c->cluster->nr_cpus > 1)
-        atomic_store(&c->in_guest, true);
-    return atomic_load(&c->events) == 0 && !c->new_turn;
-}
-
 /* --- Leaving an instruction ----------------------------------------------------------------------------------------- */
 
 const struct a64_insn *cpu_raise(struct cpu *c, const struct a64_insn *insn, enum esr_ec ec, uint32_t iss)

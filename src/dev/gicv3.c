@@ -308,9 +308,9 @@ void gic_set_ppi(struct gicv3 *g, unsigned cpu, unsigned intid, bool level)
 
 /* ---- what a WFI asks -------------------------------------------------------------------------------------------------- */
 
-bool gic_can_wake(const struct gicv3 *g, unsigned cpu)
+const _Atomic bool *gic_can_wake(const struct gicv3 *g, unsigned cpu)
 {
-    return atomic_load_explicit(&g->cpu[cpu].can_wake, memory_order_relaxed);
+    return &g->cpu[cpu].can_wake;
 }
 
 bool gic_irq_pending(const struct gicv3 *g, unsigned cpu)

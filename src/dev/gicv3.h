@@ -45,9 +45,9 @@ void gic_set_ppi(struct gicv3 *g, unsigned cpu, unsigned intid, bool level); /* 
 bool gic_sysreg_read(struct gicv3 *g, unsigned cpu, uint16_t encoding, uint64_t *val);
 bool gic_sysreg_write(struct gicv3 *g, unsigned cpu, uint16_t encoding, uint64_t val);
 
-/* Whether any enabled interrupt of an enabled group could ever be signalled to this CPU, were it to become pending: false while
- * its redistributor sleeps (GICR_WAKER) or ICC_PMR_EL1 is 0. False makes a WFI a yield. No lock; a few nanoseconds. */
-bool gic_can_wake(const struct gicv3 *g, unsigned cpu);
+/* Where it stands, for as long as the GIC lives, whether any enabled interrupt of an enabled group could ever be signalled to this CPU, were it to
+ * become pending: false while its redistributor sleeps (GICR_WAKER) or ICC_PMR_EL1 is 0. False makes a WFI a yield. To be read without a lock. */
+const _Atomic bool *gic_can_wake(const struct gicv3 *g, unsigned cpu);
 
 /* The lines as they are now, for a WFI that is about to sleep. No lock. */
 bool gic_irq_pending(const struct gicv3 *g, unsigned cpu);

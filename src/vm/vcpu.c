@@ -215,19 +215,22 @@ void vcpu_wait_for_input(struct vcpu *v)
     timer_due(v);
 }
 
-/* A WFI that nothing could end is a yield. Otherwise it sleeps; one that is stepped over when the vCPU goes on, if it is not stepped then. */
-static enum hv_action exit_wfi(struct vcpu *v, struct hv_exit *exit)
+static __attribute__((noinline)) enum hv_action wait_for_interrupt(struct vcpu *v)
 {
-    const struct gicv3 *gic = v->vm->board.gic;
-
-    (void)exit;
-    if (gic && !gic_can_wake(gic, v->index))
-        return HV_CONTINUE;
     if (v->stepping)
         v->nap = NAP_WFI;
     else
         sleep_wfi(v);
     return HV_CONTINUE;
+}
+
+/* A WFI that nothing could end is a yield. Otherwise it sleeps; one that is stepped over when the vCPU goes on, if it is not stepped then. */
+static enum hv_action exit_wfi(struct vcpu *v, struct hv_exit *exit)
+{
+    (void)exit;
+    if (likely(v->can_wake && !atomic_load_explicit(v->can_wake, memory_order_relaxed)))
+        return HV_CONTINUE;
+    return wait_for_interrupt(v);
 }
 
 static enum hv_action exit_wfe(struct vcpu *v, struct hv_exit *exit)
@@ -423,22 +426,32 @@ static void add_exit_time(struct vcpu *v, enum hv_exit_reason reason, uint64_t n
     *usual = *usual ? (15 * *usual + ns + 15) / 16 : ns;
 }
 
+/* Two readings with nothing in between tell what the clock itself costs. Apart from vcpu_handle_exit(), which needs few registers. */
+static __attribute__((noinline)) enum hv_action handle_timed(struct vcpu *v, struct hv_exit *exit)
+{
+    const enum hv_exit_reason reason = exit->reason;
+    const uint64_t before = os_now_ns(), start = os_now_ns(), asleep = v->asleep_ns;
+    const enum hv_action action = exit_handler[reason](v, exit);
+    const uint64_t taken = os_now_ns() - start - (v->asleep_ns - asleep), clock = start - before;
+    const bool itself = v->nr_timed < TIMED_FIRST;
+
+    add_exit_time(v, reason, taken > clock ? taken - clock : 0, itself);
+    v->nr_timed += itself;
+    v->nr_untimed = itself ? 0 : TIMED_EXITS - 1;
+    return action;
+}
+
 enum hv_action vcpu_handle_exit(void *opaque, struct hv_exit *exit)
 {
     struct vcpu *v = opaque;
-    const uint64_t nr = v->nr_handled++;
     enum hv_action action;
 
     v->exits[exit->reason]++;
-
-    if (unlikely(nr < TIMED_FIRST || nr % TIMED_EXITS == 0)) {
-        /* Two readings with nothing in between tell what the clock itself costs. */
-        const uint64_t before = os_now_ns(), start = os_now_ns(), asleep = v->asleep_ns;
+    if (likely(v->nr_untimed)) {
+        v->nr_untimed--;
         action = exit_handler[exit->reason](v, exit);
-        const uint64_t taken = os_now_ns() - start - (v->asleep_ns - asleep), clock = start - before;
-        add_exit_time(v, exit->reason, taken > clock ? taken - clock : 0, nr < TIMED_FIRST);
     } else {
-        action = exit_handler[exit->reason](v, exit);
+        action = handle_timed(v, exit);
     }
     if (unlikely(atomic_load_explicit(&v->attention, memory_order_relaxed)))
         return HV_STOP;
@@ -633,6 +646,7 @@ void *vcpu_thread(void *opaque)
     os_thread_name(name);
     os_thread_exact_timers();
     v->on_exit = observe_exit_handler(vm);
+    v->can_wake = vm->board.gic ? gic_can_wake(vm->board.gic, v->index) : NULL;
     /* Where the backend brings the timers, this one stays off. */
     v->base_ns = vm->base_ns;
     gtimer_init(&v->timer, v->base_ns, vm->caps.timer ? UNUSED_HZ : vm->caps.counter_hz,

@@ -572,7 +572,7 @@ static inline void pair_check(struct pair *p)
         unsigned want = m_lines(&p->m, c);
         if (p->lines[c] != want || gic_irq_pending(p->g, c) != (want != 0))
             p->complaint = "lines differ";
-        if (gic_can_wake(p->g, c) != m_can_wake(&p->m, c))
+        if (*gic_can_wake(p->g, c) != m_can_wake(&p->m, c))
             p->complaint = "gic_can_wake differs";
     }
     if (!m_owners_allowed(&p->m))

@@ -286,7 +286,7 @@ static void board_round_trip(unsigned gic, enum vm_virtio layout)
         compare(&before, &after);
         for (unsigned cpu = 0; cpu < 3; cpu++) {
             assert_int_equal(gic_irq_pending(to->board.gic, cpu), gic_irq_pending(from->board.gic, cpu));
-            assert_int_equal(gic_can_wake(to->board.gic, cpu), gic_can_wake(from->board.gic, cpu));
+            assert_int_equal(*gic_can_wake(to->board.gic, cpu), *gic_can_wake(from->board.gic, cpu));
         }
         bus_kick(&to->bus);
         /* And both do the same from here on. */

@@ -186,6 +186,32 @@ void emit_pointer(struct emit *e, bool link, unsigned index)
 
 /* --- The loop ------------------------------------------------------------------------------------------------------- */
 
+/* Those that C functions and thunks may change and that hold something: to the frame, or back. */
+static void live_registers(struct emit *e, bool store)
+{
+    static const uint32_t changed =
+        1u << RBX | 1u << RSI | 1u << RDI | 1u << R8 | 1u << R9 | 1u << R10 | 1u << R11;
+    const struct jit_unit *u = e->u;
+
+    for (unsigned i = 0; i < u->nr_webs; i++) {
+        const struct jit_web *w = &u->web[i];
+        if (w->hreg == X64_NONE || !(jit_bit(u, u->live, i, e->at) || jit_bit(u, u->held, i, e->at)))
+            continue;
+        const struct x64_mem v = x64_at(CPU, CPU_AT(jit_hot.vframe) + w->hreg * 16);
+        const struct x64_mem g = x64_at(CPU, CPU_AT(jit_hot.frame) + w->hreg * 8);
+        if (w->vec && store)
+            emit_vstore(e, v, w->hreg);
+        else if (w->vec)
+            emit_vload(e, w->hreg, v);
+        else if (!(changed >> w->hreg & 1))
+            continue;
+        else if (store)
+            x64_store(e->b, X_64, g, w->hreg);
+        else
+            x64_load(e->b, X_64, w->hreg, g);
+    }
+}
+
 static void emit_operation(struct emit *e, const struct ir *r)
 {
     if (!(r->fl & (IRF_KEEP | IRF_NEAR)) && r->op != IR_FSAVE && r->op != IR_FHOST)
@@ -207,8 +233,9 @@ static void emit_operation(struct emit *e, const struct ir *r)
         x64_alu_mi(e->b, ALU_OR, X_32, x64_at(RSP, -8), 0);
         break;
     case IR_WFI:
-        x64_call_to(e->b, e->b->start - e->u->code_at +
-                              (e->u->uses_vectors ? e->u->j->wfi_vector : e->u->j->wfi));
+        live_registers(e, true);
+        x64_call_to(e->b, e->b->start - e->u->code_at + e->u->j->wfi);
+        live_registers(e, false);
         break;
     case IR_FSAVE:
         if (r->a == VAR_ZERO)

@@ -160,12 +160,15 @@ void jit_emit_thunks(struct jit *j, struct x64_buf *b)
     call_c(b, (uintptr_t)jit_at_link);
     go_on(j, b, false, false);
 
-    /* Called: the dynamic flags to static slot 0; WFI; IR_HELP. */
+    /* Called, for code that has saved what C functions may change. */
+    j->wfi = here(b);
+    call_c(b, (uintptr_t)jit_at_wfi);
+    x64_byte(b, 0xc3);
+
+    /* Called: the dynamic flags to static slot 0; IR_HELP. */
     for (unsigned vectors = 0; vectors < 2; vectors++) {
         *(vectors ? &j->flags_vector : &j->flags) = here(b);
         called(j, b, (uintptr_t)jit_at_flags, vectors);
-        *(vectors ? &j->wfi_vector : &j->wfi) = here(b);
-        called(j, b, (uintptr_t)jit_at_wfi, vectors);
         *(vectors ? &j->help_vector : &j->help) = here(b);
         called(j, b, (uintptr_t)jit_at_help, vectors);
     }

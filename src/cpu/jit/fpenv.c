@@ -56,18 +56,14 @@ void jit_fp_collect(struct cpu *c, uint32_t mxcsr)
                   (mxcsr & MX_PE ? FPSR_IXC : 0);
 }
 
-void jit_fp_suspend(struct cpu *c)
+void jit_fp_save(struct cpu *c)
 {
-    if (!c->jit_hot.fp_loaded)
-        return;
     jit_fp_collect(c, host_mxcsr_get());
     host_mxcsr_set(c->jit_hot.host_mxcsr);
 }
 
-void jit_fp_resume(struct cpu *c)
+void jit_fp_load(struct cpu *c)
 {
-    if (!c->jit_hot.fp_loaded)
-        return;
     host_mxcsr_set(c->jit_hot.mxcsr);
 }
 

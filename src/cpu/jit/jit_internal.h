@@ -152,8 +152,8 @@ struct jit {
     /* One memory object mapped twice: written at rw, run at rx. */
     uint8_t *rw, *rx;
     uint32_t code_len, code_used, code_fixed; /* up to code_fixed are the thunks */
-    uint32_t enter, leave, slow, slow_vector, link, indirect, flags, flags_vector, wfi, wfi_vector,
-        load_fp, help, help_vector; /* code offsets of the thunks */
+    uint32_t enter, leave, slow, slow_vector, link, indirect, flags, flags_vector, wfi, load_fp,
+        help, help_vector; /* code offsets of the thunks */
     struct jit_region **by_code; /* all since the cache was empty, dead ones too, in the order of their code */
     unsigned nr_by_code, by_code_room;
     struct jit_region *regions;
@@ -375,8 +375,18 @@ uint32_t jit_mxcsr_for(uint32_t fpcr);
 /* The flags of an MXCSR into FPSR. */
 void jit_fp_collect(struct cpu *c, uint32_t mxcsr);
 /* While translated code waits for C: the host's MXCSR, the guest's flags collected; and back. */
-void jit_fp_suspend(struct cpu *c);
-void jit_fp_resume(struct cpu *c);
+void jit_fp_save(struct cpu *c);
+void jit_fp_load(struct cpu *c);
+static inline void jit_fp_suspend(struct cpu *c)
+{
+    if (unlikely(c->jit_hot.fp_loaded))
+        jit_fp_save(c);
+}
+static inline void jit_fp_resume(struct cpu *c)
+{
+    if (unlikely(c->jit_hot.fp_loaded))
+        jit_fp_load(c);
+}
 /* A trap costs microseconds. Whether this one makes a habit of it: it is to be the interpreter's from now on, and its region to be made anew. */
 bool jit_fp_gives_up(struct jit *j, const struct jit_site *s);
 /* Whether jit_fp_gives_up() has said so of this instruction. Nothing is: all are given another chance. */
