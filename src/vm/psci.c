@@ -131,30 +131,33 @@ static int64_t arch_features(uint32_t id)
     return id == SMCCC_VERSION || id == SMCCC_ARCH_FEATURES ? SMCCC_SUCCESS : SMCCC_NOT_SUPPORTED;
 }
 
+/* The SMC32 forms pass 32-bit arguments. */
+static uint64_t argument(struct vcpu *v, uint32_t id, unsigned n)
+{
+    return get_x(v, n) & (id & SMCCC_64 ? UINT64_MAX : UINT32_MAX);
+}
+
 enum hv_action psci_call(struct vcpu *v)
 {
     struct vm *vm = v->vm;
     const uint32_t id = (uint32_t)get_x(v, 0);
-    /* The SMC32 forms pass 32-bit arguments. */
-    const uint64_t mask = id & SMCCC_64 ? UINT64_MAX : UINT32_MAX;
-    const uint64_t a1 = get_x(v, 1) & mask, a2 = get_x(v, 2) & mask, a3 = get_x(v, 3) & mask;
     int64_t r;
 
     switch (id) {
     case PSCI_VERSION: r = PSCI_VERSION_1_1; break;
-    case PSCI_FEATURES: r = features((uint32_t)a1); break;
+    case PSCI_FEATURES: r = features((uint32_t)argument(v, id, 1)); break;
     case PSCI_CPU_ON:
-    case PSCI_CPU_ON_64: r = cpu_on(vm, a1, a2, a3); break;
+    case PSCI_CPU_ON_64: r = cpu_on(vm, argument(v, id, 1), argument(v, id, 2), argument(v, id, 3)); break;
     case PSCI_CPU_OFF: cpu_off(v); return HV_STOP;
     case PSCI_AFFINITY_INFO:
-    case PSCI_AFFINITY_INFO_64: r = affinity_info(vm, a1, a2); break;
+    case PSCI_AFFINITY_INFO_64: r = affinity_info(vm, argument(v, id, 1), argument(v, id, 2)); break;
     case PSCI_CPU_SUSPEND:
-    case PSCI_CPU_SUSPEND_64: r = cpu_suspend(v, (uint32_t)a1); break;
+    case PSCI_CPU_SUSPEND_64: r = cpu_suspend(v, (uint32_t)argument(v, id, 1)); break;
     case PSCI_MIGRATE_INFO_TYPE: r = PSCI_TOS_NOT_PRESENT; break;
     case PSCI_SYSTEM_OFF: vm_request_stop(vm, VM_STOP_POWEROFF); return HV_STOP;
     case PSCI_SYSTEM_RESET2:
     case PSCI_SYSTEM_RESET2_64:
-        if (a1 != PSCI_RESET2_WARM) {
+        if (argument(v, id, 1) != PSCI_RESET2_WARM) {
             r = PSCI_INVALID_PARAMETERS;
             break;
         }
@@ -162,9 +165,9 @@ enum hv_action psci_call(struct vcpu *v)
         return HV_STOP;
     case PSCI_SYSTEM_RESET: vm_request_reset(vm); return HV_STOP;
     case SMCCC_VERSION: r = SMCCC_VERSION_1_1; break;
-    case SMCCC_ARCH_FEATURES: r = arch_features((uint32_t)a1); break;
+    case SMCCC_ARCH_FEATURES: r = arch_features((uint32_t)argument(v, id, 1)); break;
     case SMCCC_VENDOR_HYP_CALL_UID: r = call_uid(v); break;
-    case SMCCC_VIBE_EXIT: vm_request_exit(vm, (int)MIN(a1, 255u)); return HV_STOP;
+    case SMCCC_VIBE_EXIT: vm_request_exit(vm, (int)MIN(argument(v, id, 1), 255u)); return HV_STOP;
     default: r = SMCCC_NOT_SUPPORTED; break;
     }
     vm->hv->set_reg(v->hv, HV_REG_X0, (uint64_t)r);
