@@ -69,10 +69,10 @@ bool sysreg_id_space(uint16_t encoding)
 }
 
 /* CPACR_EL1.FPEN: 00 and 10 trap both levels, 01 EL0. */
-bool sysreg_fp_traps(const struct pe_state *s)
+bool sysreg_fp_traps(const struct pe_state *s, unsigned el)
 {
     unsigned fpen = (unsigned)bits(SYS(s, CPACR_EL1), CPACR_EL1_FPEN_LO + 1, CPACR_EL1_FPEN_LO);
-    return !(fpen & 1) || (fpen == 1 && s->el == 0);
+    return !(fpen & 1) || (fpen == 1 && el == 0);
 }
 
 /* The controls that make an access from EL0 trap to EL1 though EL0 is allowed in principle. */
@@ -104,7 +104,7 @@ enum sysreg_verdict sysreg_check(const struct pe_state *s, const struct sysreg_d
     if (d->id == SR_SP_EL0 && !s->sp_sel)
         return SYSREG_UNDEFINED;
     if (d->trap == TRAP_CPACR_FPEN)
-        return sysreg_fp_traps(s) ? SYSREG_TRAP_FP : SYSREG_OK;
+        return sysreg_fp_traps(s, s->el) ? SYSREG_TRAP_FP : SYSREG_OK;
     if (s->el == 0 && el0_traps(s, d))
         return SYSREG_TRAP;
     return SYSREG_OK;

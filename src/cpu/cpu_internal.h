@@ -14,6 +14,8 @@ void mmu_destroy(struct cpu_mmu *m);
 /* EL, PAN, TTBRn_EL1, SCTLR_EL1 or CPACR_EL1 changed: picks the context of loads, stores and fetches, whether SIMD traps, and what
  * translations hold. */
 void cpu_context_changed(struct cpu *c);
+/* The same when nothing but EL and PAN changed: an exception was taken, or returned from. */
+void cpu_level_changed(struct cpu *c);
 
 /* Drops every cached translation of this CPU, and all contexts. */
 void tlb_flush_all(struct cpu *c);
@@ -109,6 +111,15 @@ static inline bool cpu_wfi(struct cpu *c)
     }
     return atomic_load(&c->events) == 0 && !c->new_turn;
 }
+/* Whether the run loop would find nothing to do between two instructions but to count them. */
+static inline bool cpu_is_undisturbed(const struct cpu *c)
+{
+    return !atomic_load_explicit(&c->events, memory_order_relaxed) && !c->debug && !c->observe &&
+           !(SYS(&c->st, MDSCR_EL1) & MDSCR_EL1_SS);
+}
+/* After an SVC or an ERET that translated code had the interpreter do: takes the exception. Returns the translated code to go on at; null: the run loop goes on
+ * as c->leave says. */
+const void *cpu_go_on_in_place(struct cpu *c);
 /* cpu_ops.mmio, and what it has changed in the translations of this CPU. */
 bool cpu_mmio(struct cpu *c, gpa_t pa, unsigned size, bool write, uint64_t *val);
 

@@ -87,8 +87,10 @@ void jit_flush_all(struct cpu *c);
 void jit_mapping_changed(struct cpu *c, bool lower, bool upper);
 /* TLBI by ASID, which global pages have none of. */
 void jit_asid_flushed(struct cpu *c);
-/* The address space or the exception level changed; what was known of the new one still holds. */
+/* The address space, or what else cpu_context_changed() names, changed; what was known of the new one still holds. */
 void jit_context_changed(struct cpu *c);
+/* The exception level alone. */
+void jit_level_changed(struct cpu *c);
 /* TLBI by address: only if there may be code. */
 void jit_page_unmapped(struct cpu *c, gva_t va, uint64_t len);
 

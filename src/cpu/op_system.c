@@ -73,7 +73,7 @@ static const struct a64_insn *eret(struct cpu *c, const struct a64_insn *insn, g
     c->event_register = true;
     c->stuck.same = c->stuck.similar = 0;
     c->stuck.nested = false;
-    cpu_context_changed(c);
+    cpu_level_changed(c);
     c->leave = CPU_LEAVE_RESYNC;
     c->irq_due = true;
     return NULL;

@@ -255,7 +255,7 @@ static void take(struct cpu *c)
     c->nr_exceptions++;
     exception_take(&c->st, &c->exc, 1);
     c->step_iss = 0;
-    cpu_context_changed(c);
+    cpu_level_changed(c);
     if (unlikely(c->debug || c->observe))
         tell_of_exception(c);
 }
@@ -266,6 +266,7 @@ static bool take_exception(struct cpu *c)
     if (c->exc.type == EXC_SYNC && is_stuck(c))
         return true;
     take(c);
+    branch_count(c, c->st.pc);
     return false;
 }
 
@@ -468,9 +469,26 @@ static const void *known_code(const struct cpu *c)
     const struct jit_target *t = &c->jit_hot.target[(pc >> 2) & (JIT_NR_TARGETS - 1)];
 
     return t->va == pc && t->stamp == c->jit_hot.stamp[(int64_t)pc >= 0] && !c->st.btype &&
-                   !c->st.il && c->jit_hot.budget > 0 && !c->check
+                   !c->st.il && c->jit_hot.budget > 0 && !c->check && !c->one_plain
                ? t->code
                : NULL;
+}
+
+const void *cpu_go_on_in_place(struct cpu *c)
+{
+    const void *code;
+
+    if (c->leave == CPU_LEAVE_EXCEPTION && bits(c->exc.esr, 31, 26) == EC_SVC64) {
+        BUG_ON(is_stuck(c)); /* no vCPU is, because of a call */
+        take(c);
+        c->leave = CPU_LEAVE_RESYNC;
+    }
+    if (c->leave != CPU_LEAVE_RESYNC || !cpu_is_undisturbed(c))
+        return NULL;
+    code = known_code(c);
+    if (!code)
+        branch_count(c, c->st.pc);
+    return code;
 }
 
 /* Loads that begin an exclusive access. */

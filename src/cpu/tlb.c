@@ -35,6 +35,7 @@ struct cpu_mmu {
             gva_t lo, hi;
         } range[8];
     } large[2][2];
+    bool fp_traps[2]; /* at EL0, at EL1 */
     gva_t block[2]; /* in the last block of at least BLOCK_MIN that a load or store went to; 0: none */
 };
 
@@ -54,6 +55,16 @@ void mmu_destroy(struct cpu_mmu *m)
 static uint64_t context(const struct cpu_mmu *m, unsigned variant)
 {
     return (uint64_t)(m->current * NR_VARIANTS + variant) << TLB_CTX_SHIFT;
+}
+
+/* What follows from the EL and PSTATE.PAN. */
+static void at_level(struct cpu *c)
+{
+    if (c->st.el == 0)
+        c->tlb_ctx = c->tlb_ctx_el0;
+    else
+        c->tlb_ctx = context(c->mmu, c->st.misc & PSR_PAN ? VARIANT_EL1_PAN : VARIANT_EL1);
+    c->fp_trap = c->mmu->fp_traps[c->st.el != 0];
 }
 
 void cpu_context_changed(struct cpu *c)
@@ -79,12 +90,16 @@ void cpu_context_changed(struct cpu *c)
     }
     c->tlb_space = m->current % TLB_SPACES * (uint32_t)(sizeof(c->tlb) / TLB_SPACES);
     c->tlb_ctx_el0 = context(m, VARIANT_EL0);
-    if (c->st.el == 0)
-        c->tlb_ctx = c->tlb_ctx_el0;
-    else
-        c->tlb_ctx = context(m, c->st.misc & PSR_PAN ? VARIANT_EL1_PAN : VARIANT_EL1);
-    c->fp_trap = sysreg_fp_traps(&c->st);
+    m->fp_traps[0] = sysreg_fp_traps(&c->st, 0);
+    m->fp_traps[1] = sysreg_fp_traps(&c->st, 1);
+    at_level(c);
     jit_context_changed(c);
+}
+
+void cpu_level_changed(struct cpu *c)
+{
+    at_level(c);
+    jit_level_changed(c);
 }
 
 static void entry_drop(struct tlb_entry *e)

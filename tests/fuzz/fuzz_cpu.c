@@ -155,7 +155,7 @@ static void check(void)
 
     if (s->x[REG_ZERO] || s->el > 1 || s->sp_sel > 1 || s->btype > 3 || (s->nzcv & 0x0fffffff) ||
         (s->daif & ~PSR_DAIF) || (s->fpcr & ~FPCR_WRITABLE) || (s->fpsr & ~FPSR_WRITABLE) ||
-        cpu->fp_trap != sysreg_fp_traps(s))
+        cpu->fp_trap != sysreg_fp_traps(s, s->el))
         abort();
 }
 

@@ -86,6 +86,32 @@ static void find_pac_fields(struct cpu *c)
     c->jit_hot.pac_tcr = tcr;
 }
 
+static void use_level(struct cpu *c, const struct jit_level *l)
+{
+    c->jit->mode = l->mode;
+    memcpy(c->jit_hot.stamp, l->stamp, sizeof(l->stamp));
+}
+
+static __attribute__((noinline)) void find_level(struct cpu *c, struct jit_level *l)
+{
+    l->known = true;
+    l->mode = jit_current_mode(c);
+    l->stamp[0] = stamp_for(c->jit, false, SYS(&c->st, TTBR1_EL1), l->mode);
+    l->stamp[1] = stamp_for(c->jit, true, SYS(&c->st, TTBR0_EL1), l->mode);
+    use_level(c, l);
+}
+
+void jit_level_changed(struct cpu *c)
+{
+    if (!c->jit)
+        return;
+    struct jit_level *l = &c->jit->level[c->st.el != 0];
+    if (likely(l->known))
+        use_level(c, l);
+    else
+        find_level(c, l);
+}
+
 void jit_context_changed(struct cpu *c)
 {
     struct jit *j = c->jit;
@@ -93,10 +119,9 @@ void jit_context_changed(struct cpu *c)
     if (!j)
         return;
     find_pac_fields(c);
-    j->mode = jit_current_mode(c);
     c->jit_hot.mxcsr = jit_mxcsr_for(c->st.fpcr);
-    c->jit_hot.stamp[0] = stamp_for(j, false, SYS(&c->st, TTBR1_EL1), j->mode);
-    c->jit_hot.stamp[1] = stamp_for(j, true, SYS(&c->st, TTBR0_EL1), j->mode);
+    j->level[0].known = j->level[1].known = false;
+    jit_level_changed(c);
 }
 
 void jit_mapping_changed(struct cpu *c, bool lower, bool upper)

@@ -476,7 +476,10 @@ void emit_end(struct emit *e, const struct ir *r)
     case IR_EXIT: link_to(e, (gva_t)r->imm, false); break;
     case IR_EXITI:
         give_back(e, 1);
-        leave_at(e, (gva_t)r->imm, JIT_EXIT_INTERPRET);
+        if (r->aux)
+            load_pointer_and_jump(e, false, emit_site(e, SITE_INTERP), e->u->j->exception, false);
+        else
+            leave_at(e, (gva_t)r->imm, JIT_EXIT_INTERPRET);
         break;
     case IR_CALL:
         push_return(e, r->target);

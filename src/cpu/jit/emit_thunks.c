@@ -9,6 +9,9 @@
 static const uint8_t saved[] = {RSI, RDI, R8, R9, R10, R11, RBX, R12, R13, R14};
 static const uint8_t callee_saved[] = {RBX, RBP, R12, R13, R14, R15};
 
+/* What enter() has on the stack below those: an address twice, and where its own call comes back. */
+#define ENTER_FRAME 24
+
 static struct x64_mem frame(int reg)
 {
     return x64_at(CPU, CPU_AT(jit_hot.frame) + reg * 8);
@@ -102,7 +105,7 @@ void jit_emit_thunks(struct jit *j, struct x64_buf *b)
     x64_patch8_here(b, plain);
     x64_store(b, X_64, x64_at(CPU, CPU_AT(jit_hot.budget)), BUDGET);
     /* With nothing of the guest's on the stack, the call in enter() returns, so that the host predicts that and all returns after it. */
-    x64_lea(b, X_64, RAX, x64_at(RSP, 24));
+    x64_lea(b, X_64, RAX, x64_at(RSP, ENTER_FRAME));
     x64_alu_rm(b, ALU_CMP, X_64, RAX, x64_at(CPU, CPU_AT(jit_hot.host_sp)));
     uint8_t *deeper = x64_jcc8(b, CC_NE);
     x64_mov_ri(b, RAX, 0);
@@ -141,6 +144,16 @@ void jit_emit_thunks(struct jit *j, struct x64_buf *b)
         x64_patch_rel32(sentinel, b->p);
     x64_load(b, X_64, BUDGET, x64_at(CPU, CPU_AT(jit_hot.budget)));
     x64_rr(b, 0xff, X_32, 4, RSI);
+
+    /* RAX: the site of an exception, or of a return from one. What the addresses on the stack meant is over. */
+    j->exception = here(b);
+    x64_mov_rr(b, X_64, RSI, RAX);
+    call_c(b, (uintptr_t)jit_at_exception);
+    x64_test_rr(b, X_64, RAX, RAX);
+    x64_jcc_to(b, CC_E, b->start + j->leave);
+    x64_load(b, X_64, RCX, x64_at(CPU, CPU_AT(jit_hot.host_sp)));
+    x64_lea(b, X_64, RSP, x64_at(RCX, -ENTER_FRAME));
+    x64_rr(b, 0xff, X_32, 4, RAX);
 
     /* RAX: the site; RCX: an address. */
     for (unsigned vectors = 0; vectors < 2; vectors++) {

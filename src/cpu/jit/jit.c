@@ -346,8 +346,10 @@ static const struct a64_insn *run(struct cpu *c, const void *code, uint64_t *don
     *done = (uint64_t)(before - c->jit_hot.budget - c->jit_hot.forfeited);
     c->nr_insns += *done;
     j->stats.insns += *done;
+    c->one_plain = c->jit_hot.exit == JIT_EXIT_PLAIN;
     switch ((enum jit_exit)c->jit_hot.exit) {
     case JIT_EXIT_INTERPRET:
+    case JIT_EXIT_PLAIN:
         if (c->st.btype) { /* the run loop looks at it */
             c->leave = CPU_LEAVE_AGAIN;
             return NULL;
@@ -364,7 +366,7 @@ const struct a64_insn *jit_run(struct cpu *c, const void *code)
     uint64_t done;
     const struct a64_insn *next = run(c, code, &done);
 
-    c->one_plain = c->turn_insns && !done && c->jit_hot.exit == JIT_EXIT_BUDGET;
+    c->one_plain |= c->turn_insns && !done && c->jit_hot.exit == JIT_EXIT_BUDGET;
     return next;
 }
 

@@ -51,6 +51,12 @@ struct jit_space {
     bool lower;
 };
 
+/* What the mode and the stamps are at an exception level, as long as nothing else changes. */
+struct jit_level {
+    bool known;
+    uint32_t mode, stamp[2];
+};
+
 /* A guest register at a site: where it is, what has to be done. */
 struct jit_loc {
     uint8_t var;    /* VAR_X0.., VAR_SP, VAR_V0.. */
@@ -141,6 +147,7 @@ struct jit_unit;
 /* How host code came back. */
 enum jit_exit {
     JIT_EXIT_INTERPRET, /* go on at st.pc in the interpreter */
+    JIT_EXIT_PLAIN,     /* the same for one instruction, though there is code for it */
     JIT_EXIT_BUDGET,    /* the slice is over */
     JIT_EXIT_LEAVE,     /* the interpreter's function left with cpu.leave */
 };
@@ -152,7 +159,7 @@ struct jit {
     /* One memory object mapped twice: written at rw, run at rx. */
     uint8_t *rw, *rx;
     uint32_t code_len, code_used, code_fixed; /* up to code_fixed are the thunks */
-    uint32_t enter, leave, slow, slow_vector, link, indirect, flags, flags_vector, wfi, load_fp,
+    uint32_t enter, leave, slow, slow_vector, link, indirect, exception, flags, flags_vector, wfi, load_fp,
         help, help_vector; /* code offsets of the thunks */
     struct jit_region **by_code; /* all since the cache was empty, dead ones too, in the order of their code */
     unsigned nr_by_code, by_code_room;
@@ -160,6 +167,7 @@ struct jit {
     struct jit_region *graveyard; /* dead, but perhaps still being run: freed at the next entry */
     bool flush_pending;           /* all are dead: the next entry begins with an empty cache */
     uint32_t mode;                /* now */
+    struct jit_level level[2];    /* EL0, EL1 */
     struct jit_space space[JIT_NR_SPACES];
     struct jit_page *page_bucket[JIT_PAGE_BUCKETS];
     struct jit_entry *bucket[JIT_ENTRY_BUCKETS]; /* by physical and virtual address */
@@ -288,6 +296,10 @@ bool jit_find_region(struct jit_unit *u, gva_t va);
 /* The blocks of the region that may come next; succ has room for JIT_MAX_BLOCKS. */
 unsigned jit_successors(const struct jit_unit *u, uint16_t k, uint16_t *succ);
 
+/* Whether an instruction that takes an exception, or returns from one, goes on in translated code: the run loop is not asked what else there is to do, which
+ * is nothing as a rule. */
+bool jit_in_place(const struct jit_unit *u, unsigned row);
+
 /* lift*.c: the guest's instructions as IR. */
 void jit_lift(struct jit_unit *u);
 
@@ -352,6 +364,7 @@ void jit_bury(struct jit *j);
 
 /* site.c, from the thunks. They return a host address to go on at, or null to leave to the run loop. */
 const uint8_t *jit_at_site(struct cpu *c, struct jit_site *s, gva_t va);
+const uint8_t *jit_at_exception(struct cpu *c, struct jit_site *s);
 const uint8_t *jit_at_link(struct cpu *c, struct jit_link *l);
 const uint8_t *jit_at_indirect(struct cpu *c, gva_t va, uint64_t btype);
 /* NZCV as the dynamic flags say; and the other way round, also to static slot 0. */

@@ -51,10 +51,17 @@ static enum ending ending_of(const struct a64_insn *i)
     }
 }
 
-/* To begin a region with an instruction of the interpreter's would be to come back for ever. */
-static bool may_begin(const struct a64_insn *i)
+bool jit_in_place(const struct jit_unit *u, unsigned row)
 {
-    return ending_of(i) != END_STOP && ending_of(i) != END_RESUME;
+    return (row == A64_ROW_SVC_EX_exception || row == A64_ROW_ERET_64E_branch_reg ||
+            row == A64_ROW_ERETA_64E_branch_reg) &&
+           !u->j->opt.exact && !u->j->opt.check;
+}
+
+/* To begin a region with an instruction of the interpreter's would be to come back for ever. */
+static bool may_begin(const struct jit_unit *u, const struct a64_insn *i)
+{
+    return (ending_of(i) != END_STOP && ending_of(i) != END_RESUME) || jit_in_place(u, i->row);
 }
 
 /* Not to be translated: somebody wants to come by there. */
@@ -307,7 +314,7 @@ static bool make_blocks(struct search *s)
             const uint16_t back = block_at(u, last->va + 4);
             if (back == JIT_MAX_BLOCKS)
                 break;
-            u->block[back].entry = may_begin(&u->insn[u->block[back].first].i);
+            u->block[back].entry = may_begin(u, &u->insn[u->block[back].first].i);
             if (u->block[back].entry && last->i.row == A64_ROW_BL_only_branch_imm)
                 b->taken = block_at(u, branch_target(&last->i, last->va));
             if (b->taken != JIT_MAX_BLOCKS)
@@ -468,7 +475,7 @@ bool jit_find_region(struct jit_unit *u, gva_t va)
     later(&s, va);
     for (unsigned i = 0; i < s.nr_pending; i++)
         find_from(&s, s.pending[i], i == 0);
-    if (!u->nr_insns || !may_begin(&u->insn[0].i))
+    if (!u->nr_insns || !may_begin(u, &u->insn[0].i))
         return false;
     if (!sort_insns(&s) || !make_blocks(&s))
         return false;

@@ -10,51 +10,48 @@
 
 /* --- Flags ---------------------------------------------------------------------------------------------------------- */
 
-static uint32_t nzcv_sum(uint64_t a, uint64_t b, uint64_t r, unsigned width)
+/* NZCV of a - b or a + b, of operands whose top bit is bit 63. */
+static uint32_t nzcv_at_top(uint64_t a, uint64_t b, bool sub)
 {
-    const uint64_t top = BIT64(width - 1);
-    const uint64_t carry = (a & b) | ((a | b) & ~r), overflow = (a ^ r) & (b ^ r);
+    const uint64_t r = sub ? a - b : a + b;
+    const bool carry = sub ? a >= b : r < a;
+    const uint64_t overflow = (a ^ r) & (sub ? a ^ b : ~(a ^ b));
 
-    return (r & top ? PSR_N : 0) | (r & mask64(width) ? 0 : PSR_Z) | (carry & top ? PSR_C : 0) |
-           (overflow & top ? PSR_V : 0);
+    return (uint32_t)(r >> 63) * PSR_N | (uint32_t)!r * PSR_Z | (uint32_t)carry * PSR_C |
+           (uint32_t)(overflow >> 63) * PSR_V;
 }
 
-static uint32_t nzcv_of(unsigned kind, uint64_t a, uint64_t b)
+static __attribute__((noinline)) uint32_t nzcv_of(unsigned kind, uint64_t a, uint64_t b)
 {
-    const bool sum = kind & FLAG_SUM;
+    const bool sum = kind & FLAG_SUM; /* of the operand a there is a + b, or a - b, alone */
 
     switch (kind & ~(unsigned)FLAG_SUM) {
     case FLAG_NZCV: return (uint32_t)a & 0xf0000000u;
     case FLAG_HOST:
         return (a & 0x8000 ? PSR_N : 0) | (a & 0x4000 ? PSR_Z : 0) | (a & 0x100 ? 0 : PSR_C) |
                (a & 1 ? PSR_V : 0);
-    case FLAG_SUB32:
-    case FLAG_SUB64: {
-        const unsigned width = (kind & ~(unsigned)FLAG_SUM) == FLAG_SUB64 ? 64 : 32;
-        const uint64_t x = sum ? a + b : a;
-        return nzcv_sum(x, ~b, x - b, width);
-    }
-    case FLAG_ADD32:
-    case FLAG_ADD64: {
-        const unsigned width = (kind & ~(unsigned)FLAG_SUM) == FLAG_ADD64 ? 64 : 32;
-        const uint64_t x = sum ? a - b : a;
-        return nzcv_sum(x, b, x + b, width);
-    }
+    case FLAG_SUB32: return nzcv_at_top((sum ? a + b : a) << 32, b << 32, true);
+    case FLAG_SUB64: return nzcv_at_top(sum ? a + b : a, b, true);
+    case FLAG_ADD32: return nzcv_at_top((sum ? a - b : a) << 32, b << 32, false);
+    case FLAG_ADD64: return nzcv_at_top(sum ? a - b : a, b, false);
     case FLAG_LOGIC32: return ((uint32_t)a >> 31 ? PSR_N : 0) | ((uint32_t)a ? 0 : PSR_Z);
     case FLAG_LOGIC64: return (a >> 63 ? PSR_N : 0) | (a ? 0 : PSR_Z);
     default: BUG("flag kind %u", kind);
     }
 }
 
+/* As LAHF and SETO leave it in AX: SF is bit 15, ZF 14, CF, which is C inverted, 8, OF 0. */
 static uint64_t host_of(uint32_t nzcv)
 {
-    return (nzcv & PSR_N ? 0x8000u : 0) | (nzcv & PSR_Z ? 0x4000u : 0) | 0x200u |
-           (nzcv & PSR_C ? 0 : 0x100u) | (nzcv & PSR_V ? 1 : 0);
+    return ((nzcv & (PSR_N | PSR_Z)) / (PSR_Z >> 14) | 0x300u) ^ (nzcv & PSR_C) / (PSR_C >> 8) ^
+           (nzcv & PSR_V) / PSR_V;
 }
 
 uint32_t jit_dynamic_flags(const struct cpu *c)
 {
-    return nzcv_of(c->jit_hot.flag_kind, c->jit_hot.flag_a, c->jit_hot.flag_b);
+    return c->jit_hot.flag_kind == FLAG_NZCV
+               ? (uint32_t)c->jit_hot.flag_a & 0xf0000000u
+               : nzcv_of(c->jit_hot.flag_kind, c->jit_hot.flag_a, c->jit_hot.flag_b);
 }
 
 static uint64_t *home(struct cpu *c, unsigned var)
@@ -154,12 +151,23 @@ static const uint8_t *code_at(const struct jit *j, const struct jit_region *r, u
     return j->rx + r->code + at;
 }
 
+/* The region's copy of the site's instruction, with the CPU set up to run it. */
+static const struct a64_insn *insn_of(struct cpu *c, const struct jit_site *s)
+{
+    const struct a64_insn *insn = &s->region->insn[s->insn];
+
+    c->st.pc = s->pc;
+    c->code.va = s->pc & ~(gva_t)(TLB_PAGE_SIZE - 1);
+    c->code.insns = (const struct a64_insn *)((uintptr_t)insn - ((s->pc & (TLB_PAGE_SIZE - 1))
+                                                                 << (A64_INSN_SHIFT - 2)));
+    return insn;
+}
+
 const uint8_t *jit_at_site(struct cpu *c, struct jit_site *s, gva_t va)
 {
     struct jit *j = c->jit;
     struct jit_region *r = s->region;
     const struct jit_loc *loc = &r->loc[s->locs];
-    const struct a64_insn *insn = &r->insn[s->insn];
 
     j->stats.nr_slow++;
     if (s->kind == SITE_PROBE && probe_holds(c, s, va))
@@ -168,11 +176,7 @@ const uint8_t *jit_at_site(struct cpu *c, struct jit_site *s, gva_t va)
         if (loc[i].dirty)
             to_home(c, &loc[i]);
     c->st.nzcv = flags_at(c, &s->flags);
-    c->st.pc = s->pc;
-    c->code.va = s->pc & ~(gva_t)(TLB_PAGE_SIZE - 1);
-    c->code.insns = (const struct a64_insn *)((uintptr_t)insn - ((s->pc & (TLB_PAGE_SIZE - 1))
-                                                                 << (A64_INSN_SHIFT - 2)));
-
+    const struct a64_insn *insn = insn_of(c, s);
     const uint32_t *stamp = &c->jit_hot.stamp[(int64_t)s->pc >= 0], stamp_before = *stamp;
     jit_fp_suspend(c);
     const struct a64_insn *next = insn->fn(c, insn);
@@ -198,6 +202,24 @@ const uint8_t *jit_at_site(struct cpu *c, struct jit_site *s, gva_t va)
         c->jit_hot.exit = JIT_EXIT_INTERPRET;
     }
     return NULL;
+}
+
+const uint8_t *jit_at_exception(struct cpu *c, struct jit_site *s)
+{
+    const struct a64_insn *insn = insn_of(c, s);
+
+    c->jit_hot.exit = JIT_EXIT_PLAIN;
+    if (!cpu_is_undisturbed(c))
+        return NULL;
+    c->st.nzcv = jit_dynamic_flags(c);
+    jit_fp_suspend(c);
+    BUG_ON(insn->fn(c, insn));
+    jit_fp_resume(c);
+    c->jit_hot.budget--;
+    c->jit_hot.exit = JIT_EXIT_LEAVE;
+    const void *code = cpu_go_on_in_place(c);
+    jit_set_flags(c, c->st.nzcv);
+    return c->jit_hot.code_changed ? NULL : code;
 }
 
 /* --- Ways out ------------------------------------------------------------------------------------------------------- */
