@@ -48,6 +48,7 @@ void device_init(struct device *d, const struct device_class *cls, gpa_t base, u
     d->len = len;
     snprintf(d->name, sizeof(d->name), "%.13s@%" PRIx32, cls->name, (uint32_t)base);
     pthread_mutex_init(&d->lock, NULL);
+    atomic_init(&d->recent, NULL);
     atomic_init(&d->stats.reads, 0);
     atomic_init(&d->stats.writes, 0);
     atomic_init(&d->stats.no_exit, 0);
@@ -86,6 +87,15 @@ static void unlock_device(struct device *d)
 {
     if (!(d->cls->flags & DEVICE_UNLOCKED))
         pthread_mutex_unlock(&d->lock);
+}
+
+/* One more; the device is locked, if it is one that is. Others may read it meanwhile. */
+static void count(struct device *d, _Atomic uint64_t *n)
+{
+    if (d->cls->flags & DEVICE_UNLOCKED)
+        atomic_fetch_add_explicit(n, 1, memory_order_relaxed);
+    else
+        atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + 1, memory_order_relaxed);
 }
 
 void bus_reset(struct bus *b)
@@ -169,8 +179,22 @@ struct device *bus_find(const struct bus *b, gpa_t gpa)
     return NULL;
 }
 
+/* The device of this CPU's last access, as a rule. */
+static struct device *find_device(struct bus *b, unsigned cpu, gpa_t gpa)
+{
+    struct device *_Atomic *recent = &b->recent[cpu % ARRAY_LEN(b->recent)];
+    struct device *d = atomic_load_explicit(recent, memory_order_relaxed);
+
+    if (likely(d && gpa - d->base < d->len))
+        return d;
+    d = bus_find(b, gpa);
+    if (d)
+        atomic_store_explicit(recent, d, memory_order_relaxed);
+    return d;
+}
+
 /* The row for offset off, by the table's order. */
-static const struct reg_desc *find_reg(const struct device_class *cls, uint32_t off)
+static const struct reg_desc *search_reg(const struct device_class *cls, uint32_t off)
 {
     unsigned lo = 0, hi = cls->nr_regs;
 
@@ -187,9 +211,22 @@ static const struct reg_desc *find_reg(const struct device_class *cls, uint32_t 
     return NULL;
 }
 
+/* A driver polls: the row at this offset may well be the one of the last access. */
+static const struct reg_desc *find_reg(struct device *d, uint32_t off)
+{
+    const struct reg_desc *r = atomic_load_explicit(&d->recent, memory_order_relaxed);
+
+    if (likely(r && r->offset == off))
+        return r;
+    r = search_reg(d->cls, off);
+    if (r)
+        atomic_store_explicit(&d->recent, r, memory_order_relaxed);
+    return r;
+}
+
 static bool access_reg(struct device *d, uint32_t off, unsigned size, bool write, uint64_t *val)
 {
-    const struct reg_desc *r = find_reg(d->cls, off);
+    const struct reg_desc *r = find_reg(d, off);
 
     if (!r || !(r->widths & size) || !(r->access & (write ? REG_WO : REG_RO)))
         return false;
@@ -221,7 +258,7 @@ static bool access_class(struct device *d, unsigned cpu, uint32_t off, unsigned 
 enum bus_result bus_access_by(struct bus *b, unsigned cpu, gpa_t gpa, unsigned size, bool write,
                               uint64_t *val)
 {
-    struct device *d = bus_find(b, gpa);
+    struct device *d = find_device(b, cpu, gpa);
     uint64_t v = write ? *val & mask64(8 * size) : 0;
     bool good = false;
 
@@ -232,14 +269,13 @@ enum bus_result bus_access_by(struct bus *b, unsigned cpu, gpa_t gpa, unsigned s
         return BUS_NONE;
     }
     const uint64_t off = gpa - d->base;
-    atomic_fetch_add_explicit(write ? &d->stats.writes : &d->stats.reads, 1, memory_order_relaxed);
-    if (!(gpa & (size - 1)) && off + size <= d->len) {
-        lock_device(d);
+    lock_device(d);
+    count(d, write ? &d->stats.writes : &d->stats.reads);
+    if (!(gpa & (size - 1)) && off + size <= d->len)
         good = access_class(d, cpu, (uint32_t)off, size, write, &v);
-        unlock_device(d);
-    }
-    if (!good)
-        atomic_fetch_add_explicit(&d->stats.bad, 1, memory_order_relaxed);
+    if (unlikely(!good))
+        count(d, &d->stats.bad);
+    unlock_device(d);
     if (!write)
         *val = good ? v & mask64(8 * size) : 0;
     return good ? BUS_OK : BUS_BAD;

@@ -107,6 +107,7 @@ struct device {
     uint64_t len;
     pthread_mutex_t lock;
     struct device_stats stats;
+    const struct reg_desc *_Atomic recent; /* of the last access; or null */
 };
 
 #define BUS_MAX_DEVICES 64
@@ -115,6 +116,7 @@ struct bus {
     unsigned nr_devices;
     struct device *device[BUS_MAX_DEVICES]; /* sorted by base */
     _Atomic uint64_t unassigned;            /* accesses where no device is */
+    struct device *_Atomic recent[16];      /* by CPU: of its last access; or null */
 };
 
 void bus_init(struct bus *b);
