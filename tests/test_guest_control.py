@@ -55,7 +55,8 @@ class Linux(unittest.TestCase):
             ctl("reset")
             g.expect(rb"init: Linux [^\n]* is up")
             g.expect(rb"# ")
-            g.shell("(dd bs=24 count=1 of=/tmp/key if=/dev/input/event0 2>/dev/null; poweroff -f) & sleep 0.2")
+            g.shell("(dd bs=24 count=1 of=/tmp/key if=/dev/input/event0 2>/dev/null; poweroff -f) & "
+                    "until ls -l /proc/[0-9]*/fd 2>/dev/null | grep -q event0; do sleep 0.05; done")
             ctl("power")
             g.expect(rb"reboot: Power down")
             self.assertEqual(g.end(), 0)

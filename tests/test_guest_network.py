@@ -159,7 +159,8 @@ class Network(unittest.TestCase):
                 head, _, body = read_all(c).partition(b"\r\n\r\n")
             self.assertIn(b"200 OK", head)
             self.assertEqual(sha256(body), sha256(s.data))
-            g.shell("nc -l -p 81 >/tmp/got & sockets take 82 >/tmp/datagram & sleep 1")
+            g.shell("nc -l -p 81 >/tmp/got & sockets take 82 >/tmp/datagram & "
+                    "until grep -q ':0051 ' /proc/net/tcp* && grep -q ':0052 ' /proc/net/udp*; do sleep 0.05; done")
             with socket.create_connection(("127.0.0.1", raw), timeout=vibe.LIMIT_S) as c:
                 c.sendall(s.data)
                 c.shutdown(socket.SHUT_WR)

@@ -23,11 +23,11 @@ WORK = """#!/bin/sh
 exec 2>/dev/null
 (i=0; while [ ! -e /stop ]; do i=$((i + 1)); dd if=/dev/urandom of=/mnt/f$((i %% 20)) bs=64k count=8 2>/dev/null
     a=$(sha256sum </mnt/f$((i %% 20))); sync; echo 3 >/proc/sys/vm/drop_caches; b=$(sha256sum </mnt/f$((i %% 20)))
-    [ "$a" = "$b" ] && echo disk >>/done || echo "disk $i" >>/wrong; done) &
+    [ "$a" = "$b" ] && echo disk >>/done || echo "disk $i" >>/wrong; done; echo >>/over) &
 (while [ ! -e /stop ]; do s=$(timeout 5 wget -q -O - http://10.0.2.2:%d/ | sha256sum); case $s in
-    %s*) echo net >>/done ;; *) echo cut >>/done; sleep 1 ;; esac; done) &
+    %s*) echo net >>/done ;; *) echo cut >>/done; sleep 1 ;; esac; done; echo >>/over) &
 (while [ ! -e /stop ]; do cp /share/data /tmp/data; cmp /share/data /tmp/data && echo share >>/done || echo "share" >>/wrong
-    echo $RANDOM >/share/written; done) &
+    echo $RANDOM >/share/written; done; echo >>/over) &
 """
 
 
@@ -122,7 +122,7 @@ class Snapshot(unittest.TestCase):
                 self.assertEqual(rest, hashlib.sha256(SERVER[300000:1 << 20]).hexdigest())
                 # The guest has heard that the other one is over, for it serves one after the other.
                 self.connect(vsock).close()
-                g.shell("touch /stop; sleep 1; exec 7<&-; umount /mnt /share")
+                g.shell("touch /stop /over; while [ $(wc -l </over) != 3 ]; do sleep 0.1; done; exec 7<&-; umount /mnt /share")
                 g.send("poweroff -f\n")
                 self.assertEqual(g.end(), 0)
                 g.check_no_trouble()
