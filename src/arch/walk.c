@@ -9,12 +9,10 @@
 
 #include "gen/sysreg_fields.h"
 
-#define SH_OUTER 2
+#include <stddef.h>
+#include <string.h>
 
-/* What the tables above the leaf took away. */
-struct table_limits {
-    bool no_el0, no_write, uxn, pxn;
-};
+#define SH_OUTER 2
 
 static bool has_bit(uint64_t val, uint64_t mask)
 {
@@ -179,7 +177,7 @@ static void walk_disabled(const struct pe_state *s, const struct walk_request *r
 
 /* AArch64.S1DirectBasePermissions, AArch64.S1CheckPermissions: can_* for the level and the PAN state of rq. */
 static void apply_permissions(const struct walk_params *p, const struct walk_request *rq,
-                              uint64_t desc, const struct table_limits *t, struct walk_result *res)
+                              uint64_t desc, const struct walk_table *t, struct walk_result *res)
 {
     bool dbm = p->hd && (desc & DESC_DBM); /* writable: the walk cleans AP[2] when it is written */
     bool read_only = ((desc & DESC_AP2) && !dbm) || t->no_write;
@@ -216,9 +214,10 @@ static void apply_attributes(const struct pe_state *s, uint64_t desc, struct wal
 /* The leaf at level: address size, access flag, permissions, hardware update. False: it changed meanwhile, walk again. */
 static bool finish_leaf(const struct pe_state *s, const struct walk_mem *m,
                         const struct walk_request *rq, const struct walk_params *p,
-                        const struct table_limits *t, int level, gpa_t desc_gpa, uint64_t desc,
+                        const struct walk_table *t, gpa_t desc_gpa, uint64_t desc,
                         struct walk_result *res)
 {
+    const int level = t->level;
     unsigned shift = walk_level_shift(p, level);
     gpa_t base = walk_desc_address(p, desc, shift);
 
@@ -258,6 +257,7 @@ static bool finish_leaf(const struct pe_state *s, const struct walk_mem *m,
     if (shift + run > 64 - p->txsz)
         run = 0; /* ContiguousBitFaults: misprogrammed, the run would exceed the input range; the bit is ignored */
     res->ok = true;
+    res->table = *t;
     res->pa = base | bits(rq->va, shift - 1, 0);
     res->page_len = BIT64(shift + run);
     apply_attributes(s, desc, res);
@@ -269,61 +269,70 @@ static bool walk_tables(const struct pe_state *s, const struct walk_mem *m,
                         const struct walk_request *rq, const struct walk_params *p,
                         struct walk_result *res)
 {
-    struct table_limits limits = {0};
-    int level = start_level(p);
-    gpa_t table = table_base(p, level);
-    unsigned msb = 64 - p->txsz - 1;
+    struct walk_table t = {.level = start_level(p)};
 
-    if (oa_out_of_range(p, table)) {
-        set_fault(res, FSC_ADDRESS_SIZE, 0);
-        return true;
+    if (rq->from) {
+        t = *rq->from;
+    } else {
+        t.gpa = table_base(p, t.level);
+        if (oa_out_of_range(p, t.gpa)) {
+            set_fault(res, FSC_ADDRESS_SIZE, 0);
+            return true;
+        }
     }
-    for (;; level++) {
-        unsigned shift = walk_level_shift(p, level);
-        gpa_t gpa = table + bits(rq->va, msb, shift) * 8;
+    for (;; t.level++) {
+        /* The first table may have fewer entries than the others. */
+        const unsigned shift = walk_level_shift(p, t.level),
+                       msb = MIN(64 - p->txsz, shift + p->granule - 3) - 1;
+        const gpa_t gpa = t.gpa + bits(rq->va, msb, shift) * 8;
+        const bool last = t.level == WALK_LAST_LEVEL;
         uint64_t desc;
 
         if (!m->load(m->opaque, gpa, &desc)) {
-            set_fault(res, FSC_EXTERNAL_WALK, level);
+            set_fault(res, FSC_EXTERNAL_WALK, t.level);
             return true;
         }
         if (!(desc & DESC_VALID)) {
-            record(res, level, gpa, desc, "invalid");
-            set_fault(res, FSC_TRANSLATION, level);
+            record(res, t.level, gpa, desc, "invalid");
+            set_fault(res, FSC_TRANSLATION, t.level);
             return true;
         }
-        if (level == WALK_LAST_LEVEL ? !(desc & DESC_TABLE)
-                                     : !(desc & DESC_TABLE) && !block_supported(p, level)) {
-            record(res, level, gpa, desc, "reserved");
-            set_fault(res, FSC_TRANSLATION, level);
+        if (last ? !(desc & DESC_TABLE) : !(desc & DESC_TABLE) && !block_supported(p, t.level)) {
+            record(res, t.level, gpa, desc, "reserved");
+            set_fault(res, FSC_TRANSLATION, t.level);
             return true;
         }
-        if (level == WALK_LAST_LEVEL || !(desc & DESC_TABLE)) {
-            record(res, level, gpa, desc, level == WALK_LAST_LEVEL ? "page" : "block");
-            return finish_leaf(s, m, rq, p, &limits, level, gpa, desc, res);
+        if (last || !(desc & DESC_TABLE)) {
+            record(res, t.level, gpa, desc, last ? "page" : "block");
+            return finish_leaf(s, m, rq, p, &t, gpa, desc, res);
         }
 
-        record(res, level, gpa, desc, "table");
+        record(res, t.level, gpa, desc, "table");
         if (!p->hpd) {
-            limits.no_el0 |= has_bit(desc, DESC_APTABLE0);
-            limits.no_write |= has_bit(desc, DESC_APTABLE1);
-            limits.uxn |= has_bit(desc, DESC_UXNTABLE);
-            limits.pxn |= has_bit(desc, DESC_PXNTABLE);
+            t.no_el0 |= has_bit(desc, DESC_APTABLE0);
+            t.no_write |= has_bit(desc, DESC_APTABLE1);
+            t.uxn |= has_bit(desc, DESC_UXNTABLE);
+            t.pxn |= has_bit(desc, DESC_PXNTABLE);
         }
-        table = walk_desc_address(p, desc, p->granule);
-        if (oa_out_of_range(p, table)) {
-            set_fault(res, FSC_ADDRESS_SIZE, level);
+        t.gpa = walk_desc_address(p, desc, p->granule);
+        if (oa_out_of_range(p, t.gpa)) {
+            set_fault(res, FSC_ADDRESS_SIZE, t.level);
             return true;
         }
-        msb = shift - 1;
     }
+}
+
+/* All but the steps, of which those that there are say so. */
+static void clear(struct walk_result *res)
+{
+    memset(res, 0, offsetof(struct walk_result, step));
 }
 
 /* AArch64.S1Translate. */
 void walk_el10(const struct pe_state *s, const struct walk_mem *m, const struct walk_request *rq,
                struct walk_result *res)
 {
-    *res = (struct walk_result){0};
+    clear(res);
     if (!(SYS(s, SCTLR_EL1) & SCTLR_EL1_M)) {
         walk_disabled(s, rq, res);
         return;
@@ -336,5 +345,5 @@ void walk_el10(const struct pe_state *s, const struct walk_mem *m, const struct 
     }
     /* Every turn after the first is another agent's progress on the same descriptor. */
     while (!walk_tables(s, m, rq, &p, res))
-        *res = (struct walk_result){0};
+        clear(res);
 }

@@ -26,6 +26,16 @@ struct walk_step {
 };
 #define WALK_MAX_STEPS 5
 
+#define WALK_LAST_LEVEL 3
+
+/* A table that a walk came to, and what those above it took away. A TLB may hold it until it is told otherwise (DDI 0487, "Caching of translation table
+ * walks"). */
+struct walk_table {
+    gpa_t gpa;
+    int level;
+    bool no_el0, no_write, uxn, pxn;
+};
+
 struct walk_result {
     bool ok;
     /* Valid when ok. */
@@ -33,12 +43,13 @@ struct walk_result {
     uint64_t page_len; /* bytes of the smallest unit that maps alike: granule, block, or contiguous run; 4096 with the MMU off */
     bool can_read, can_write, can_fetch; /* for the EL and PAN/UAO state that were asked for */
     bool writable_dirty;                 /* a store needs no further hardware dirty update */
-    bool updates;         /* AF or dirty state is set for it; with no_update: is to be */
-    bool global;          /* not tagged with the ASID (nG = 0) */
-    bool guarded;         /* GP: BTI applies */
-    bool device;          /* Device memory: alignment is checked */
-    uint8_t attr;         /* the MAIR byte */
-    uint8_t shareability; /* PAR_EL1.SH */
+    bool updates;            /* AF or dirty state is set for it; with no_update: is to be */
+    bool global;             /* not tagged with the ASID (nG = 0) */
+    bool guarded;            /* GP: BTI applies */
+    bool device;             /* Device memory: alignment is checked */
+    uint8_t attr;            /* the MAIR byte */
+    uint8_t shareability;    /* PAR_EL1.SH */
+    struct walk_table table; /* in which the leaf is; level 0 with the MMU off */
     /* Valid when not ok. */
     uint8_t fsc; /* fault status code with the level */
     bool s1ptw;  /* stage 2 only; always false for now */
@@ -50,8 +61,9 @@ struct walk_result {
 struct walk_request {
     gva_t va;
     enum walk_access access;
-    bool el0;       /* check as an EL0 access (EL0 itself, LDTR/STTR, AT S1E0*) */
-    bool pan;       /* PSTATE.PAN counts: false for EL0, for fetches */
+    bool el0;                      /* check as an EL0 access (EL0 itself, LDTR/STTR, AT S1E0*) */
+    bool pan;                      /* PSTATE.PAN counts: false for EL0, for fetches */
+    const struct walk_table *from; /* where an earlier walk for this va came to, under the same TTBRn_EL1 and TCR_EL1; null: begin with TTBRn_EL1 */
     bool no_update; /* AT, debugger: hardware AF/dirty updates are not made (the AF bit counts as the architecture says for AT) */
 };
 

@@ -22,8 +22,6 @@
 #define DESC_APTABLE0 BIT64(61) /* no access from EL0 */
 #define DESC_APTABLE1 BIT64(62) /* no writes */
 
-#define WALK_LAST_LEVEL 3
-
 /* S1TTWParams: what the control registers say of the half of the addresses that va is in. */
 struct walk_params {
     uint64_t ttbr;

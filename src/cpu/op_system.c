@@ -240,7 +240,7 @@ OP(MSR_SI_pstate)
         return cpu_undefined(c, insn);
     s->misc = a->imm & 1 ? s->misc | psr_bit : s->misc & ~psr_bit;
     if (psr_bit == PSR_PAN)
-        cpu_context_changed(c);
+        cpu_level_changed(c);
     return insn + 1;
 }
 

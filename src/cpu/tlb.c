@@ -36,6 +36,14 @@ struct cpu_mmu {
         } range[8];
     } large[2][2];
     bool fp_traps[2]; /* at EL0, at EL1 */
+    /* Tables of the last level that walks came to, by the 2 MiB, which is what the smallest of them maps. They hold for an era, which ends with any change of
+     * context and any TLB maintenance. */
+    uint64_t era;
+    struct {
+        uint64_t era;
+        gva_t place;
+        struct walk_table table;
+    } last_level[256];
     gva_t block[2]; /* in the last block of at least BLOCK_MIN that a load or store went to; 0: none */
 };
 
@@ -44,7 +52,10 @@ struct cpu_mmu {
 
 struct cpu_mmu *mmu_create(void)
 {
-    return calloc(1, sizeof(struct cpu_mmu));
+    struct cpu_mmu *m = calloc(1, sizeof(*m));
+    if (m)
+        m->era = 1;
+    return m;
 }
 
 void mmu_destroy(struct cpu_mmu *m)
@@ -70,6 +81,7 @@ static void at_level(struct cpu *c)
 void cpu_context_changed(struct cpu *c)
 {
     struct cpu_mmu *m = c->mmu;
+    m->era++;
     uint64_t ttbr0 = SYS(&c->st, TTBR0_EL1), ttbr1 = SYS(&c->st, TTBR1_EL1);
 
     if (!m->nr_spaces || m->space[m->current].ttbr0 != ttbr0 || m->space[m->current].ttbr1 != ttbr1) {
@@ -116,6 +128,7 @@ void tlb_flush_data(struct cpu *c)
 
 static void flush_entries(struct cpu *c)
 {
+    c->mmu->era++;
     tlb_flush_data(c);
     for (unsigned i = 0; i < ITLB_ENTRIES; i++)
         c->itlb[i].tag = TLB_TAG_NONE;
@@ -153,6 +166,7 @@ static bool has_asid(const struct cpu *c, uint64_t tag, unsigned asid)
 
 void tlb_flush_asid(struct cpu *c, unsigned asid)
 {
+    c->mmu->era++;
     for (unsigned i = 0; i < TLB_ENTRIES; i++) {
         struct tlb_entry *e = &c->tlb[i];
         const uint64_t tag = e->tag_r != TLB_TAG_NONE  ? e->tag_r
@@ -171,6 +185,7 @@ void tlb_flush_va(struct cpu *c, gva_t va, uint64_t len)
 {
     const unsigned half = bit(va, 55);
     const gva_t mask = mask64(56);
+    c->mmu->era++;
     jit_page_unmapped(c, va, len);
     gva_t first = va & mask & ~(gva_t)(TLB_PAGE_SIZE - 1), last = (va & mask) + len - 1;
 
@@ -223,6 +238,24 @@ void tlb_walk(struct cpu *c, const struct walk_request *rq, struct walk_result *
     walk_el10(&c->st, &m, rq, res);
 }
 
+/* The same for what is filled into the TLB, which may begin with the last table. */
+static void walk_to_fill(struct cpu *c, struct walk_request rq, struct walk_result *res)
+{
+    struct cpu_mmu *m = c->mmu;
+    const gva_t place = rq.va >> 21;
+    const unsigned i = (unsigned)(place ^ place >> 8) % ARRAY_LEN(m->last_level);
+
+    c->nr_tlb_misses++;
+    if (m->last_level[i].era == m->era && m->last_level[i].place == place)
+        rq.from = &m->last_level[i].table;
+    tlb_walk(c, &rq, res);
+    if (rq.from || !res->ok || res->table.level != WALK_LAST_LEVEL)
+        return;
+    m->last_level[i].era = m->era;
+    m->last_level[i].place = place;
+    m->last_level[i].table = res->table;
+}
+
 static void note_large(struct cpu *c, gva_t va, const struct walk_result *w)
 {
     if (w->page_len <= TLB_PAGE_SIZE)
@@ -255,43 +288,21 @@ void mem_set_abort(struct cpu *c, gva_t va, bool write, uint8_t fsc)
     };
 }
 
-static bool find_translation(struct cpu *c, gva_t va, enum walk_access access, unsigned flags,
-                             struct tlb_view *view)
+static __attribute__((noinline)) bool fill(struct cpu *c, gva_t va, uint64_t tag, unsigned flags,
+                                           bool write, struct tlb_view *view)
 {
-    const bool el0 = c->st.el == 0 || (flags & MEM_EL0);
-    const uint64_t tag = tlb_key(flags & MEM_EL0 ? c->tlb_ctx_el0 : c->tlb_ctx, va, 1);
+    const bool el0 = c->st.el == 0 || (flags & MEM_EL0), no_update = flags & MEM_NO_UPDATE;
     const gva_t offset = va & (TLB_PAGE_SIZE - 1);
     struct tlb_entry *e = tlb_slot(c, va);
-    const bool write = access == WALK_WRITE;
-
-    if ((write ? e->tag_w : e->tag_r) == tag) {
-        *view = (struct tlb_view){
-            .pa = (e->page & ~(gpa_t)(TLB_PAGE_SIZE - 1)) + offset,
-            .host = (uint8_t *)(va + e->addend),
-            .device = e->page & TLB_INFO_DEVICE,
-        };
-        return true;
-    }
-    /* A device page: never a fast tag; addend holds the tag instead. */
-    if ((e->page & TLB_INFO_MMIO) && e->addend == tag &&
-        (e->page & (write ? TLB_INFO_WRITE : TLB_INFO_READ))) {
-        *view = (struct tlb_view){
-            .pa = (e->page & ~(gpa_t)(TLB_PAGE_SIZE - 1)) + offset,
-            .device = e->page & TLB_INFO_DEVICE,
-        };
-        return true;
-    }
-
     struct walk_result w;
-    c->nr_tlb_misses++;
-    tlb_walk(c,
-             &(struct walk_request){.va = va,
-                                    .access = access,
-                                    .el0 = el0,
-                                    .pan = !el0 && (c->st.misc & PSR_PAN),
-                                    .no_update = flags & MEM_NO_UPDATE},
-             &w);
-    if (w.ok && w.updates && (flags & MEM_NO_UPDATE))
+    walk_to_fill(c,
+                 (struct walk_request){.va = va,
+                                       .access = write ? WALK_WRITE : WALK_READ,
+                                       .el0 = el0,
+                                       .pan = !el0 && (c->st.misc & PSR_PAN),
+                                       .no_update = no_update},
+                 &w);
+    if (w.ok && w.updates && no_update)
         return false;
     if (!w.ok) {
         mem_set_abort(c, va, write, w.fsc);
@@ -327,6 +338,32 @@ static bool find_translation(struct cpu *c, gva_t va, enum walk_access access, u
         e->addend = (uintptr_t)tag;
     }
     return true;
+}
+
+static bool find_translation(struct cpu *c, gva_t va, bool write, unsigned flags, struct tlb_view *view)
+{
+    const uint64_t tag = tlb_key(flags & MEM_EL0 ? c->tlb_ctx_el0 : c->tlb_ctx, va, 1);
+    const gva_t offset = va & (TLB_PAGE_SIZE - 1);
+    const struct tlb_entry *e = tlb_slot(c, va);
+
+    if ((write ? e->tag_w : e->tag_r) == tag) {
+        *view = (struct tlb_view){
+            .pa = (e->page & ~(gpa_t)(TLB_PAGE_SIZE - 1)) + offset,
+            .host = (uint8_t *)(va + e->addend),
+            .device = e->page & TLB_INFO_DEVICE,
+        };
+        return true;
+    }
+    /* A device page: never a fast tag; addend holds the tag instead. */
+    if ((e->page & TLB_INFO_MMIO) && e->addend == tag &&
+        (e->page & (write ? TLB_INFO_WRITE : TLB_INFO_READ))) {
+        *view = (struct tlb_view){
+            .pa = (e->page & ~(gpa_t)(TLB_PAGE_SIZE - 1)) + offset,
+            .device = e->page & TLB_INFO_DEVICE,
+        };
+        return true;
+    }
+    return fill(c, va, tag, flags, write, view);
 }
 
 static const struct ram_region *largest_ram(const struct cpu *c)
@@ -382,7 +419,7 @@ bool tlb_translate(struct cpu *c, gva_t va, unsigned len, enum walk_access acces
 {
     if (unlikely(c->debug) && debug_watch_hit(c, va, len, access == WALK_WRITE))
         return false;
-    if (!find_translation(c, va, access, flags, view))
+    if (!find_translation(c, va, access == WALK_WRITE, flags, view))
         return false;
     /* With turns a device may end them, and what is run after that instruction is not to depend on how. */
     if (unlikely(c->turn_insns) && !c->own_turns && len && !view->host && !c->alone) {
@@ -401,11 +438,10 @@ bool tlb_translate(struct cpu *c, gva_t va, unsigned len, enum walk_access acces
 
 static bool fill_itlb(struct cpu *c, gva_t va, bool no_update, struct walk_result *w)
 {
-    c->nr_tlb_misses++;
-    tlb_walk(c,
-             &(struct walk_request){
-                 .va = va, .access = WALK_FETCH, .el0 = c->st.el == 0, .no_update = no_update},
-             w);
+    walk_to_fill(c,
+                 (struct walk_request){
+                     .va = va, .access = WALK_FETCH, .el0 = c->st.el == 0, .no_update = no_update},
+                 w);
     if (!w->ok || (no_update && w->updates))
         return false;
     const gpa_t page = w->pa & ~(gpa_t)(TLB_PAGE_SIZE - 1);
