@@ -115,6 +115,12 @@ static void add_loc(struct emit *e, struct jit_site *s, unsigned var, int hreg, 
     s->nr_locs++;
 }
 
+/* Whether what the flags are worked out of is in one of these registers' homes. */
+static bool flag_operand_in(const struct flag_state *s, uint64_t vars)
+{
+    return (s->a_at == FP_VAR && (vars >> s->a & 1)) || (s->b_at == FP_VAR && (vars >> s->b & 1));
+}
+
 /* The guest instruction is done: its sites learn where they come back to, and where the registers were and are. */
 static void finish_sites(struct emit *e)
 {
@@ -127,6 +133,7 @@ static void finish_sites(struct emit *e)
             e->u->failed = true; /* a trap could not tell it from the next one */
         s->locs = u->nr_locs;
         s->nr_locs = 0;
+        s->flags_stay = s->len && !flag_operand_in(&s->flags, e->written);
         for (uint64_t m = u->vars; m; m &= m - 1) {
             const unsigned v = (unsigned)__builtin_ctzll(m);
             const var_t old = e->now_before[v], new = e->now[v];

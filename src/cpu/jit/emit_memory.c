@@ -159,12 +159,16 @@ static void to_slow(struct emit *e, unsigned site, const struct misses *m, int v
             emit_site_stub(e, site, m->at[i], va);
 }
 
+static struct misses check_or_slow(struct emit *e, const struct ir *r, int va, unsigned len, bool write)
+{
+    return e->u->j->opt.slow_memory ? (struct misses){{x64_jmp(e->b), NULL}}
+                                    : check(e, r, va, len, alignment(e, r), write);
+}
+
 int emit_checked(struct emit *e, const struct ir *r, bool write)
 {
     const int va = address_in_register(e, r);
-    const struct misses m = e->u->j->opt.slow_memory
-                                ? (struct misses){{x64_jmp(e->b), NULL}}
-                                : check(e, r, va, 1u << r->sz, alignment(e, r), write);
+    const struct misses m = check_or_slow(e, r, va, 1u << r->sz, write);
 
     to_slow(e, emit_site(e, SITE_MEMORY), &m, X64_NONE);
     addend_to(e, SCRATCH3);
@@ -242,18 +246,17 @@ static void accessed(struct emit *e, const struct ir *r, int scratch)
         emit_defined(e, r->d, emit_def(e, r->d, scratch));
 }
 
+/* Of an access that begins at retry, and can begin there again. */
 static unsigned new_site(struct emit *e, const struct ir *r, uint32_t retry)
 {
     const unsigned site = emit_site(e, r->op == IR_PROBE ? SITE_PROBE : SITE_MEMORY);
     struct jit_site *s = &e->u->site[site];
 
-    if (r->op == IR_PROBE) {
-        s->retry = retry;
-        s->len = (uint16_t)r->aux;
-        s->write = r->ext;
-        s->align = (uint8_t)(1u << r->sz);
-        s->group = r->cc;
-    }
+    s->retry = retry;
+    s->len = r->fl & IRF_USER ? 0 : (uint16_t)length(r);
+    s->write = is_store(r);
+    s->align = (uint8_t)(1u << r->sz);
+    s->group = r->op == IR_PROBE && r->cc;
     return site;
 }
 
@@ -329,21 +332,25 @@ void emit_memory_stub(struct emit *e, const struct emit_stub *s)
     for (unsigned i = 0; i < ARRAY_LEN(m.at); i++)
         if (m.at[i])
             x64_patch_here(e->b, m.at[i]);
-    if (r->op == IR_PROBE)
-        x64_mov_rr(e->b, X_64, SCRATCH2, SCRATCH);
+    x64_mov_rr(e->b, X_64, SCRATCH2, SCRATCH);
     emit_to_site(e, s->site);
+}
+
+/* The address in the register that is returned, SCRATCH3 the entry's addend. */
+static int checked_by_tlb(struct emit *e, const struct ir *r)
+{
+    const uint32_t retry = (uint32_t)(e->b->p - e->b->start);
+    const int va = address_in_register(e, r);
+    const struct misses m = check_or_slow(e, r, va, length(r), is_store(r));
+
+    to_slow(e, new_site(e, r, retry), &m, va);
+    addend_to(e, SCRATCH3);
+    return va;
 }
 
 static void probe_by_tlb(struct emit *e, const struct ir *r)
 {
-    const uint32_t retry = (uint32_t)(e->b->p - e->b->start);
-    const int va = address_in_register(e, r);
-    const struct misses m = e->u->j->opt.slow_memory
-                                ? (struct misses){{x64_jmp(e->b), NULL}}
-                                : check(e, r, va, length(r), alignment(e, r), is_store(r));
-
-    to_slow(e, new_site(e, r, retry), &m, va);
-    addend_to(e, SCRATCH3);
+    const int va = checked_by_tlb(e, r);
     const int d = emit_def(e, r->d, SCRATCH2);
     x64_lea(e->b, X_64, d, x64_at_index(va, SCRATCH3, 0, 0));
     emit_defined(e, r->d, d);
@@ -351,7 +358,7 @@ static void probe_by_tlb(struct emit *e, const struct ir *r)
 
 static void access_by_tlb(struct emit *e, const struct ir *r)
 {
-    struct x64_mem m = x64_at_index(emit_checked(e, r, is_store(r)), SCRATCH3, 0, 0);
+    struct x64_mem m = x64_at_index(checked_by_tlb(e, r), SCRATCH3, 0, 0);
     int scratch = SCRATCH2;
 
     if (r->op == IR_VST) { /* whose value may need a register */

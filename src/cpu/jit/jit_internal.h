@@ -76,9 +76,10 @@ struct jit_site {
     struct jit_region *region;
     uint8_t kind;
     bool group; /* what is done here later instructions use too: if C code does it, the region is left */
-    uint8_t write, align; /* SITE_PROBE */
+    uint8_t write, align;
     uint8_t nr_locs;
-    uint16_t len; /* SITE_PROBE: bytes */
+    bool flags_stay; /* an access that changes nothing of what the flags are worked out of */
+    uint16_t len; /* bytes of an access, or of a probe, that can begin at retry once more; else 0 */
     uint8_t nr_traps; /* SITE_FLOAT: up to JIT_MAX_TRAPS; SITE_PROBE of a group: of which it lay across two pages */
     int16_t insns_after; /* instructions of the block counted already but not run before this one, itself included */
     uint32_t locs;          /* index into the region's */
@@ -159,8 +160,8 @@ struct jit {
     /* One memory object mapped twice: written at rw, run at rx. */
     uint8_t *rw, *rx;
     uint32_t code_len, code_used, code_fixed; /* up to code_fixed are the thunks */
-    uint32_t enter, leave, slow, slow_vector, link, indirect, exception, flags, flags_vector, wfi, load_fp,
-        help, help_vector; /* code offsets of the thunks */
+    uint32_t enter, leave, slow, slow_vector, link, indirect, exception, flags, flags_vector, wfi,
+        load_fp, help, help_vector; /* code offsets of the thunks */
     struct jit_region **by_code; /* all since the cache was empty, dead ones too, in the order of their code */
     unsigned nr_by_code, by_code_room;
     struct jit_region *regions;

@@ -154,9 +154,7 @@ bool lift_control(struct lift *l, const struct a64_insn *i)
     case A64_ROW_NONE:
     case A64_ROW_WFE_HI_hints:
     case A64_ROW_HVC_EX_exception:
-    case A64_ROW_SMC_EX_exception:
-        to_address(l, IR_EXITI, l->pc);
-        return true;
+    case A64_ROW_SMC_EX_exception: to_address(l, IR_EXITI, l->pc); return true;
     case A64_ROW_SVC_EX_exception:
     case A64_ROW_ERET_64E_branch_reg:
     case A64_ROW_ERETA_64E_branch_reg:

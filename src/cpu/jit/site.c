@@ -133,7 +133,11 @@ static bool probe_holds(struct cpu *c, const struct jit_site *s, gva_t va)
 {
     struct tlb_view view;
     const gva_t last = va + s->len - 1;
+    const struct tlb_entry *e = tlb_slot(c, va);
+    const uint64_t tag = tlb_key(c->tlb_ctx, va, 1);
 
+    if (e->page & TLB_INFO_MMIO && e->addend == tag) /* a device's, and known to be */
+        return false;
     if ((va ^ last) >> TLB_PAGE_SHIFT || c->jit->opt.slow_memory)
         return false;
     if ((s->region->mode & MODE_ALIGN) && (va & (s->align - 1u)))
@@ -142,8 +146,7 @@ static bool probe_holds(struct cpu *c, const struct jit_site *s, gva_t va)
     if (!tlb_translate(c, va, 0, s->write ? WALK_WRITE : WALK_READ,
                        c->jit->opt.exact ? MEM_NO_UPDATE : 0, &view))
         return false;
-    const struct tlb_entry *e = tlb_slot(c, va);
-    return (s->write ? e->tag_w : e->tag_r) == tlb_key(c->tlb_ctx, va, 1);
+    return (s->write ? e->tag_w : e->tag_r) == tag;
 }
 
 static const uint8_t *code_at(const struct jit *j, const struct jit_region *r, uint32_t at)
@@ -167,15 +170,17 @@ const uint8_t *jit_at_site(struct cpu *c, struct jit_site *s, gva_t va)
 {
     struct jit *j = c->jit;
     struct jit_region *r = s->region;
-    const struct jit_loc *loc = &r->loc[s->locs];
+    const struct jit_loc *loc = &r->loc[s->locs], *const end = loc + s->nr_locs;
 
     j->stats.nr_slow++;
-    if (s->kind == SITE_PROBE && probe_holds(c, s, va))
+    if (s->len && (s->kind == SITE_PROBE || !(c->check || c->debug || c->observe)) &&
+        probe_holds(c, s, va))
         return code_at(j, r, s->retry);
-    for (unsigned i = 0; i < s->nr_locs; i++)
-        if (loc[i].dirty)
-            to_home(c, &loc[i]);
-    c->st.nzcv = flags_at(c, &s->flags);
+    for (const struct jit_loc *l = loc; l < end; l++)
+        if (l->dirty)
+            to_home(c, l);
+    if (!s->flags_stay)
+        c->st.nzcv = flags_at(c, &s->flags);
     const struct a64_insn *insn = insn_of(c, s);
     const uint32_t *stamp = &c->jit_hot.stamp[(int64_t)s->pc >= 0], stamp_before = *stamp;
     jit_fp_suspend(c);
@@ -186,14 +191,16 @@ const uint8_t *jit_at_site(struct cpu *c, struct jit_site *s, gva_t va)
     if (give_up)
         jit_drop_region(c, r);
     if (next == insn + 1 && !s->group && !give_up && *stamp == stamp_before) {
-        for (unsigned i = 0; i < s->nr_locs; i++)
-            if (loc[i].reload)
-                from_home(c, &loc[i]);
+        for (const struct jit_loc *l = loc; l < end; l++)
+            if (l->reload)
+                from_home(c, l);
         if (s->kind == SITE_INTERP)
             jit_set_flags(c, c->st.nzcv);
         return code_at(j, r, s->resume);
     }
     /* It is over with the region: this instruction was the last. */
+    if (s->flags_stay)
+        c->st.nzcv = flags_at(c, &s->flags);
     c->jit_hot.budget += s->insns_after - 1;
     jit_set_flags(c, c->st.nzcv);
     c->jit_hot.exit = JIT_EXIT_LEAVE;
