@@ -227,6 +227,8 @@ static int add_gic(struct vm *vm, struct err *e)
     if (!vm->board.gic)
         return -ENOMEM;
     gic_set_trace(vm->board.gic, trace_of(vm));
+    for (unsigned i = 0; i < vm->nr_vcpus; i++)
+        vm->vcpu[i].can_wake = gic_can_wake(vm->board.gic, i);
     if ((r = add(vm, gic_dist(vm->board.gic), e)) || (r = add(vm, gic_redist(vm->board.gic), e)))
         return r;
     return 0;

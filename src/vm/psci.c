@@ -147,10 +147,14 @@ enum hv_action psci_call(struct vcpu *v)
     case PSCI_VERSION: r = PSCI_VERSION_1_1; break;
     case PSCI_FEATURES: r = features((uint32_t)argument(v, id, 1)); break;
     case PSCI_CPU_ON:
-    case PSCI_CPU_ON_64: r = cpu_on(vm, argument(v, id, 1), argument(v, id, 2), argument(v, id, 3)); break;
+    case PSCI_CPU_ON_64:
+        r = cpu_on(vm, argument(v, id, 1), argument(v, id, 2), argument(v, id, 3));
+        break;
     case PSCI_CPU_OFF: cpu_off(v); return HV_STOP;
     case PSCI_AFFINITY_INFO:
-    case PSCI_AFFINITY_INFO_64: r = affinity_info(vm, argument(v, id, 1), argument(v, id, 2)); break;
+    case PSCI_AFFINITY_INFO_64:
+        r = affinity_info(vm, argument(v, id, 1), argument(v, id, 2));
+        break;
     case PSCI_CPU_SUSPEND:
     case PSCI_CPU_SUSPEND_64: r = cpu_suspend(v, (uint32_t)argument(v, id, 1)); break;
     case PSCI_MIGRATE_INFO_TYPE: r = PSCI_TOS_NOT_PRESENT; break;

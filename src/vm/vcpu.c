@@ -646,7 +646,6 @@ void *vcpu_thread(void *opaque)
     os_thread_name(name);
     os_thread_exact_timers();
     v->on_exit = observe_exit_handler(vm);
-    v->can_wake = vm->board.gic ? gic_can_wake(vm->board.gic, v->index) : NULL;
     /* Where the backend brings the timers, this one stays off. */
     v->base_ns = vm->base_ns;
     gtimer_init(&v->timer, v->base_ns, vm->caps.timer ? UNUSED_HZ : vm->caps.counter_hz,

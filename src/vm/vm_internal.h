@@ -33,7 +33,7 @@ struct vcpu {
     uint64_t mpidr;
     pthread_t thread;
     struct hv_vcpu *hv;
-    hv_exit_fn *on_exit; /* vcpu_handle_exit(), or what stands before it */
+    hv_exit_fn *on_exit;          /* vcpu_handle_exit(), or what stands before it */
     const _Atomic bool *can_wake; /* gic_can_wake(); null: the backend brings the GIC */
     struct gtimer timer;
 
@@ -73,8 +73,8 @@ struct vcpu {
     /* Counted by the vCPU's thread alone. */
     uint64_t exits[HV_NR_EXITS];
     uint64_t usual_ns[HV_NR_EXITS]; /* what one takes, of those that were timed */
-    uint32_t nr_timed;   /* of the first ones, which all are */
-    uint32_t nr_untimed; /* until the next that is timed */
+    uint32_t nr_timed;              /* of the first ones, which all are */
+    uint32_t nr_untimed;            /* until the next that is timed */
     uint64_t first_ns, last_ns, exit_ns, asleep_ns;
     uint64_t insns_before; /* of those that the backend has counted, what was run before the snapshot that this run began with */
     uint64_t late_ns;      /* how late the host usually wakes its thread; not the guest's state */

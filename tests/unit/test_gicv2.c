@@ -252,7 +252,7 @@ static void test_targets(void **state)
     db(2, ITARGETSR + 35, 0);
     assert_false(irq[3]);
     assert_true(*gic_can_wake(gic, 0)); /* by an SGI */
-    db(0, ITARGETSR + 35, 0xf6);       /* there is no CPU 4 to 7 */
+    db(0, ITARGETSR + 35, 0xf6);        /* there is no CPU 4 to 7 */
     assert_int_equal(rd_n(0, DIST + ITARGETSR + 35, 1), 0x6);
     assert_int_equal(irq[1] + irq[2], 1); /* 1 of N */
     const unsigned c = irq[1] ? 1 : 2, other = 3 - c;

@@ -169,9 +169,9 @@ static void test_gates(void **state)
         close;                                                                                     \
         assert_false(f.irq[0]);                                                                    \
         assert_int_equal(mrs(&f, 0, IAR1), 1023);                                                  \
-        assert_int_equal(*gic_can_wake(f.g, 0), wakes);                                             \
+        assert_int_equal(*gic_can_wake(f.g, 0), wakes);                                            \
         open;                                                                                      \
-        assert_true(f.irq[0] && *gic_can_wake(f.g, 0));                                             \
+        assert_true(f.irq[0] && *gic_can_wake(f.g, 0));                                            \
     } while (0)
     GATE(dw(&f, 0, 1), dw(&f, 0, 3), false);                           /* GICD_CTLR.EnableGrp1 */
     GATE(set(&f, 0, ICENABLER, 32), set(&f, 0, ISENABLER, 32), false); /* GICD_ISENABLER */
