@@ -35,6 +35,7 @@ struct jit_options {
 #define JIT_CODE_LEN_MAX (1u << 30)
 
 enum jit_pass {
+    JIT_PASS_PEEL,
     JIT_PASS_FOLD,
     JIT_PASS_FLAGS,
     JIT_PASS_DEAD,

@@ -297,6 +297,9 @@ bool jit_find_region(struct jit_unit *u, gva_t va);
 /* The blocks of the region that may come next; succ has room for JIT_MAX_BLOCKS. */
 unsigned jit_successors(const struct jit_unit *u, uint16_t k, uint16_t *succ);
 
+/* peel.c: the blocks of a region, nr_all numbers of which are taken, with the first turns of loops in blocks of their own; how many numbers then are. The
+ * order has to be found anew. */
+unsigned jit_peel(struct jit_unit *u, unsigned nr_all);
 /* Whether an instruction that takes an exception, or returns from one, goes on in translated code: the run loop is not asked what else there is to do, which
  * is nothing as a rule. */
 bool jit_in_place(const struct jit_unit *u, unsigned row);

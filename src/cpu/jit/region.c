@@ -464,6 +464,16 @@ static void order_blocks(struct jit_unit *u, uint16_t first)
     }
 }
 
+static void forget_order(struct jit_unit *u)
+{
+    for (unsigned i = 0; i < u->nr_blocks; i++) {
+        struct jit_block *b = &u->block[i];
+        b->nr_preds = b->depth = 0;
+        b->header = false;
+        b->order = 0;
+    }
+}
+
 bool jit_find_region(struct jit_unit *u, gva_t va)
 {
     struct search s;
@@ -481,6 +491,15 @@ bool jit_find_region(struct jit_unit *u, gva_t va)
         return false;
     const uint16_t first = block_at(u, va);
     u->block[first].entry = true;
+    const unsigned nr_all = u->nr_blocks;
     order_blocks(u, first);
+    if (u->j->opt.passes_off & 1u << JIT_PASS_PEEL)
+        return true;
+    const unsigned nr_peeled = jit_peel(u, nr_all);
+    if (nr_peeled != nr_all) {
+        u->nr_blocks = nr_peeled;
+        forget_order(u);
+        order_blocks(u, first);
+    }
     return true;
 }

@@ -1,0 +1,100 @@
+/* The first turn of a small loop, in blocks of its own.
+ *
+ * What a loop leaves behind at the end of a turn (the flags, as a rule) is the same each time; what it is entered with is something else. With the
+ * first turn apart, the others find only what a turn leaves, and nothing has to be stored for whoever asks which of the two it is (flags.c, FS_SELECT).
+ * The copy of a block has the same instructions; only the way it is reached tells the two apart. */
+#include "cpu/jit/jit_internal.h"
+
+/* Of one loop, and of all in a region. */
+#define MAX_BLOCKS 6u
+#define MAX_INSNS 48u
+#define MAX_ALL 96u
+
+struct loop {
+    uint16_t header, block[MAX_BLOCKS];
+    unsigned nr, nr_insns;
+    bool compares; /* has a B.cond, and so something that sets the flags */
+};
+
+static bool is_in(const struct loop *l, uint16_t k)
+{
+    for (unsigned i = 0; i < l->nr; i++)
+        if (l->block[i] == k)
+            return true;
+    return false;
+}
+
+/* False: it is no loop for this. */
+static bool add(const struct jit_unit *u, struct loop *l, uint16_t k)
+{
+    const struct jit_block *b = &u->block[k];
+
+    if (is_in(l, k))
+        return true;
+    if (l->nr == MAX_BLOCKS || b->back != JIT_MAX_BLOCKS || b->returns ||
+        b->nr_preds > ARRAY_LEN(b->pred) || (k != l->header && (b->entry || b->header)))
+        return false;
+    l->block[l->nr++] = k;
+    l->nr_insns += b->nr;
+    l->compares |= u->insn[b->first + b->nr - 1].i.row == A64_ROW_B_only_condbranch;
+    return true;
+}
+
+/* The innermost loop with this header. False: there is none, or it is too large, or it gains nothing. */
+static bool find_loop(const struct jit_unit *u, uint16_t header, struct loop *l)
+{
+    *l = (struct loop){.header = header};
+    if (!add(u, l, header))
+        return false;
+    for (unsigned i = 0; i < l->nr; i++) {
+        const struct jit_block *b = &u->block[l->block[i]];
+        for (unsigned p = 0; p < b->nr_preds; p++) {
+            const bool comes_back = u->block[b->pred[p]].order >= b->order;
+            if ((l->block[i] != header || comes_back) && !add(u, l, b->pred[p]))
+                return false;
+        }
+    }
+    return l->compares && l->nr_insns <= MAX_INSNS;
+}
+
+static uint16_t copy_of(const struct loop *l, unsigned first_copy, uint16_t k)
+{
+    for (unsigned i = 0; i < l->nr; i++)
+        if (l->block[i] == k)
+            return (uint16_t)(first_copy + i);
+    return k;
+}
+
+/* The blocks as they are become the first turn. Returns how many blocks there are now. */
+static unsigned copy_loop(struct jit_unit *u, const struct loop *l, unsigned nr_all)
+{
+    for (unsigned i = 0; i < l->nr; i++) {
+        struct jit_block *b = &u->block[l->block[i]], *copy = &u->block[nr_all + i];
+        *copy = *b;
+        copy->entry = false;
+        copy->taken = copy_of(l, nr_all, b->taken);
+        copy->next = copy_of(l, nr_all, b->next);
+        if (b->taken == l->header)
+            b->taken = copy->taken;
+        if (b->next == l->header)
+            b->next = copy->next;
+    }
+    return nr_all + l->nr;
+}
+
+unsigned jit_peel(struct jit_unit *u, unsigned nr_all)
+{
+    const unsigned nr_before = u->nr_blocks;
+    unsigned nr_insns = 0;
+    struct loop l;
+
+    for (unsigned n = 0; n < nr_before; n++) {
+        const uint16_t k = u->order[n];
+        if (!u->block[k].header || !find_loop(u, k, &l) || nr_all + l.nr > JIT_MAX_BLOCKS ||
+            nr_insns + l.nr_insns > MAX_ALL)
+            continue;
+        nr_insns += l.nr_insns;
+        nr_all = copy_loop(u, &l, nr_all);
+    }
+    return nr_all;
+}
