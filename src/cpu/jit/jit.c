@@ -30,7 +30,8 @@
 /* A region needs no more, and the end of the cache comes in good time. */
 #define REGION_CODE_MAX (256u << 10)
 
-const char *const jit_pass_name[JIT_NR_PASSES] = {"peel", "fold", "flags", "dead", "probes", "registers"};
+const char *const jit_pass_name[JIT_NR_PASSES] = {"peel", "fold",   "flags",
+                                                  "dead", "probes", "registers"};
 
 const uint16_t ir_traits[IR_NR_OPS + 1] = {
 #define D IRT_D
