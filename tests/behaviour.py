@@ -12,7 +12,7 @@ import vibe
 
 REFERENCE = "soft,jit=off"
 # How often these look at a device, or at another CPU, is a matter of time.
-BY_TIME = {"virtio_console", "entropy", "psci"}
+BY_TIME = {"virtio_console", "entropy", "psci", "storm"}
 
 # How a kind's number stands to the interpreter's, where it is not the same.
 NOT_COUNTED = "not counted"  # null in the JSON, and the box says so
@@ -113,3 +113,36 @@ def check_box(case, backend, box):
             case.assertRegex(box, r"%s Exits: +%s +" % (label, says))
         else:
             case.assertNotRegex(box, r"%s Exits: +not counted" % label)
+
+
+# ---- Guests that do what no guest should --------------------------------------------------------------------------------------------------------------
+
+_X0_UART = 0xD2A12000  # mov x0, #0x9000000
+_SELF = 0x14000000  # b .
+# msr TTBR0_EL1, x0; mov x1, #25; msr TCR_EL1, x1; mov x0, #1; msr SCTLR_EL1, x0; isb; b .
+_MMU_ON = (0xD5182000, 0xD2800321, 0xD5182041, 0xD2800020, 0xD5181000, 0xD5033FDF, _SELF)
+STUCK, TIMEOUT, POWEROFF = (4, "stuck"), (3, "timeout"), (0, "poweroff")
+HOSTILE = {
+    "jumps to a device": (_X0_UART, 0xD61F0000),
+    "jumps to nothing": (0xD2BE0000, 0xD61F0000),
+    "exclusives on a device": (_X0_UART, 0x885F7C01, 0x88027C01, _SELF),
+    "an atomic on a device": (_X0_UART, 0x88A17C02, _SELF),
+    "translation tables in a device": (_X0_UART, *_MMU_ON),
+    "maps nothing": (0xD2A00200, *_MMU_ON),
+    "calls without an end": (0xD4000003, 0xD4000002, 0x17FFFFFE),
+    "its last CPU off": (0x52B08000, 0x11000800, 0xD4000002, _SELF),
+}
+# Only the software CPU sees that a guest is in a fault without an end, and only where PSCI is ours that no CPU is on.
+_ENDLESS = {"calls without an end": TIMEOUT, "its last CPU off": POWEROFF}
+ENDS = {
+    "soft": {name: _ENDLESS.get(name, STUCK) for name in HOSTILE},
+    "hvf": {name: _ENDLESS.get(name, TIMEOUT) for name in HOSTILE},
+    "kvm": {name: TIMEOUT for name in HOSTILE},
+}
+HOSTILE_LIMIT_S = "0.3"
+
+
+def check_hostile(case, backend, name, got):
+    """It gets no further than itself."""
+    case.assertEqual((got.status, got.stats["result"]), ENDS[backend][name], name + ": " + got.said)
+    case.assertEqual(sum(v["exits"]["error"] for v in got.stats["vcpus"]), 0, name)

@@ -37,16 +37,6 @@ DIFFERS = {
         "sysreg": "FAIL sysreg: CNTPCT_EL0 allowed",  # which Linux 6.1 gives guests with VHE alone
     },
 }
-UART = 0xD2A12000  # mov x0, #0x9000000
-HOSTILE = {
-    "jumps to a device": (UART, 0xD61F0000),
-    "jumps to nothing": (0xD2BE0000, 0xD61F0000),
-    "exclusives on a device": (UART, 0x885F7C01, 0x88027C01, 0x14000000),
-    "an atomic on a device": (UART, 0x88A17C02, 0x14000000),
-    "translation tables in a device": (UART, 0xD5182000, 0xD2A00321, 0xD5182041, 0xD2800020, 0xD5181000, 0xD5033FDF, 0x14000000),
-    "calls without an end": (0xD4000003, 0xD4000002, 0x17FFFFFE),
-    "its last CPU off": (0x52B08000, 0x11000800, 0xD4000002, 0x14000000),
-}
 
 
 def libraries(program):
@@ -200,10 +190,9 @@ class Kvm(unittest.TestCase):
 
     def hostile(self, g):
         """Guests that do what no guest should: they get no further than themselves."""
-        for name, words in HOSTILE.items():
+        for name, words in behaviour.HOSTILE.items():
             g.shell("printf '%s' >/k/hostile.raw" % "".join(r"\%03o" % b for b in vibe.code(*words)))
-            _, status, stats = self.vibevmm(g, "--accel kvm --cpus 2 --timeout 0.3 --binary /k/hostile.raw")
-            self.assertEqual((status, stats["result"]), (3, "timeout"), name)
+            behaviour.check_hostile(self, "kvm", name, self.vibevmm(g, "--accel kvm --cpus 2 --timeout %s --binary /k/hostile.raw" % behaviour.HOSTILE_LIMIT_S))
         self.assertNotRegex(g.shell("dmesg"), guests.TROUBLE.pattern.decode())
 
     def self_test(self, g):

@@ -39,6 +39,18 @@ class Kernels(unittest.TestCase):
             behaviour.check_box(self, accel, p.stderr)
 
 
+class Hostile(unittest.TestCase):
+    def test_contained(self):
+        with tempfile.TemporaryDirectory() as tmp:
+            path = os.path.join(tmp, "guest")
+            for name, words in behaviour.HOSTILE.items():
+                with open(path, "wb") as f:
+                    f.write(vibe.code(*words))
+                for accel, backend in ((behaviour.REFERENCE, "soft"), ("soft", "soft"), ("hvf", "hvf")):
+                    with self.subTest(name, accel=accel):
+                        behaviour.check_hostile(self, backend, name, behaviour.run(DOUBLE, accel, path, "2", [], limit_s=behaviour.HOSTILE_LIMIT_S))
+
+
 class Linux(unittest.TestCase):
     def test_to_a_shell(self):
         kernel, _ = guests.kernel()
