@@ -199,10 +199,7 @@ class Kvm(unittest.TestCase):
         """Small guests that try what no kernel can see, the debugger's registers and steps among it."""
         said = g.shell("vibevmm --self-test")
         for what, says in (("breakpoints, watchpoints", r"\d+, \d+"), ("a store to a device and back", r"\d+ ns"),
-                           ("pages that the guest writes", "24, then 0"), ("a breakpoint", r"breakpoint at \+4"),
-                           ("a watchpoint", r"watchpoint at \+8, store, 4"), ("and passed", r"end at \+14"),
-                           ("steps", r"step \+4 45, step \+8 5, step \+c 5, step \+a00 3c5; DAIF was 40, SPSR_EL1 is 5, 1 exit"),
-                           ("a step over BRK", r"step \+a00, ESR_EL1 f2000000"), ("a step over WFI", r"step \+18")):
+                           ("pages that the guest writes", "24, then 0"), *behaviour.DEBUGS):
             self.assertRegex(said, r"(?m)^  %s +%s$" % (what, says))
 
     def gdb(self, g):

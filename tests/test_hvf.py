@@ -4,8 +4,10 @@ import os
 import subprocess
 import tempfile
 import unittest
+from unittest import mock
 
 import behaviour
+import gdb_client
 import guests
 import test_kernels
 import vibe
@@ -112,7 +114,8 @@ class SelfTest(unittest.TestCase):
                            ("WFE", "does not exit"), ("virtual timer", "reason 2, masked, then reason 1"),
                            ("hv_vcpus_exit before a run", "reason 0, then reason 1"), ("a pending interrupt", "is forgotten"),
                            ("registers whose reads exit", r".*\bICC_IAR1_EL1\b.*\bCNTP_CTL_EL0\b"),
-                           ("registers that are UNDEFINED", "$"), ("a store to a device and back", r"\d+ ns$"), ("calls", "none failed")):
+                           ("registers that are UNDEFINED", "$"), ("a store to a device and back", r"\d+ ns$"), ("calls", "none failed"),
+                           *behaviour.DEBUGS):
             self.assertRegex(p.stdout, r"(?m)^  %s +%s" % (what, says))
 
     def test_not_usable(self):
@@ -121,6 +124,29 @@ class SelfTest(unittest.TestCase):
         self.assertEqual(p.returncode, 0, p.stderr)
         self.assertRegex(p.stdout, r"\nhvf: cannot be used: hvf: this program is not signed")
         self.assertIn("\nsoft: can be used\n", p.stdout)
+
+
+class Debugger(unittest.TestCase):
+    def test_gdb(self):
+        """As on each backend; with the two breakpoint registers that the double has."""
+        with tempfile.TemporaryDirectory() as tmp, mock.patch.object(vibe, "PROGRAM", DOUBLE):
+            path = os.path.join(tmp, "guest")
+            with open(path, "wb") as f:
+                f.write(gdb_client.COUNTING)
+            with gdb_client.Machine("--accel", "hvf", "--wait", "--binary", path) as m, gdb_client.Client(m) as c:
+                gdb_client.every_backend(c, 3)
+
+    def test_registers_are_the_guests_too(self):
+        """A guest that writes all debug registers: it does not notice the debugger's breakpoint, nor the debugger the guest's."""
+        with mock.patch.object(vibe, "PROGRAM", DOUBLE):
+            with gdb_client.Machine("--accel", "hvf", "--wait", "--binary", os.path.join(test_kernels.KERNELS, "encodings.raw")) as m, gdb_client.Client(m) as c:
+                self.assertEqual(c.ask("Z1,200000,4"), b"OK")
+                for _ in range(260):  # each block of 128 encodings, and some of the second time
+                    self.assertIn(b"hwbreak", c.ask("vCont;c"))
+                    self.assertEqual(c.pc(), 0x200000)
+                self.assertEqual(c.ask("z1,200000,4"), b"OK")
+                self.assertEqual(c.ask("vCont;c")[:1], b"W")
+                self.assertEqual(m.process.stdout.read(), b"PASS encodings\n")
 
 
 class Traces(unittest.TestCase):

@@ -2,6 +2,7 @@
 #ifndef TESTS_HVF_DOUBLE_H
 #define TESTS_HVF_DOUBLE_H
 
+#include "arch/debug_points.h"
 #include "cpu/cpu.h"
 #include "dev/gtimer.h"
 #include "mem/ram.h"
@@ -10,6 +11,7 @@
 #include <pthread.h>
 
 #define MAX_VCPUS 64u
+#define NR_DEBUG_REGS 2u /* breakpoints, and watchpoints */
 #define TICK_NS 16u
 #define HZ 62500000u
 
@@ -50,6 +52,11 @@ struct vcpu {
     bool write;
     uint16_t encoding;
 
+    /* With either on, MDSCR_EL1 is here: the CPU's is as if no debugger used it. */
+    bool trap_exceptions, trap_registers;
+    uint64_t mdscr;
+    struct debug_point point[2 * NR_DEBUG_REGS];
+
     enum { PC_ANY, PC_MOVES, PC_STAYS } pc_rule; /* for what the program does about the last exit */
     uint64_t pc, idle_insns;
     unsigned idle_fires;
@@ -69,7 +76,13 @@ extern struct double_vm vm;
 struct vcpu *vcpu_of(hv_vcpu_t id);
 /* double_registers.c: as little of a new vCPU is known as of the framework's. */
 void double_poison(struct vcpu *v);
+/* double_debug.c. before: each run; leave: the CPU came back with CPU_LEAVE_DEBUG. */
+void double_debug_before(struct vcpu *v);
+void double_debug_leave(struct vcpu *v);
 /* double_run.c */
+hv_return_t double_leave_for(struct vcpu *v, uint64_t syndrome, int pc_rule);
+uint32_t double_instruction(struct vcpu *v);
+void double_take_back(struct vcpu *v);
 extern const struct cpu_ops double_ops;
 void double_timer_level(void *opaque, unsigned intid, bool level);
 

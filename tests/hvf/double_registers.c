@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define POISON UINT64_C(0xdeadbeefcafef00d)
+#define MDSCR_EL1 SYSREG_ENC(2, 0, 0, 2, 2)
 #define CNTV_CTL_EL0 SYSREG_ENC(3, 3, 14, 3, 1)
 #define CNTV_CVAL_EL0 SYSREG_ENC(3, 3, 14, 3, 2)
 
@@ -136,6 +137,8 @@ hv_return_t hv_vcpu_get_sys_reg(hv_vcpu_t id, hv_sys_reg_t reg, uint64_t *value)
         *value = *sp_of(s, reg == HV_SYS_REG_SP_EL1);
     else if (reg == CNTV_CTL_EL0 || reg == CNTV_CVAL_EL0)
         gtimer_sysreg_read(&v->timer, reg, os_now_ns(), value);
+    else if (reg == MDSCR_EL1 && (v->trap_exceptions || v->trap_registers))
+        *value = v->mdscr;
     else if (known_sysreg(reg))
         *value = sysreg_read(s, sysreg_find(reg));
     else
@@ -162,6 +165,8 @@ hv_return_t hv_vcpu_set_sys_reg(hv_vcpu_t id, hv_sys_reg_t reg, uint64_t value)
     } else if (reg == HV_SYS_REG_MPIDR_EL1) {
         SYS(s, MPIDR_EL1) = value;
         v->has_mpidr = true;
+    } else if (reg == MDSCR_EL1 && (v->trap_exceptions || v->trap_registers)) {
+        v->mdscr = value;
     } else if (known_sysreg(reg)) {
         sysreg_write(s, sysreg_find(reg), value);
     } else {

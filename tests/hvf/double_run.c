@@ -138,7 +138,7 @@ static hv_return_t leave(struct vcpu *v, hv_exit_reason_t reason)
     return HV_SUCCESS;
 }
 
-static hv_return_t leave_for(struct vcpu *v, uint64_t syndrome, int pc_rule)
+hv_return_t double_leave_for(struct vcpu *v, uint64_t syndrome, int pc_rule)
 {
     v->exit.exception.syndrome = syndrome;
     v->pc_rule = pc_rule;
@@ -156,7 +156,7 @@ static hv_return_t leave_for_timer(struct vcpu *v)
 }
 
 /* Takes the exception back by which the instruction was given up. */
-static void take_back(struct vcpu *v)
+void double_take_back(struct vcpu *v)
 {
     struct pe_state *s = &v->cpu->st;
 
@@ -171,7 +171,7 @@ static void take_back(struct vcpu *v)
     cpu_context_changed(v->cpu);
 }
 
-static uint32_t instruction(struct vcpu *v)
+uint32_t double_instruction(struct vcpu *v)
 {
     uint32_t word = 0;
     RULE(cpu_fetch_word(v->cpu, &word), "an instruction that ran cannot be fetched");
@@ -202,30 +202,30 @@ static uint32_t describe_access(uint32_t word)
 
 static hv_return_t leave_for_access(struct vcpu *v)
 {
-    take_back(v);
+    double_take_back(v);
     const struct ram_region *m = ram_find(&vm.ram, v->gpa);
     const bool rom = m && !atomic_load(&m->hidden);
-    const uint32_t described = describe_access(instruction(v));
+    const uint32_t described = describe_access(double_instruction(v));
     const uint32_t status = (rom ? FSC_PERMISSION : FSC_TRANSLATION) | 3;
 
     RULE(!rom || v->write, "a load from ROM that exits");
     v->exit.exception.physical_address = v->gpa;
     /* Of others nothing is asked: an instruction that is no access any more is run again. */
-    return leave_for(v, esr_make(EC_DABT_LOWER, described | (v->write ? ISS_DABT_WNR : 0) | status),
-                     described ? PC_MOVES : PC_ANY);
+    return double_leave_for(v, esr_make(EC_DABT_LOWER, described | (v->write ? ISS_DABT_WNR : 0) | status),
+                            described ? PC_MOVES : PC_ANY);
 }
 
 static hv_return_t leave_for_sysreg(struct vcpu *v)
 {
-    take_back(v);
-    return leave_for(v, esr_make(EC_SYSREG, sysreg_iss(v->encoding, instruction(v) & 31, !v->write)),
-                     PC_MOVES);
+    double_take_back(v);
+    return double_leave_for(
+        v, esr_make(EC_SYSREG, sysreg_iss(v->encoding, double_instruction(v) & 31, !v->write)), PC_MOVES);
 }
 
 static hv_return_t leave_for_wf(struct vcpu *v, uint32_t iss)
 {
     v->cpu->st.pc -= 4;
-    return leave_for(v, esr_make(EC_WFX, 1u << 24 | 0xeu << 20 | iss), PC_MOVES);
+    return double_leave_for(v, esr_make(EC_WFX, 1u << 24 | 0xeu << 20 | iss), PC_MOVES);
 }
 
 /* A WFE does not leave the guest, as far as was seen: it ends with an event, or by itself before long. */
@@ -278,13 +278,21 @@ hv_return_t hv_vcpu_run(hv_vcpu_t id)
         cpu_state_changed(v->cpu);
     v->changed = false;
     set_timer(v);
+    double_debug_before(v);
     cpu_set_irq(v->cpu, v->irq, v->fiq);
     for (;;) {
         switch (cpu_run(v->cpu)) {
-        case CPU_LEAVE_HVC: return leave_for(v, esr_make(EC_HVC64, v->cpu->leave_imm), PC_STAYS);
+        case CPU_LEAVE_HVC:
+            return double_leave_for(v, esr_make(EC_HVC64, v->cpu->leave_imm), PC_STAYS);
         case CPU_LEAVE_SMC:
             v->cpu->st.pc -= 4;
-            return leave_for(v, esr_make(EC_SMC64, v->cpu->leave_imm), PC_MOVES);
+            return double_leave_for(v, esr_make(EC_SMC64, v->cpu->leave_imm), PC_MOVES);
+        case CPU_LEAVE_DEBUG:
+            if (v->want == NOTHING) /* else the step that is over gave the instruction up */
+                double_debug_leave(v);
+            else
+                leave_for_kick(v);
+            return HV_SUCCESS;
         case CPU_LEAVE_WFE: wait_for_event(v); break;
         case CPU_LEAVE_KICK:
             if (leave_for_kick(v))

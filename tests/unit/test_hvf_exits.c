@@ -2,6 +2,8 @@
  * framework and the registers are made up here; the exits are those of src/hv/hvf/exits.c. */
 #include "hv/hvf/exits.c"
 
+#include "gen/sysreg_fields.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -72,6 +74,21 @@ void hvf_vtimer_sync(struct hv_vcpu *c)
 {
     (void)c;
     now.nr_timer++;
+}
+
+/* A debugger has MDSCR_EL1. */
+uint64_t *hvf_debug_guest_reg(struct hv_vcpu *c, uint16_t encoding)
+{
+    return c->debug.trapped && encoding == SYSENC_MDSCR_EL1 ? &c->debug.guest_mdscr : NULL;
+}
+
+bool hvf_debug_exit(struct hv_vcpu *c, struct hv_exit *exit, enum esr_ec ec, uint32_t iss)
+{
+    (void)iss;
+    assert_true(c->debug.trapped);
+    exit->reason = HV_EXIT_DEBUG;
+    exit->u.debug.addr = ec;
+    return true;
 }
 
 hv_return_t hv_vcpu_get_sys_reg(hv_vcpu_t id, hv_sys_reg_t reg, uint64_t *val)
@@ -395,6 +412,27 @@ static void test_debug_is_the_guests(void **state)
     assert_int_equal(now.injected.far, 0x99);
 }
 
+/* While it has the debug registers: what the guest has in them is kept, and BRK is the guest's all the same. */
+static void test_debuggers(void **state)
+{
+    struct hv_exit exit;
+
+    (void)state;
+    v.debug.trapped = true;
+    v.debug.guest_mdscr = 0x1000;
+    assert_false(take(0x622400a5, 0, 0, &exit)); /* mrs x5, MDSCR_EL1 */
+    assert_int_equal(now.x[5], 0x1000);
+    now.x[5] = MDSCR_EL1_MDE;
+    assert_false(take(0x622400a4, 0, 0, &exit)); /* msr MDSCR_EL1, x5 */
+    assert_int_equal(v.debug.guest_mdscr, MDSCR_EL1_MDE);
+    assert_int_equal(now.pc, PC + 8);
+    assert_false(take(0xf2000123, 0, 0, &exit));
+    assert_int_equal(now.injected.esr, 0xf2000123);
+    assert_true(take(0xd2000022, 0x99, 0, &exit));
+    assert_int_equal(exit.reason, HV_EXIT_DEBUG);
+    assert_int_equal(exit.u.debug.addr, EC_WATCHPT_LOWER);
+}
+
 static void test_unknown_class(void **state)
 {
     struct hv_exit exit;
@@ -418,6 +456,7 @@ int main(void)
         cmocka_unit_test_setup(test_own_registers, set_up),
         cmocka_unit_test_setup(test_undefined_registers, set_up),
         cmocka_unit_test_setup(test_debug_is_the_guests, set_up),
+        cmocka_unit_test_setup(test_debuggers, set_up),
         cmocka_unit_test_setup(test_unknown_class, set_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

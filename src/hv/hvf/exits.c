@@ -130,6 +130,16 @@ static bool own_sysreg(struct hv_vcpu *v, uint16_t enc, bool read, uint64_t *val
         *val = mach_absolute_time() - v->vm->vtimer_offset;
         return read;
     }
+    uint64_t *rests = hvf_debug_guest_reg(v, enc);
+    if (rests && read) {
+        *val = *rests;
+        return true;
+    }
+    if (rests) {
+        sysreg_write(&v->shadow, d, *val);
+        *rests = sysreg_read(&v->shadow, d);
+        return true;
+    }
     if (d->home == HOME_STORAGE || d->home == HOME_STATE) {
         const hv_return_t r = read ? hv_vcpu_get_sys_reg(v->id, (hv_sys_reg_t)enc, val)
                                    : hv_vcpu_set_sys_reg(v->id, (hv_sys_reg_t)enc, *val);
@@ -255,12 +265,13 @@ static bool exit_fetch_abort(struct hv_vcpu *v, struct hv_exit *exit, uint32_t i
     return false;
 }
 
-/* Debug exceptions are the guest's own: nobody here asked for any. */
+/* BRK is always the guest's own, and the others are while nobody here has asked for any. */
 static bool exit_debug(struct hv_vcpu *v, struct hv_exit *exit, uint32_t iss)
 {
     const enum esr_ec ec = (enum esr_ec)esr_class(v->exit->exception.syndrome);
 
-    (void)exit;
+    if (ec != EC_BRK64 && v->debug.trapped)
+        return hvf_debug_exit(v, exit, ec, iss);
     if (ec == EC_BRK64)
         inject(v, esr_make(ec, iss), false);
     else

@@ -4,11 +4,13 @@
 
 #include "hv/hvf/framework.h"
 
+#include "arch/esr.h"
 #include "arch/exception.h"
 #include "arch/state.h"
 #include "hv/emulate.h"
 #include "hv/hv.h"
 #include "hv/hvf/hvf.h"
+#include "hv/native_debug.h"
 #include "mem/ram.h"
 
 #include <pthread.h>
@@ -35,6 +37,18 @@ struct hvf_alarm {
 };
 
 #define HVF_NR_ID_REGISTERS 9
+#define HVF_ID_DFR0 2
+
+/* What the debug registers are in use for: the guest's own, or a debugger's. */
+enum hvf_debug_use { HVF_DEBUG_OFF, HVF_DEBUG_STEP, HVF_DEBUG_POINTS, HVF_DEBUG_STALE };
+struct hvf_debug {
+    struct native_debug native;
+    enum hvf_debug_use use;
+    bool trapped; /* its debug exceptions and accesses to those registers come here, and what follows is what it has in them */
+    uint64_t guest_mdscr, guest[4][DEBUG_MAX_REGS];
+    bool injected; /* an exception was, since the guest was last entered */
+    bool step_done; /* run() ended for another reason with the step that was asked for done: the next one tells */
+};
 
 struct hv_vm {
     struct hv_vm_config cfg;
@@ -60,7 +74,8 @@ struct hv_vcpu {
     bool vtimer_masked;
     bool pending; /* an interrupt was when it ran last */
     bool stop;    /* the exit handler said HV_STOP */
-    int failure;  /* hv_return_t of a call that must not fail; the vCPU cannot go on */
+    struct hvf_debug debug;
+    int failure; /* hv_return_t of a call that must not fail; the vCPU cannot go on */
     uint64_t nr_trapped;
 
     _Atomic uint32_t lines; /* any thread: 1 IRQ, 2 FIQ */
@@ -110,6 +125,20 @@ void hvf_poke(struct hv_vcpu *v);
 bool hvf_handle_exception(struct hv_vcpu *v, struct hv_exit *exit);
 void hvf_hand_over(struct hv_vcpu *v, struct hv_exit *exit);
 void hvf_vtimer_sync(struct hv_vcpu *v);
+
+/* debug.c. Of hv/hv.h: */
+int hvf_set_debug(struct hv_vcpu *v, const struct debug_points *p, struct err *e);
+int hvf_set_step(struct hv_vcpu *v, bool on);
+/* Before the guest is entered; it has left with an exception of one of EC_BREAKPT_LOWER, EC_SOFTSTP_LOWER and EC_WATCHPT_LOWER; an exit has been dealt with. True:
+ * *exit is for the caller of run(). */
+bool hvf_debug_enter(struct hv_vcpu *v, struct hv_exit *exit);
+bool hvf_debug_exit(struct hv_vcpu *v, struct hv_exit *exit, enum esr_ec ec, uint32_t iss);
+bool hvf_debug_handled(struct hv_vcpu *v, struct hv_exit *exit);
+/* run() ends for another reason. */
+void hvf_debug_leave(struct hv_vcpu *v);
+void hvf_debug_reset(struct hv_vcpu *v);
+/* What the guest has in a debug register that is in use; null: it is not. */
+uint64_t *hvf_debug_guest_reg(struct hv_vcpu *v, uint16_t encoding);
 
 /* self_test.c */
 void hvf_self_test(hv_say_fn *say, void *opaque);

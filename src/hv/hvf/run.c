@@ -128,18 +128,21 @@ void hvf_run(struct hv_vcpu *v, struct hv_exit *exit)
         }
         if (atomic_exchange(&v->alarmed, false))
             v->on_timer(v->cfg.opaque);
+        if (hvf_debug_enter(v, exit))
+            return;
         if (!enter(v))
             continue;
         /* Before the exit is looked at: it may be the guest reading what is pending. */
         if (v->vtimer_masked)
             hvf_vtimer_sync(v);
-        out = !v->failure && handle_exit(v, exit);
+        out = !v->failure && (handle_exit(v, exit) || hvf_debug_handled(v, exit));
         if (v->failure) {
             exit->reason = HV_EXIT_ERROR;
             exit->u.error.code = EIO;
             return;
         }
     }
+    hvf_debug_leave(v);
     if (v->stop)
         exit->reason = HV_EXIT_CANCEL;
 }

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/os.h"
 #include "hv/hvf/hvf_internal.h"
+#include "hv/native_self_test.h"
 
 #include <dlfcn.h>
 #include <inttypes.h>
@@ -16,10 +17,10 @@
 #include <sys/sysctl.h>
 #include <unistd.h>
 
-#define BASE UINT64_C(0x40000000)
-#define LEN (64u << 10)
+#define BASE NATIVE_TEST_BASE
+#define LEN NATIVE_TEST_LEN
 #define VECTORS 0x8000u
-#define DEVICE UINT64_C(0x09000000)
+#define DEVICE NATIVE_TEST_DEVICE
 #define EXITS 20000u /* that are timed */
 #define LIMIT_NS UINT64_C(1000000000)
 
@@ -337,36 +338,33 @@ static void tell_guests(struct test *t)
     tell_speed(t, "a load from a device and back", LOAD);
 }
 
-static enum hv_action no_exit(void *opaque, struct hv_exit *exit)
-{
-    (void)opaque;
-    (void)exit;
-    return HV_STOP;
-}
-
 void hvf_self_test(hv_say_fn *say, void *opaque)
 {
     struct test t = {.say = say, .opaque = opaque};
+    struct native_test native = {.hv = &hv_hvf, .say = say, .opaque = opaque};
     struct ram ram;
-    struct hv_vm *vm = NULL;
     struct err e = {0};
 
     tell_host(&t);
     tell_raw(&t);
     if (!ram_init(&ram, &e) && !ram_add(&ram, BASE, LEN, RAM_KIND_RAM, &e)) {
         const struct hv_vm_config cfg = {.ram = &ram, .nr_vcpus = 1, .counter_base_ns = os_now_ns()};
-        const struct hv_vcpu_config vcpu = {.mpidr = BIT64(31), .on_exit = no_exit};
+        const struct hv_vcpu_config vcpu = {
+            .mpidr = BIT64(31), .on_exit = native_test_exit, .opaque = &native};
 
-        t.host = ram_ptr(&ram, BASE, LEN, true);
-        if (!hv_hvf.vm_create(&vm, &cfg, &e) && !hv_hvf.vcpu_create(vm, &t.v, &vcpu, &e)) {
+        t.host = native.host = ram_ptr(&ram, BASE, LEN, true);
+        if (!hv_hvf.vm_create(&native.vm, &cfg, &e) &&
+            !hv_hvf.vcpu_create(native.vm, &native.v, &vcpu, &e)) {
+            t.v = native.v;
             tell_guests(&t);
+            native_test_run(&native);
             answer(&t, "calls", "%s",
                    t.v->failure ? "some failed: see above" : "none failed that must not");
             hvf_vcpu_retire(t.v);
             hvf_vcpu_destroy(t.v);
         }
-        if (vm)
-            hv_hvf.vm_destroy(vm);
+        if (native.vm)
+            hv_hvf.vm_destroy(native.vm);
     }
     if (e.code)
         answer(&t, "a guest", "could not be made: %s", e.text);

@@ -91,7 +91,7 @@ static uint64_t trim_id(const struct hv_vcpu *v, uint16_t encoding, uint64_t val
         return (val & ~ID_AA64PFR0_EL1_GIC) | (v->cfg.gicv2 ? 0 : UINT64_C(1) << ID_AA64PFR0_EL1_GIC_LO);
     if (encoding == id_register[1]) /* SME state is not kept */
         return val & ~ID_AA64PFR1_EL1_SME;
-    if (encoding == id_register[2]) /* PMU registers would trap */
+    if (encoding == id_register[HVF_ID_DFR0]) /* PMU registers would trap */
         return val & ~ID_AA64DFR0_EL1_PMUVer;
     if (encoding == id_register[6] && (val & ID_AA64MMFR0_EL1_PARange) > range)
         return (val & ~ID_AA64MMFR0_EL1_PARange) | range;
@@ -183,6 +183,7 @@ void hvf_vcpu_reset(struct hv_vcpu *v)
 {
     const hv_simd_fp_uchar16_t zero = {0};
 
+    hvf_debug_reset(v);
     pe_reset(&v->shadow);
     for (unsigned i = 0; i <= 30; i++)
         hvf_set_x(v, i, 0);
@@ -260,11 +261,19 @@ static int plain_reg(unsigned reg)
     }
 }
 
+/* Null: it is the framework's to know. */
+static uint64_t *rests(struct hv_vcpu *v, unsigned reg)
+{
+    return reg & HV_REG_SYS ? hvf_debug_guest_reg(v, (uint16_t)reg) : NULL;
+}
+
 int hvf_get_reg(struct hv_vcpu *v, unsigned reg, uint64_t *val)
 {
     const int plain = plain_reg(reg);
 
-    if (plain >= 0)
+    if (rests(v, reg))
+        *val = *rests(v, reg);
+    else if (plain >= 0)
         *val = hvf_get(v, (unsigned)plain);
     else if (reg == HV_REG_SP)
         *val = hvf_get_sys(v, current_sp(v));
@@ -279,7 +288,11 @@ int hvf_set_reg(struct hv_vcpu *v, unsigned reg, uint64_t val)
 {
     const int plain = plain_reg(reg);
 
-    if (plain >= 0)
+    if (reg == HV_REG_PC) /* wherever that is, it is meant to be executed from there */
+        v->debug.native.passing = false;
+    if (rests(v, reg))
+        *rests(v, reg) = val;
+    else if (plain >= 0)
         hvf_set(v, (unsigned)plain, val);
     else if (reg == HV_REG_SP)
         hvf_set_sys(v, current_sp(v), val);
@@ -298,8 +311,10 @@ void hvf_inject(struct hv_vcpu *v, const struct exception *e)
 
     SYS(s, VBAR_EL1) = hvf_get_sys(v, encoding_of(SR_VBAR_EL1));
     SYS(s, SCTLR_EL1) = hvf_get_sys(v, encoding_of(SR_SCTLR_EL1));
-    pstate_set(s, hvf_get(v, HV_REG_CPSR));
+    /* A debugger's step is none of the guest's. */
+    pstate_set(s, hvf_get(v, HV_REG_CPSR) & ~(uint64_t)(v->debug.native.in_step ? PSR_SS : 0));
     exception_take(s, e, 1);
+    v->debug.injected = true;
     hvf_set(v, HV_REG_CPSR, pstate_get(s));
     hvf_set(v, FRAMEWORK_REG_PC, s->pc);
     hvf_set_sys(v, encoding_of(SR_SPSR_EL1), s->spsr_el[1]);

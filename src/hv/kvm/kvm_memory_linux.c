@@ -59,10 +59,15 @@ void kvm_memory_changed(struct hv_vm *vm, gpa_t gpa, uint64_t len)
     }
 }
 
-/* KVM makes the caches right when it maps a page, and vm_reset() has it map all of them anew. */
+/* KVM makes the caches right when it maps a page, and vm_reset() has it map all of them anew; this is for pages that are mapped already. */
 void kvm_code_changed(struct hv_vm *vm, gpa_t gpa, uint64_t len)
 {
-    (void)vm, (void)gpa, (void)len;
+    for (unsigned i = 0; i < vm->cfg.ram->nr_regions; i++) {
+        const struct ram_region *g = &vm->cfg.ram->region[i];
+        const gpa_t from = MAX(gpa, g->base), to = MIN(gpa + len, g->base + g->len);
+        if (from < to)
+            __builtin___clear_cache((char *)g->host + (from - g->base), (char *)g->host + (to - g->base));
+    }
 }
 
 /* --- What the guest writes ------------------------------------------------------------------------------------------ */
