@@ -272,7 +272,7 @@ $(OUT)/hvf-double/test_%: tests/hvf/test_%.c $(DOUBLE_OBJ) $(LIB)
 hvf-double: $(OUT)/hvf-double/vibevmm $(OUT)/hvf-double/test_rules
 
 # The program with allocations that fail, the double's too: tests/alloc/failing_alloc.c.
-WRAPPED := malloc calloc realloc aligned_alloc posix_memalign strdup strndup mmap memfd_create ftruncate pipe pthread_create open_memstream fopen main
+WRAPPED := malloc calloc realloc aligned_alloc posix_memalign strdup strndup mmap memfd_create ftruncate eventfd pipe pthread_create open_memstream fopen main
 comma := ,
 $(OUT)/failing-alloc/%.o: %.c $(OUT)/flags
 	@mkdir -p $(@D)

@@ -148,9 +148,10 @@ def check_hostile(case, backend, name, got):
     case.assertEqual(sum(v["exits"]["error"] for v in got.stats["vcpus"]), 0, name)
 
 
-# ---- --self-test: small guests with breakpoints, watchpoints, steps (src/hv/native_self_test.c); what it asks, and what it is answered -------------------
+# ---- --self-test: small guests with breakpoints, watchpoints, steps, a record of stores (src/hv/native_self_test.c); what it asks, and what it is answered -------------------
 
 DEBUGS = (
+    ("pages that the guest writes", "24, then 0"),
     ("a breakpoint", r"breakpoint at \+4"), ("a watchpoint", r"watchpoint at \+8, store, 4"), ("and passed", r"end at \+14"),
     ("steps", r"step \+4 45, step \+8 5, step \+c 5, step \+a00 3c5; DAIF was 40, SPSR_EL1 is 5, 1 exit"),
     ("a step over BRK", r"step \+a00, ESR_EL1 f2000000"), ("a step over WFI", r"step \+18"),

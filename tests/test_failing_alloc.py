@@ -16,6 +16,25 @@ KERNEL = os.path.join(test_kernels.KERNELS, "console.raw")
 SANITIZER = {name: "exitcode=99" for name in ("ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS")}
 
 
+def check_output(case, out, wanted):
+    """What the harness prints: each run ended well, or with a message; and all sorts of allocations that are wanted were among them."""
+    *lines, last = out.splitlines()
+    end = re.match(r"END (\d+) 0 ", last)
+    case.assertTrue(end, last)
+    case.assertEqual(len(lines), int(end[1]))
+    seen = set()
+    for line in lines:
+        m = re.fullmatch(r"(\d+) (\w+) \S+ (\d+) (.*)", line)
+        case.assertTrue(m, line)
+        status, text = int(m[3]), m[4]
+        seen.add(m[2])
+        case.assertIn(status, (0, 1, 2), line)
+        case.assertNotRegex(text, "bug|crashed|Sanitizer", line)
+        if status:
+            case.assertRegex(text, r"vibevmm: [^|]+\|", line)
+    case.assertLessEqual(wanted | {"malloc", "calloc", "realloc", "mmap", "memfd_create", "ftruncate", "pipe", "pthread_create"}, seen)
+
+
 class FailingAlloc(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -28,16 +47,6 @@ class FailingAlloc(unittest.TestCase):
     def path(self, name):
         return os.path.join(self.folder, name)
 
-    def check_line(self, line, seen):
-        m = re.fullmatch(r"(\d+) (\w+) \S+ (\d+) (.*)", line)
-        self.assertTrue(m, line)
-        status, text = int(m[3]), m[4]
-        seen.add(m[2])
-        self.assertIn(status, (0, 1, 2), line)
-        self.assertNotRegex(text, "bug|crashed|Sanitizer", line)
-        if status:
-            self.assertRegex(text, r"vibevmm: [^|]+\|", line)
-
     def check_run(self, *options, lasting=False):
         before = sorted(os.listdir(self.folder))
         env = dict(os.environ, **SANITIZER)
@@ -46,14 +55,7 @@ class FailingAlloc(unittest.TestCase):
         p = subprocess.run([HARNESS, "--stats=none", "--timeout", "20", *options], stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env,
                            timeout=3 * vibe.LIMIT_S, check=False)
         self.assertEqual((p.returncode, p.stderr), (0, ""))
-        *lines, last = p.stdout.splitlines()
-        end = re.match(r"END (\d+) 0 ", last)
-        self.assertTrue(end, last)
-        self.assertEqual(len(lines), int(end[1]))
-        seen = set()
-        for line in lines:
-            self.check_line(line, seen)
-        self.assertLessEqual({"malloc", "calloc", "realloc", "mmap", "memfd_create", "ftruncate", "pipe", "pthread_create"}, seen)
+        check_output(self, p.stdout, set())
         self.assertEqual(sorted(os.listdir(self.folder)), before)
 
     def test_software_cpu(self):

@@ -104,7 +104,7 @@ static void try_exits(struct native_test *t)
     prepare(t, code, sizeof(code), EXITS);
     const uint64_t start = os_now_ns();
     t->hv->run(t->v, &x);
-    native_test_say(t, "a store to a device and back", "%" PRIu64 " ns", (os_now_ns() - start) / EXITS);
+    native_test_say(t, "a store to a device, handled", "%" PRIu64 " ns", (os_now_ns() - start) / EXITS);
 }
 
 static void try_dirty(struct native_test *t)

@@ -66,6 +66,7 @@ WRAP(void *, mmap, (void *p, size_t n, int prot, int flags, int fd, off_t off),
      (p, n, prot, flags, fd, off), MAP_FAILED)
 WRAP(int, memfd_create, (const char *name, unsigned flags), (name, flags), -1)
 WRAP(int, ftruncate, (int fd, off_t len), (fd, len), -1)
+WRAP(int, eventfd, (unsigned n, int flags), (n, flags), -1)
 WRAP(int, pipe, (int fd[2]), (fd), -1)
 WRAP(int, pthread_create, (pthread_t * t, const pthread_attr_t *a, void *(*fn)(void *), void *p),
      (t, a, fn, p), EAGAIN)

@@ -180,6 +180,50 @@ static struct ram_region *region_at(hv_ipa_t ipa, size_t size)
     return NULL;
 }
 
+/* Region i is two from `at` on. */
+static void split(unsigned i, gpa_t at)
+{
+    struct ram *r = &vm.ram;
+    struct ram_region *m = &r->region[i];
+
+    if (at <= m->base || at >= m->base + m->len)
+        return;
+    RULE(r->nr_regions < RAM_MAX_REGIONS, "the double has room for %u pieces of memory", RAM_MAX_REGIONS);
+    memmove(m + 1, m, (r->nr_regions - i) * sizeof(*m));
+    memmove(&vm.kept[i + 1], &vm.kept[i], (r->nr_regions - i) * sizeof(vm.kept[0]));
+    r->nr_regions++;
+    m[1].base = at;
+    m[1].len = m->base + m->len - at;
+    m[1].host = m->host + (at - m->base);
+    m->len = at - m->base;
+}
+
+hv_return_t hv_vm_protect(hv_ipa_t ipa, size_t size, hv_memory_flags_t flags)
+{
+    struct ram *r = &vm.ram;
+    hv_ipa_t end = ipa;
+
+    RULE(!((ipa | size) & (PAGE - 1)) && size, "hv_vm_protect: 0x%llx, 0x%zx: not whole pages",
+         (unsigned long long)ipa, size);
+    RULE(vm.nr_vcpus <= 1, "the double protects memory of one vCPU");
+    for (unsigned i = 0; i < r->nr_regions; i++) {
+        split(i, ipa);
+        split(i, ipa + size);
+        struct ram_region *m = &r->region[i];
+        if (m->base < ipa || m->base >= ipa + size)
+            continue;
+        RULE(m->base == end && (m->kind == RAM_KIND_RAM || vm.kept[i]) && (flags & HV_MEMORY_READ),
+             "hv_vm_protect: 0x%llx is not mapped RAM", (unsigned long long)m->base);
+        vm.kept[i] = !(flags & HV_MEMORY_WRITE);
+        m->kind = vm.kept[i] ? RAM_KIND_ROM : RAM_KIND_RAM;
+        end = m->base + m->len;
+    }
+    if (end != ipa + size)
+        return HV_BAD_ARGUMENT;
+    cluster_memory_changed(&vm.cluster, ipa, size);
+    return HV_SUCCESS;
+}
+
 /* A region that is unmapped stays, hidden: it is the only one that can come back. */
 hv_return_t hv_vm_map(void *addr, hv_ipa_t ipa, size_t size, hv_memory_flags_t flags)
 {

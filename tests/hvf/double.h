@@ -57,7 +57,12 @@ struct vcpu {
     uint64_t mdscr;
     struct debug_point point[2 * NR_DEBUG_REGS];
 
-    enum { PC_ANY, PC_MOVES, PC_STAYS } pc_rule; /* for what the program does about the last exit */
+    enum {
+        PC_ANY,
+        PC_MOVES,
+        PC_STAYS,
+        PC_AGAIN
+    } pc_rule; /* for what the program does about the last exit */
     uint64_t pc, idle_insns;
     unsigned idle_fires;
 };
@@ -67,6 +72,8 @@ struct double_vm {
     uint32_t ipa_bits;
     struct cpu_cluster cluster;
     struct ram ram;
+    /* A piece of ram that is RAM, and may not be written at the moment. */
+    bool kept[RAM_MAX_REGIONS];
     unsigned nr_vcpus;
     struct vcpu *vcpu[MAX_VCPUS];
 };

@@ -124,6 +124,9 @@ static void check_before_run(struct vcpu *v)
     }
     RULE(v->pc_rule != PC_MOVES || pc != v->pc,
          "PC is still at the instruction 0x%llx that was emulated", (unsigned long long)pc);
+    RULE(v->pc_rule != PC_AGAIN || pc == v->pc,
+         "a store to memory that was mapped for reading is not done, at 0x%llx",
+         (unsigned long long)v->pc);
     RULE(v->pc_rule != PC_STAYS || pc != v->pc + 4, "PC was moved on after an HVC, from 0x%llx",
          (unsigned long long)v->pc);
     v->pc_rule = PC_ANY;
@@ -212,7 +215,9 @@ static hv_return_t leave_for_access(struct vcpu *v)
     v->exit.exception.physical_address = v->gpa;
     /* Of others nothing is asked: an instruction that is no access any more is run again. */
     return double_leave_for(v, esr_make(EC_DABT_LOWER, described | (v->write ? ISS_DABT_WNR : 0) | status),
-                            described ? PC_MOVES : PC_ANY);
+                            rom && vm.kept[m - vm.ram.region] ? PC_AGAIN
+                            : described                       ? PC_MOVES
+                                                              : PC_ANY);
 }
 
 static hv_return_t leave_for_sysreg(struct vcpu *v)

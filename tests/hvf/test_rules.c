@@ -149,6 +149,17 @@ static void wfi_again(void)
     run();
 }
 
+static void store_is_lost(void)
+{
+    static const uint32_t store[] = {STORE_NEXT, SPIN};
+    machine(store, 2);
+    hv_vcpu_set_reg(id, 4, BASE + 0x8000);
+    hv_vm_protect(BASE, LEN, HV_MEMORY_READ | HV_MEMORY_EXEC);
+    run();
+    hv_vcpu_set_reg(id, HV_REG_PC, get_reg(HV_REG_PC) + 4);
+    run();
+}
+
 static void load_again(void)
 {
     machine(load, 2);
@@ -203,6 +214,7 @@ static const struct {
     {"beyond 36 bits", beyond_the_space},
     {"PC is still at the instruction", wfi_again},
     {"PC is still at the instruction", load_again},
+    {"is not done", store_is_lost},
     {"PC was moved on after an HVC", hvc_skipped},
     {"unmasked while its output is high", timer_never_masked},
     {"SME is visible", visible_sme},

@@ -76,6 +76,12 @@ void hvf_vtimer_sync(struct hv_vcpu *c)
     now.nr_timer++;
 }
 
+/* What is written is recorded of what there is above 0x80000000. */
+bool hvf_dirty_fault(struct hv_vcpu *c)
+{
+    return c->exit->exception.physical_address >= 0x80000000;
+}
+
 /* A debugger has MDSCR_EL1. */
 uint64_t *hvf_debug_guest_reg(struct hv_vcpu *c, uint16_t encoding)
 {
@@ -259,6 +265,27 @@ static void test_aborts_for_the_guest(void **state)
         assert_int_equal(now.injected.esr, row[i].injected);
         assert_int_equal(now.injected.far, 0x5678);
         assert_int_equal(now.injected.ret, PC);
+    }
+}
+
+/* The instruction is run again, whatever it is. */
+static void test_kept_from_writing(void **state)
+{
+    static const uint64_t esr[] = {
+        0x9200004f, /* a store of no description */
+        0x93c3804f, /* str x3 */
+        0x9200014f, /* DC IVAC */
+        0x920000cf, /* the walk for it */
+        0x820000cf, /* and for a fetch */
+    };
+    struct hv_exit exit;
+
+    for (unsigned i = 0; i < ARRAY_LEN(esr); i++) {
+        set_up(state);
+        assert_false(take(esr[i], 0x99, 0x80000010, &exit));
+        assert_int_equal(now.pc, PC);
+        assert_int_equal(now.nr_injected, 0);
+        assert_int_equal(handler.exit.reason, NOTHING);
     }
 }
 
@@ -449,6 +476,7 @@ int main(void)
         cmocka_unit_test_setup(test_branch_type_and_step_end, set_up),
         cmocka_unit_test_setup(test_nothing_there, set_up),
         cmocka_unit_test_setup(test_aborts_for_the_guest, set_up),
+        cmocka_unit_test_setup(test_kept_from_writing, set_up),
         cmocka_unit_test_setup(test_cache_maintenance, set_up),
         cmocka_unit_test_setup(test_calls, set_up),
         cmocka_unit_test_setup(test_waits, set_up),

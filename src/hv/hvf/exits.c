@@ -216,11 +216,19 @@ static bool emulate_access(struct hv_vcpu *v, struct hv_exit *exit, const struct
     return v->stop;
 }
 
+/* A store, cache maintenance, or a table walk that sets a flag, in memory that is mapped for reading until it is written. PC stays. */
+static bool is_kept_from_writing(struct hv_vcpu *v, const struct abort_syndrome *a)
+{
+    return (a->status & 0x3c) == FSC_PERMISSION && hvf_dirty_fault(v);
+}
+
 static bool exit_data_abort(struct hv_vcpu *v, struct hv_exit *exit, uint32_t iss)
 {
     const struct abort_syndrome a = esr_abort(iss);
     const uint32_t external = FSC_EXTERNAL | (a.write ? ISS_DABT_WNR : 0);
 
+    if (is_kept_from_writing(v, &a))
+        return false;
     if (a.walk) {
         inject_walk_abort(v, EC_DABT_LOWER, &a);
         return false;
@@ -258,6 +266,8 @@ static bool exit_fetch_abort(struct hv_vcpu *v, struct hv_exit *exit, uint32_t i
     const struct abort_syndrome a = esr_abort(iss);
 
     (void)exit;
+    if (is_kept_from_writing(v, &a))
+        return false;
     if (a.walk)
         inject_walk_abort(v, EC_IABT_LOWER, &a);
     else

@@ -56,6 +56,7 @@ struct hv_vm {
     uint64_t vtimer_offset; /* ticks */
     struct hvf_timebase timebase;
     bool mapped[RAM_MAX_REGIONS];
+    _Atomic uint64_t *dirty[RAM_MAX_REGIONS]; /* a bit for each page that was written; null: nobody asks */
     bool has_id; /* id[] is what the first vCPU has, trimmed: what all have */
     uint64_t id[HVF_NR_ID_REGISTERS];
     struct hvf_alarm alarm;
@@ -139,6 +140,13 @@ void hvf_debug_leave(struct hv_vcpu *v);
 void hvf_debug_reset(struct hv_vcpu *v);
 /* What the guest has in a debug register that is in use; null: it is not. */
 uint64_t *hvf_debug_guest_reg(struct hv_vcpu *v, uint16_t encoding);
+
+/* dirty.c. Of hv/hv.h: */
+int hvf_track_dirty(struct hv_vm *vm, bool on, struct err *e);
+int hvf_get_dirty(struct hv_vm *vm, unsigned region, uint64_t *bits, struct err *e);
+void hvf_dirty_destroy(struct hv_vm *vm);
+/* The vCPU may not write where it wanted to. True: it may now. */
+bool hvf_dirty_fault(struct hv_vcpu *v);
 
 /* self_test.c */
 void hvf_self_test(hv_say_fn *say, void *opaque);

@@ -341,7 +341,7 @@ static void tell_guests(struct test *t)
 void hvf_self_test(hv_say_fn *say, void *opaque)
 {
     struct test t = {.say = say, .opaque = opaque};
-    struct native_test native = {.hv = &hv_hvf, .say = say, .opaque = opaque};
+    struct native_test native = {.hv = &hv_hvf, .say = say, .opaque = opaque, .dirty_page = HVF_PAGE_SIZE};
     struct ram ram;
     struct err e = {0};
 

@@ -98,6 +98,7 @@ static int hvf_probe(struct hv_caps *caps, struct err *e)
         .uncounted = 1u << HV_EXIT_WFE | 1u << HV_EXIT_SEV | 1u << HV_EXIT_STUCK,
         .max_vcpus = MIN(max_vcpus, HVF_MAX_VCPUS),
         .address_bits = bits,
+        .dirty_page = HVF_PAGE_SIZE,
     };
     return 0;
 }
@@ -208,6 +209,7 @@ static int hvf_vm_create(struct hv_vm **out, const struct hv_vm_config *cfg, str
 static void hvf_vm_destroy(struct hv_vm *vm)
 {
     hvf_alarm_destroy(&vm->alarm);
+    hvf_dirty_destroy(vm);
     const hv_return_t r = hv_vm_destroy();
     if (r)
         log_warn("hvf: the virtual machine cannot be destroyed: %s", hvf_error_text(r));
@@ -235,4 +237,6 @@ const struct hv_backend hv_hvf = {
     .counters = hvf_counters,
     .code_changed = hvf_vm_code_changed,
     .memory_changed = hvf_vm_memory_changed,
+    .track_dirty = hvf_track_dirty,
+    .get_dirty = hvf_get_dirty,
 };

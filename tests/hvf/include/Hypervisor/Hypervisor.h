@@ -94,6 +94,7 @@ hv_return_t hv_vm_create(hv_vm_config_t config);
 hv_return_t hv_vm_destroy(void);
 hv_return_t hv_vm_map(void *addr, hv_ipa_t ipa, size_t size, hv_memory_flags_t flags);
 hv_return_t hv_vm_unmap(hv_ipa_t ipa, size_t size);
+hv_return_t hv_vm_protect(hv_ipa_t ipa, size_t size, hv_memory_flags_t flags);
 hv_return_t hv_vcpus_exit(hv_vcpu_t *vcpus, uint32_t count);
 
 /* The vCPU's thread. */
