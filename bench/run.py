@@ -22,6 +22,7 @@ import contract
 import debugging
 import disk
 import interpreter
+import kvm
 import observe
 import sharing
 import snapshot
@@ -34,7 +35,7 @@ PARTS = {
     "interpreter": interpreter.table, "observe": observe.table, "debugging": debugging.table,
     **{name: lambda b, n=name: bare.table(b, [n]) for name in bare.PARTS},
     "start": startup.table, "boot": boot.table, "userland": userland.table, "disk": disk.table, "sharing": sharing.table,
-    "contract": contract.table, "snapshot": snapshot.table,
+    "contract": contract.table, "snapshot": snapshot.table, "kvm": kvm.table,
 }
 # Only when asked for by name.
 MORE = {"overlay": lambda b: disk.table(b, overlay=True)}
