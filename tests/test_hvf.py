@@ -114,7 +114,8 @@ class SelfTest(unittest.TestCase):
                            ("WFE", "does not exit"), ("virtual timer", "reason 2, masked, then reason 1"),
                            ("hv_vcpus_exit before a run", "reason 0, then reason 1"), ("a pending interrupt", "is forgotten"),
                            ("registers whose reads exit", r".*\bICC_IAR1_EL1\b.*\bCNTP_CTL_EL0\b"),
-                           ("registers that are UNDEFINED", "$"), ("a store to a device and back", r"\d+ ns$"), ("calls", "none failed"),
+                           ("registers that are UNDEFINED", "$"), ("a store to a device and back", r"\d+ ns$"), ("calls", "none failed"), ("the framework's GIC", "there"),
+                           ("WFI with it", "exits"), ("its GICR_TYPER", "exits, reason 1, syndrome 0x93c08007$"),
                            *behaviour.DEBUGS):
             self.assertRegex(p.stdout, r"(?m)^  %s +%s" % (what, says))
 

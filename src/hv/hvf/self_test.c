@@ -11,6 +11,7 @@
 #include <inttypes.h>
 #include <libkern/OSCacheControl.h>
 #include <mach/mach_time.h>
+#include <os/object.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -21,6 +22,8 @@
 #define LEN NATIVE_TEST_LEN
 #define VECTORS 0x8000u
 #define DEVICE NATIVE_TEST_DEVICE
+#define GIC_DIST UINT64_C(0x08000000)
+#define GIC_REDIST UINT64_C(0x080a0000)
 #define EXITS 20000u /* that are timed */
 #define LIMIT_NS UINT64_C(1000000000)
 
@@ -28,10 +31,11 @@
 #define SMC 0xd4000003u
 #define WFI 0xd503207fu
 #define WFE 0xd503205fu
-#define BACK 0x17ffffffu   /* b .-4 */
-#define UNMASK 0xd50342ffu /* msr DAIFClr, #2 */
-#define STORE 0xb9000020u  /* str w0, [x1] */
-#define LOAD 0xb9400020u   /* ldr w0, [x1] */
+#define BACK 0x17ffffffu    /* b .-4 */
+#define UNMASK 0xd50342ffu  /* msr DAIFClr, #2 */
+#define STORE 0xb9000020u   /* str w0, [x1] */
+#define LOAD 0xb9400020u    /* ldr w0, [x1] */
+#define LOAD_64 0xf9400020u /* ldr x0, [x1] */
 #define MRS(enc, rt) (0xd5200000u | (uint32_t)((enc)&0x7fff) << 5 | 1u << 20 | (rt))
 /* The immediate of the HVC that is reached in the end, or in a vector. */
 enum { AT_END = 1, AT_SYNC, AT_IRQ };
@@ -80,7 +84,6 @@ static void tell_host(struct test *t)
     mach_timebase_info(&base);
     answer(t, "host time", "%u/%u ns a tick, CNTFRQ_EL0 %" PRIu64, base.numer, base.denom,
            hvf_host_cntfrq());
-    answer(t, "the framework's GIC", "%s", dlsym(RTLD_DEFAULT, "hv_gic_create") ? "there" : "not there");
 }
 
 /* --- Before the backend does anything ------------------------------------------------------------------------------- */
@@ -338,6 +341,59 @@ static void tell_guests(struct test *t)
     tell_speed(t, "a load from a device and back", LOAD);
 }
 
+/* --- With the framework's own GIC ----------------------------------------------------------------------------------- */
+
+/* Of macOS 15: by name, which older systems and headers lack. */
+static hv_return_t make_gic(void)
+{
+    void *(*config_create)(void) = (void *(*)(void))dlsym(RTLD_DEFAULT, "hv_gic_config_create");
+    hv_return_t (*set_dist)(void *, hv_ipa_t) =
+        (hv_return_t(*)(void *, hv_ipa_t))dlsym(RTLD_DEFAULT, "hv_gic_config_set_distributor_base");
+    hv_return_t (*set_redist)(void *, hv_ipa_t) =
+        (hv_return_t(*)(void *, hv_ipa_t))dlsym(RTLD_DEFAULT, "hv_gic_config_set_redistributor_base");
+    hv_return_t (*create)(void *) = (hv_return_t(*)(void *))dlsym(RTLD_DEFAULT, "hv_gic_create");
+    void *config = config_create && set_dist && set_redist && create ? config_create() : NULL;
+    hv_return_t r;
+
+    if (!config)
+        return HV_UNSUPPORTED;
+    if (!(r = set_dist(config, GIC_DIST)) && !(r = set_redist(config, GIC_REDIST)))
+        r = create(config);
+    os_release(config);
+    return r;
+}
+
+static void tell_redistributor(struct test *t)
+{
+    const uint32_t words[] = {LOAD_64, HVC(AT_END)};
+
+    place(t, words, ARRAY_LEN(words));
+    hvf_set_x(t->v, 1, GIC_REDIST + 8);
+    if (run(t) == EC_HVC64)
+        answer(t, "its GICR_TYPER", "0x%" PRIx64, hvf_get_x(t->v, 0));
+    else
+        answer(t, "its GICR_TYPER", "exits, reason %u, syndrome 0x%" PRIx64, t->v->exit->reason,
+               t->v->exit->exception.syndrome);
+}
+
+static void tell_gic(struct test *t, const struct hv_vm_config *cfg, const struct hv_vcpu_config *vcpu)
+{
+    struct hv_vm *vm = NULL;
+    struct err e = {0};
+
+    if (hv_hvf.vm_create(&vm, cfg, &e))
+        return;
+    const hv_return_t r = make_gic();
+    answer(t, "the framework's GIC", "%s (0x%08x)", r ? hvf_error_text(r) : "there", (unsigned)r);
+    if (!r && !hv_hvf.vcpu_create(vm, &t->v, vcpu, &e)) {
+        tell_instruction(t, "WFI with it", WFI);
+        tell_redistributor(t);
+        hvf_vcpu_retire(t->v);
+        hvf_vcpu_destroy(t->v);
+    }
+    hv_hvf.vm_destroy(vm);
+}
+
 void hvf_self_test(hv_say_fn *say, void *opaque)
 {
     struct test t = {.say = say, .opaque = opaque};
@@ -365,6 +421,7 @@ void hvf_self_test(hv_say_fn *say, void *opaque)
         }
         if (native.vm)
             hv_hvf.vm_destroy(native.vm);
+        tell_gic(&t, &cfg, &vcpu);
     }
     if (e.code)
         answer(&t, "a guest", "could not be made: %s", e.text);

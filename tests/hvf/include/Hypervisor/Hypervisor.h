@@ -27,6 +27,7 @@ typedef uint64_t hv_memory_flags_t;
 
 typedef struct hv_vm_config_s *hv_vm_config_t;
 typedef struct hv_vcpu_config_s *hv_vcpu_config_t;
+typedef struct hv_gic_config_s *hv_gic_config_t;
 
 enum {
     HV_EXIT_REASON_CANCELED,
@@ -96,6 +97,12 @@ hv_return_t hv_vm_map(void *addr, hv_ipa_t ipa, size_t size, hv_memory_flags_t f
 hv_return_t hv_vm_unmap(hv_ipa_t ipa, size_t size);
 hv_return_t hv_vm_protect(hv_ipa_t ipa, size_t size, hv_memory_flags_t flags);
 hv_return_t hv_vcpus_exit(hv_vcpu_t *vcpus, uint32_t count);
+
+/* Since macOS 15: the program has them by dlsym(). */
+hv_gic_config_t hv_gic_config_create(void);
+hv_return_t hv_gic_config_set_distributor_base(hv_gic_config_t config, hv_ipa_t ipa);
+hv_return_t hv_gic_config_set_redistributor_base(hv_gic_config_t config, hv_ipa_t ipa);
+hv_return_t hv_gic_create(hv_gic_config_t config);
 
 /* The vCPU's thread. */
 hv_return_t hv_vcpu_create(hv_vcpu_t *vcpu, hv_vcpu_exit_t **exit, hv_vcpu_config_t config);
