@@ -138,6 +138,15 @@ __attribute__((format(printf, 3, 4))) static void break_locked(struct contract *
     c->verdict = VERDICT_BROKEN;
 }
 
+/* What to add to the message that it did not come: a prompt is no whole line. */
+static const char *hint_locked(struct contract *c, const struct item *it)
+{
+    return it->pattern && c->text.len && it->from <= c->text.len &&
+                   pattern_find(it->pattern, c->text.line, c->text.len, it->from, true) != PATTERN_NONE
+               ? "; it is there but for the $, which is the end of a line that has ended"
+               : "";
+}
+
 static void keep_locked(struct item *it, uint64_t now)
 {
     it->state = ITEM_KEPT;
@@ -365,8 +374,9 @@ static void run_out_locked(struct contract *c, uint64_t now)
 
     it->end_ns = now;
     break_locked(c, it,
-                 it->kind == SCRIPT_END ? ": the guest did not end within %g s" : " did not come within %g s",
-                 seconds);
+                 it->kind == SCRIPT_END ? ": the guest did not end within %g s%s"
+                                        : " did not come within %g s%s",
+                 seconds, hint_locked(c, it));
 }
 
 bool contract_turn(struct contract *c, uint64_t now_ns, uint64_t *wake_ns)
@@ -461,7 +471,7 @@ int contract_finish(struct contract *c, const struct vm_outcome *o, int status)
         if (it && it->kind == SCRIPT_END)
             break_locked(c, it, ": %s", how);
         else if (it)
-            break_locked(c, it, " did not come: %s", how);
+            break_locked(c, it, " did not come: %s%s", how, hint_locked(c, it));
         else if (!guest_succeeded(o))
             break_locked(c, NULL, "%s", how);
         c->status = c->verdict == VERDICT_BROKEN && !status ? STATUS_UNEXPECTED : status;
