@@ -32,8 +32,7 @@ def to_vibevmm(run):
 
 
 def loop(machine, g, words):
-    code = vibe.code(0xD2A12001, 0x52800002 | OPERATIONS << 5, *words, 0x71000442, 0x54FFFFA1, *vibe.SYSTEM_OFF)
-    g.shell("printf '%s' >/k/loop.raw" % "".join(r"\%03o" % b for b in code))
+    machine.write(g, "/k/loop.raw", vibe.code(0xD2A12001, 0x52800002 | OPERATIONS << 5, *words, 0x71000442, 0x54FFFFA1, *vibe.SYSTEM_OFF))
     return machine.vibevmm(g, "--accel kvm --timeout 60 --binary /k/loop.raw")
 
 

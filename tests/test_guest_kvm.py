@@ -120,6 +120,10 @@ class Kvm(unittest.TestCase):
         said, status, stats = re.fullmatch(r"(.*)STATUS (\d+)\n(.*)", out, re.S).groups()
         return behaviour.Run(said, int(status), json.loads(stats) if stats.strip() else None)
 
+    @staticmethod
+    def write(g, path, data):
+        g.shell("printf '%s' >%s" % ("".join(r"\%03o" % b for b in data), path))
+
     def compare(self, g, cpu):
         differs = {**DIFFERS[None], **DIFFERS[cpu]}
         for name, cpus, options, stdin, _ in test_kernels.listed(native=True):
@@ -194,7 +198,7 @@ class Kvm(unittest.TestCase):
     def hostile(self, g):
         """Guests that do what no guest should: they get no further than themselves."""
         for name, words in behaviour.HOSTILE.items():
-            g.shell("printf '%s' >/k/hostile.raw" % "".join(r"\%03o" % b for b in vibe.code(*words)))
+            self.write(g, "/k/hostile.raw", vibe.code(*words))
             behaviour.check_hostile(self, "kvm", name, self.vibevmm(g, "--accel kvm --cpus 2 --timeout %s --binary /k/hostile.raw" % behaviour.HOSTILE_LIMIT_S))
         self.assertNotRegex(g.shell("dmesg"), guests.TROUBLE.pattern.decode())
 
@@ -206,7 +210,7 @@ class Kvm(unittest.TestCase):
             self.assertRegex(said, r"(?m)^  %s +%s$" % (what, says))
 
     def gdb(self, g):
-        g.shell("printf '%s' >/k/counting.raw" % "".join(r"\%03o" % b for b in gdb_client.COUNTING))
+        self.write(g, "/k/counting.raw", gdb_client.COUNTING)
         g.shell("ifconfig lo 127.0.0.1; { vibevmm --accel kvm --gdb 1234 --wait --stats=none --binary /k/counting.raw 2>/tmp/gdb; } & "
                 "until grep -q 'target remote' /tmp/gdb; do sleep 0.05; done")
         gdb_client.every_backend(gdb_client.Client(None, connection=ThroughConsole(g, 1234)), 7)
@@ -294,13 +298,18 @@ class Kvm(unittest.TestCase):
         """A host with SVE: its guests have it, and the vector registers that the backend then sees otherwise."""
         g = self.start(SVE, 3)
         # mrs x0, ID_AA64PFR0_EL1; adr x1, . + 252; str x0, [x1]; mov w0, #0x84000008; hvc #0
-        g.shell("printf '%s' >/k/sve.raw" % "".join(r"\%03o" % b for b in vibe.code(0xD5380400, 0x100007E1, 0xF9000020, 0x52B08000, 0x72800100, 0xD4000002)))
+        self.write(g, "/k/sve.raw", vibe.code(0xD5380400, 0x100007E1, 0xF9000020, 0x52B08000, 0x72800100, 0xD4000002))
         _, status, _ = self.vibevmm(g, "--accel kvm --timeout 60 --binary /k/sve.raw --dump-memory 0x10100:8=/tmp/dump")
         self.assertEqual(status, 0)
         self.assertEqual(bytes.fromhex(g.shell("od -An -v -tx1 /tmp/dump"))[4] & 15, 1)
         for name in ("features", "simd"):
             self.assertIn("PASS " + name, self.vibevmm(g, "--accel kvm --timeout 60 --binary /k/%s.raw %s" % (name, " ".join(HERE))).said)
         self.device_forms(g)
+        # mov x0, #0x330000; msr CPACR_EL1, x0; isb; mov x1, #0x9000000; ptrue p0.b; st1b {z0.b}, p0, [x1]; b .
+        self.write(g, "/k/sve.raw", vibe.code(0xD2A00660, 0xD5181040, 0xD5033FDF, 0xD2A12001, 0x2518E3E0, 0xE400E020, 0x14000000))
+        said, status, _ = self.vibevmm(g, "--accel kvm --timeout 0.3 --binary /k/sve.raw")
+        self.assertRegex(said, r"an access to 0x9000000 by an instruction that is unknown here: aborted")
+        self.assertEqual(status, 3)
 
     def test_gicv2(self):
         """A host with a GICv2 alone: so have its guests."""

@@ -4,7 +4,7 @@
  * The software CPU finishes an access to a device inside the instruction; the framework gives up before it. So the access is refused here, which makes
  * the CPU enter an exception, whose effects are taken back.
  *
- * $HVF_DOUBLE makes calls fail: denied, unsupported, memory, vcpu; fast-counter: as a system shows it to programs linked for it; questions: what
+ * $HVF_DOUBLE makes calls fail: denied, unsupported, memory, vcpu, run; fast-counter: as a system shows it to programs linked for it; questions: what
  * breaks a rule only to see what happens.
  * Threads: as in the framework. Documentation: Apple, "Hypervisor"; README.md. */
 #include "tests/hvf/double.h"
@@ -45,7 +45,7 @@ _Noreturn void double_broken(const char *fmt, ...)
     abort();
 }
 
-static bool asked(const char *failure)
+bool double_asked(const char *failure)
 {
     const char *env = getenv("HVF_DOUBLE");
     return env && !strcmp(env, failure);
@@ -56,7 +56,7 @@ static bool asked(const char *failure)
 uint64_t hvf_host_cntfrq(void);
 uint64_t hvf_host_cntfrq(void)
 {
-    return asked("fast-counter") ? 1000000000 : HZ;
+    return double_asked("fast-counter") ? 1000000000 : HZ;
 }
 
 uint64_t mach_absolute_time(void)
@@ -72,7 +72,7 @@ int mach_timebase_info(struct mach_timebase_info *t)
 
 int sysctlbyname(const char *name, void *old, size_t *old_len, void *new, size_t new_len)
 {
-    const int supported = !asked("unsupported");
+    const int supported = !double_asked("unsupported");
 
     if (strcmp(name, "kern.hv_support") || *old_len != sizeof(supported) || new || new_len)
         return -1;
@@ -149,7 +149,7 @@ hv_return_t hv_vm_config_set_ipa_size(hv_vm_config_t config, uint32_t bits)
 
 hv_return_t hv_vm_create(hv_vm_config_t config)
 {
-    if (asked("denied"))
+    if (double_asked("denied"))
         return HV_DENIED;
     if (vm.exists)
         return HV_BUSY;
@@ -231,11 +231,11 @@ hv_return_t hv_vm_map(void *addr, hv_ipa_t ipa, size_t size, hv_memory_flags_t f
     struct ram_region *m = region_at(ipa, size);
     unsigned at = 0;
 
-    if (asked("memory"))
+    if (double_asked("memory"))
         return HV_NO_RESOURCES;
     if (!vm.exists)
         return HV_NO_DEVICE;
-    if (asked("questions") && (ipa | size) & (PAGE - 1))
+    if (double_asked("questions") && (ipa | size) & (PAGE - 1))
         return HV_BAD_ARGUMENT;
     /* Whole pages of the host's, which are of 16 KiB there. */
     RULE(!((ipa | size) & (PAGE - 1)) && !((uintptr_t)addr & (os_page_size() - 1)) && size,
@@ -295,7 +295,7 @@ hv_return_t hv_vcpu_create(hv_vcpu_t *id, hv_vcpu_exit_t **exit, hv_vcpu_config_
 
     RULE(vm.exists, "hv_vcpu_create without a VM");
     RULE(!mine, "a thread has one vCPU");
-    if (config || asked("vcpu"))
+    if (config || double_asked("vcpu"))
         return HV_NO_RESOURCES;
     pthread_mutex_lock(&lock);
     if (vm.nr_vcpus == MAX_VCPUS || !(v = calloc(1, sizeof(*v)))) {

@@ -79,6 +79,8 @@ struct double_vm {
 };
 extern struct double_vm vm;
 
+/* Whether $HVF_DOUBLE says so. */
+bool double_asked(const char *failure);
 /* The vCPU, whose thread this has to be. */
 struct vcpu *vcpu_of(hv_vcpu_t id);
 /* double_registers.c: as little of a new vCPU is known as of the framework's. */

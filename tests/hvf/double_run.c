@@ -272,6 +272,8 @@ hv_return_t hv_vcpu_run(hv_vcpu_t id)
 {
     struct vcpu *v = vcpu_of(id);
 
+    if (!v->ran && double_asked("run"))
+        return HV_ERROR;
     check_before_run(v);
     v->want = NOTHING;
     if (atomic_exchange(&v->cancel, false))
