@@ -116,7 +116,7 @@ static bool handle_exit(struct hv_vcpu *v, struct hv_exit *exit)
     }
 }
 
-void hvf_run(struct hv_vcpu *v, struct hv_exit *exit)
+static void run(struct hv_vcpu *v, struct hv_exit *exit)
 {
     bool out = false;
 
@@ -142,7 +142,12 @@ void hvf_run(struct hv_vcpu *v, struct hv_exit *exit)
             return;
         }
     }
-    hvf_debug_leave(v);
     if (v->stop)
         exit->reason = HV_EXIT_CANCEL;
+}
+
+void hvf_run(struct hv_vcpu *v, struct hv_exit *exit)
+{
+    run(v, exit);
+    hvf_debug_leave(v);
 }
