@@ -7,7 +7,7 @@ import test_guest_kvm
 import vibe
 
 OPERATIONS = 1000
-# mov x1, #0x09000000; mov w2, #1000; 1: the operation; subs w2, w2, #1; b.ne 1b; and off. The operations are two words each.
+# mov x1, #0x09000000; mov w9, #1000; 1: the operation; subs w9, w9, #1; b.ne 1b; and off. The operations are two words each.
 LOOP = {
     "a store to a device": (0xB9003820, 0xD503201F),  # str w0, [x1, #0x38]; nop
     "a load from a device": (0xB9403820, 0xD503201F),
@@ -32,7 +32,7 @@ def to_vibevmm(run):
 
 
 def loop(machine, g, words):
-    machine.write(g, "/k/loop.raw", vibe.code(0xD2A12001, 0x52800002 | OPERATIONS << 5, *words, 0x71000442, 0x54FFFFA1, *vibe.SYSTEM_OFF))
+    machine.write(g, "/k/loop.raw", vibe.code(0xD2A12001, 0x52800009 | OPERATIONS << 5, *words, 0x71000529, 0x54FFFFA1, *vibe.SYSTEM_OFF))
     return machine.vibevmm(g, "--accel kvm --timeout 60 --binary /k/loop.raw")
 
 

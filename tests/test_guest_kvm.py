@@ -199,7 +199,8 @@ class Kvm(unittest.TestCase):
         """Guests that do what no guest should: they get no further than themselves."""
         for name, words in behaviour.HOSTILE.items():
             self.write(g, "/k/hostile.raw", vibe.code(*words))
-            behaviour.check_hostile(self, "kvm", name, self.vibevmm(g, "--accel kvm --cpus 2 --timeout %s --binary /k/hostile.raw" % behaviour.HOSTILE_LIMIT_S))
+            limit = behaviour.hostile_limit_s("kvm", name)
+            behaviour.check_hostile(self, "kvm", name, self.vibevmm(g, "--accel kvm --cpus 2 --timeout %s --binary /k/hostile.raw" % limit))
         self.assertNotRegex(g.shell("dmesg"), guests.TROUBLE.pattern.decode())
 
     def self_test(self, g):

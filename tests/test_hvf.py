@@ -50,7 +50,7 @@ class Hostile(unittest.TestCase):
                     f.write(vibe.code(*words))
                 for accel, backend in ((behaviour.REFERENCE, "soft"), ("soft", "soft"), ("hvf", "hvf")):
                     with self.subTest(name, accel=accel):
-                        behaviour.check_hostile(self, backend, name, behaviour.run(DOUBLE, accel, path, "2", [], limit_s=behaviour.HOSTILE_LIMIT_S))
+                        behaviour.check_hostile(self, backend, name, behaviour.run(DOUBLE, accel, path, "2", [], limit_s=behaviour.hostile_limit_s(backend, name)))
 
 
 class Linux(unittest.TestCase):
