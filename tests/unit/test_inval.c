@@ -1,5 +1,5 @@
 /* Messages about TLB and code between CPUs (cpu/run.c): neighbours become one, nothing is lost where there is no room, and code is what is
- * thrown away last. */
+ * thrown away last. And what a CPU keeps of its tables until it is told. */
 #include "cpu/cpu_internal.h"
 
 #include "ops_machine.h"
@@ -104,12 +104,57 @@ static void test_nothing_is_lost(void **state)
     }
 }
 
+/* --- Tables that are kept ------------------------------------------------------------------------------------------- */
+
+static void change_ttbr0(void)
+{
+    SYS(&c->st, TTBR0_EL1) ^= UINT64_C(1) << 48; /* another ASID */
+    cpu_context_changed(c);
+}
+
+static void by_address(void)
+{
+    tlb_flush_va(c, DATA, 4096);
+}
+
+static void by_asid(void)
+{
+    tlb_flush_asid(c, (unsigned)(SYS(&c->st, TTBR0_EL1) >> 48));
+}
+
+static void everything(void)
+{
+    tlb_flush_all(c);
+    cpu_context_changed(c);
+}
+
+/* The last table of a walk serves other pages, until there is a TLBI of any kind or another context; then it is looked for. */
+static void last_tables(void **state)
+{
+    static void (*const forget[])(void) = {by_address, by_asid, everything, change_ttbr0};
+    const gpa_t tables[2] = {RAM_BASE + 0x2000, RAM_BASE + 0x3000};
+    struct tlb_view view;
+
+    (void)state;
+    for (unsigned i = 0; i < 256; i++)
+        poke(tables[1] + i * 8, (peek(tables[0] + i * 8) & 0xfff) | (RAM_BASE + (255 - i) * 4096));
+    for (unsigned i = 0; i < ARRAY_LEN(forget); i++) {
+        const gva_t fresh = RAM_BASE + 0x40000 + i * 4096;
+        assert_true(tlb_translate(c, DATA2, 8, WALK_READ, 0, &view)); /* the present one is known */
+        poke(RAM_BASE + 0x1000, tables[1 - i % 2] | 3);
+        forget[i]();
+        assert_true(tlb_translate(c, fresh, 8, WALK_READ, 0, &view));
+        assert_int_equal(view.pa, i % 2 ? fresh : 2 * RAM_BASE + 255 * 4096 - fresh);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_neighbours),
         cmocka_unit_test(test_no_room),
         cmocka_unit_test(test_nothing_is_lost),
+        cmocka_unit_test(last_tables),
     };
     return cmocka_run_group_tests(tests, setup_two, teardown);
 }
