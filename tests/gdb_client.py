@@ -135,6 +135,18 @@ def every_backend(c, points):
     c.raw(b"\x03")
     assert c.answer()[:3] == b"T02"
     assert c.registers()[0] >= 5
+    # Registers and an instruction that are written, a step of a range, the machine started again.
+    number = lambda n, size=8: n.to_bytes(size, "little").hex()
+    assert c.ask("P20=" + number(0x10004)) == c.ask("P0=" + number(7)) == b"OK"
+    assert c.ask("M10004,4:" + number(0x91000800, 4)) == b"OK"  # add x0, x0, #2
+    assert c.ask("vCont;r10004,1000c")[:3] == b"T05"
+    assert here() == (12, 9), here()
+    for command, says in (("cpus", r"(?m)^\* vCPU 0  on +pc 0x0*1000c "), ("regs", r"(?m)^x0  0x0*9 "), ("pagewalk 0x10004", "0x0*10004"),
+                          ("devices", "pl011@9000000"), ("exits", "Debug Exits"), ("stats", "vCPU 0 Statistics")):
+        assert re.search(says, c.monitor(command)), (command, c.text)
+    c.monitor("reset")
+    assert here()[0] == 0, here()
+    assert c.ask("m10004,4") == number(0x91000400, 4).encode()
     c.ask("D")
 
 

@@ -377,6 +377,16 @@ static void again(struct gdb_session *s, unsigned index)
     vm_release(s->vm, BIT64(index));
 }
 
+/* Of a vCPU that is held: whether there is more to be stepped over. */
+static bool in_range(struct gdb_session *s, unsigned index)
+{
+    const struct gdb_thread *t = &s->thread[index];
+    uint64_t pc;
+
+    return t->in_range && !vm_get_reg(s->vm, index, HV_REG_PC, &pc) && pc >= t->range_first &&
+           pc < t->range_end;
+}
+
 void run_event(struct gdb_session *s, unsigned index, const struct debug_event *event)
 {
     struct gdb_thread *t = &s->thread[index];
@@ -394,8 +404,7 @@ void run_event(struct gdb_session *s, unsigned index, const struct debug_event *
         vm_release(s->vm, rest | BIT64(index));
         return;
     }
-    if (event->cause == DEBUG_CAUSE_STEP && t->in_range && event->addr >= t->range_first &&
-        event->addr < t->range_end) {
+    if (event->cause == DEBUG_CAUSE_STEP && in_range(s, index)) {
         again(s, index);
         return;
     }
