@@ -75,4 +75,5 @@ class FailingAlloc(unittest.TestCase):
         self.check_run("--accel", "soft", "--snapshot-load", self.path("snap"))
 
     def test_double_of_hypervisor_framework(self):
-        self.check_run("--accel", "hvf", "--binary", KERNEL)
+        """Of a guest for whose physical timer a thread starts while it runs."""
+        self.check_run("--accel", "hvf", "--binary", os.path.join(test_kernels.KERNELS, "ptimer.raw"))
