@@ -426,8 +426,12 @@ static bool at_limit(struct cpu *c)
 /* Between slices: what other threads and the clock want. CPU_LEAVE_KICK, or CPU_LEAVE_NONE to go on. */
 static enum cpu_leave look_around(struct cpu *c)
 {
-    if (unlikely(c->turn_insns))
+    if (unlikely(c->turn_insns)) {
         take_turn(c);
+        /* It was called out while it waited, and is not to do anything: the kick may still be on its way. */
+        if (unlikely(c->nr_insns >= c->turn_end))
+            return CPU_LEAVE_KICK;
+    }
     const uint32_t events = atomic_load_explicit(&c->events, memory_order_relaxed);
 
     if (unlikely(events)) {
