@@ -278,7 +278,7 @@ static void way_on(struct emit *e, const struct ir *r, uint32_t k, gva_t target)
     link_to(e, target, false);
 }
 
-/* The kind of the flags for a block that tells by it, stored ahead of the branch if the other way does not mind. */
+/* The kind of the flags for a block that tells by it, stored ahead of the branch if the other way does not mind, and is not the one that a loop goes. */
 static void flags_ahead(struct emit *e, uint32_t k, uint32_t other)
 {
     const struct jit_unit *u = e->u;
@@ -289,6 +289,8 @@ static void flags_ahead(struct emit *e, uint32_t k, uint32_t other)
     if (other != IR_NO_BLOCK &&
         (u->flags_in[other].form == FS_DYNAMIC || u->flags_in[other].form == FS_SELECT) &&
         !jit_same_flags(&u->flags_in[k], &u->flags_in[other]))
+        return;
+    if (other != IR_NO_BLOCK && u->block[other].depth > u->block[k].depth)
         return;
     x64_store_imm(e->b, X_32, x64_at(CPU, CPU_AT(jit_hot.flag_kind)), FLAG_STATIC);
     e->kind_stored = true;
