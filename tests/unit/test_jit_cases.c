@@ -394,6 +394,38 @@ static void access_flags_wait(void **state)
     teardown(&none);
 }
 
+/* An access that misses begins again once its page is in the TLB; one that is misaligned where it may not be faults all the same. */
+static void misaligned_on_a_known_page(void **state)
+{
+    static const uint32_t words[] = {
+        0xc8dffc22, /* ldar x2, [x1] */
+        0xf1000400, /* subs x0, x0, #1 */
+        0x54ffffc1, /* b.ne to the start */
+        HVC,
+    };
+    enum { TURNS = 2000 };
+
+    (void)state;
+    begin(&(struct jit_options){.threshold = 1});
+    memcpy(host(PROGRAM), words, sizeof(words));
+    memcpy(host(VECTORS + 0x200), &(uint32_t){HVC}, 4);
+    SYS(&c->st, SCTLR_EL1) |= 1;
+    for (unsigned misaligned = 0; misaligned < 2; misaligned++) {
+        plain_state();
+        c->st.x[0] = TURNS;
+        c->st.x[1] = DATA + 4 * misaligned;
+        cpu_state_changed(c);
+        if (misaligned) /* the page is there, and in the TLB */
+            assert_true(tlb_translate(c, DATA, 8, WALK_READ, 0, &(struct tlb_view){0}));
+        assert_int_equal(cpu_run(c), CPU_LEAVE_HVC);
+        assert_int_equal(c->st.x[0], misaligned ? TURNS : 0);
+    }
+    assert_int_equal(SYS(&c->st, ESR_EL1) & 0x3f, FSC_ALIGNMENT);
+    assert_int_equal(SYS(&c->st, FAR_EL1), DATA + 4);
+    assert_true(jit_statistics(c->jit)->insns > TURNS);
+    teardown(&none);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -401,7 +433,7 @@ int main(void)
         cmocka_unit_test(denormal_by_zero),      cmocka_unit_test(many_operations),
         cmocka_unit_test(isb_shows_new_code),    cmocka_unit_test(frame_across_pages),
         cmocka_unit_test(dropped_region_leaves), cmocka_unit_test(calls),
-        cmocka_unit_test(access_flags_wait),
+        cmocka_unit_test(access_flags_wait),     cmocka_unit_test(misaligned_on_a_known_page),
     };
 
     if (!jit_available()) {

@@ -255,7 +255,7 @@ static unsigned new_site(struct emit *e, const struct ir *r, uint32_t retry)
     s->retry = retry;
     s->len = r->fl & IRF_USER ? 0 : (uint16_t)length(r);
     s->write = is_store(r);
-    s->align = (uint8_t)(1u << r->sz);
+    s->align = (uint8_t)alignment(e, r);
     s->group = r->op == IR_PROBE && r->cc;
     return site;
 }

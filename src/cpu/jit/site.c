@@ -140,7 +140,7 @@ static bool probe_holds(struct cpu *c, const struct jit_site *s, gva_t va)
         return false;
     if ((va ^ last) >> TLB_PAGE_SHIFT || c->jit->opt.slow_memory)
         return false;
-    if ((s->region->mode & MODE_ALIGN) && (va & (s->align - 1u)))
+    if (va & (s->align - 1u))
         return false;
     /* With exact it is the access itself that sets the access flag and the dirty state: another one of the group may come before it, and fault. */
     if (!tlb_translate(c, va, 0, s->write ? WALK_WRITE : WALK_READ,
