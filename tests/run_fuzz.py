@@ -43,9 +43,9 @@ def run_one(program, seconds, seed, total):
         if line.startswith("stat::number_of_executed_units:"):
             runs = int(line.split()[-1])
     if status == 0 and runs > 0:
-        total.passed += 1
+        total.add(passed=1)
         return "ok   fuzz_%-24s %9d inputs" % (name, runs)
-    total.failed += 1
+    total.add(failed=1)
     return "\n".join(["FAIL fuzz_%s: status %s, seed %d" % (name, status, seed)] + ["     " + line for line in out.splitlines()[-40:]] +
                      ["     the input is in %s; again by: %s %s" % (f, program, f) for f in glob.glob(crash + "*")])
 

@@ -30,9 +30,7 @@ def run_side_by_side(names, nr):
             m = re.fullmatch(r"(\d+) passed, (\d+) failed, (\d+) skipped", lines[-1]) if lines else None
             print("\n".join(lines[:-1] if m else lines), flush=True)
             passed, failed, skipped = [int(n) for n in m.groups()] if m else (0, 1, 0)
-            total.passed += passed
-            total.failed += max(failed, int(p.returncode != 0))
-            total.skipped += skipped
+            total.add(passed, max(failed, int(p.returncode != 0)), skipped)
     return total.print()
 
 
@@ -52,9 +50,7 @@ def main(argv):
         # An error in setUpClass, or a module with no test in it, runs nothing and must not look like success.
         if nr == 0:
             bad += 1
-        total.failed += bad
-        total.skipped += len(result.skipped)
-        total.passed += max(0, result.testsRun - bad - len(result.skipped))
+        total.add(max(0, result.testsRun - bad - len(result.skipped)), bad, len(result.skipped))
         for test, why in result.skipped:
             print("SKIP %s: %s" % (test, why))
         print("%-4s %-28s %4d tests  %6.2f s" % ("FAIL" if bad else "ok", name, nr, time.monotonic() - start))

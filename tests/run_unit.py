@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Runs cmocka programs, shows what failed, and counts.
+"""Runs cmocka programs, as many at a time as there are CPUs, shows what failed, and counts.
 
 usage: run_unit.py [--run COMMAND] PROGRAM...
 
 --run  what runs them, as "qemu-aarch64 -L DIR"
 """
+import concurrent.futures
 import os
 import re
 import subprocess
@@ -18,6 +19,7 @@ RESULT = re.compile(r"^\[\s*(OK|FAILED|SKIPPED|ERROR)\s*\] (\w+)")
 
 
 def run_one(program, total, runner=()):
+    """What is to be said of it."""
     name = os.path.basename(program)
     start = time.monotonic()
     env = dict(os.environ, CMOCKA_MESSAGE_OUTPUT="STDOUT")
@@ -42,19 +44,13 @@ def run_one(program, total, runner=()):
     skipped = sum(r == "SKIPPED" for r in results.values())
     if (status != 0 and failed == 0) or (status == 0 and not results):
         failed += 1
-    total.passed += passed
-    total.failed += failed
-    total.skipped += skipped
-    for test, r in results.items():
-        if r == "SKIPPED":
-            print("SKIP %s: %s" % (name, test))
-    print("%-4s %-28s %4d tests  %6.2f s" % ("FAIL" if failed else "ok", name, len(results), time.monotonic() - start))
+    total.add(passed, failed, skipped)
+    say = ["SKIP %s: %s" % (name, test) for test, r in results.items() if r == "SKIPPED"]
+    say.append("%-4s %-28s %4d tests  %6.2f s" % ("FAIL" if failed else "ok", name, len(results), time.monotonic() - start))
     if failed:
-        print("     status: %s" % status)
-        for line in out.splitlines():
-            if not re.match(r"^\[\s*(RUN|OK)\s*\]", line):
-                print("     " + line)
-    sys.stdout.flush()
+        say.append("     status: %s" % status)
+        say += ["     " + line for line in out.splitlines() if not re.match(r"^\[\s*(RUN|OK)\s*\]", line)]
+    return "\n".join(say)
 
 
 def main(argv):
@@ -65,8 +61,9 @@ def main(argv):
     if not programs:
         print("FAIL no unit test programs were given")
         total.failed += 1
-    for program in programs:
-        run_one(program, total, runner)
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for say in pool.map(lambda program: run_one(program, total, runner), programs):
+            print(say, flush=True)
     return total.print()
 
 
