@@ -194,10 +194,11 @@ struct jit_block {
     uint16_t taken, next; /* blocks; JIT_MAX_BLOCKS: outside. Of a call within the region: taken is what it calls */
     uint16_t back; /* of a call within the region: the block behind it; JIT_MAX_BLOCKS */
     uint16_t ir_first, ir_end;
-    uint8_t depth; /* of loops */
-    bool entry;    /* may be entered from outside */
-    bool header;   /* a branch from behind or from itself comes here */
-    bool returns;  /* ends with RET, perhaps to one of unit.returned */
+    uint8_t depth;   /* of loops */
+    bool entry;      /* may be entered from outside */
+    bool header;     /* a branch from behind or from itself comes here */
+    bool after_wait; /* behind a WFI: an interrupt comes before it, or there might be another WFI */
+    bool returns;    /* ends with RET, perhaps to one of unit.returned */
     uint16_t order;
     uint16_t pred[8];
     uint8_t nr_preds; /* more than ARRAY_LEN(pred): all that is known is that there are many */
@@ -286,7 +287,7 @@ struct jit_unit {
 /* Whether code of the block begins with a look at the budget, and may leave there. */
 static inline bool jit_may_leave_before(const struct jit_unit *u, const struct jit_block *b)
 {
-    return b->header || b->entry || u->j->opt.exact;
+    return b->header || b->entry || b->after_wait || u->j->opt.exact;
 }
 
 /* The AVX instruction that is all of a vector operation, by sz; 0: there is none (spec/vector_ops.def). */

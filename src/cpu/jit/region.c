@@ -20,6 +20,7 @@ enum ending {
     END_COND,   /* or goes on */
     END_CALL,   /* BL, BLR: comes back behind it */
     END_LEAVE,  /* BR, RET: to a register */
+    END_WAIT,   /* WFI: goes on, but for the interrupt that it may have waited for */
     END_RESUME, /* by the interpreter; sooner or later the guest goes on behind it */
     END_STOP,   /* by the interpreter, and what follows is not there */
 };
@@ -41,6 +42,7 @@ static enum ending ending_of(const struct a64_insn *i)
     case A64_ROW_HVC_EX_exception:
     case A64_ROW_SMC_EX_exception:
     case A64_ROW_WFE_HI_hints: return END_RESUME;
+    case A64_ROW_WFI_HI_hints: return END_WAIT;
     case A64_ROW_NONE:
     case A64_ROW_ERET_64E_branch_reg:
     case A64_ROW_ERETA_64E_branch_reg: return END_STOP;
@@ -231,6 +233,7 @@ static void find_from(struct search *s, gva_t va, bool first)
                     later(s, callee);
             }
             return;
+        case END_WAIT:
         case END_RESUME: later(s, va + 4); return;
         case END_LEAVE:
         case END_STOP: return;
@@ -308,6 +311,11 @@ static bool make_blocks(struct search *s)
         case END_COND:
             b->taken = block_at(u, branch_target(&last->i, last->va));
             b->next = block_at(u, last->va + 4);
+            break;
+        case END_WAIT:
+            b->next = block_at(u, last->va + 4);
+            if (b->next != JIT_MAX_BLOCKS)
+                u->block[b->next].after_wait = true;
             break;
         case END_CALL:
         case END_RESUME: {
