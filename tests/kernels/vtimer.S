@@ -85,6 +85,22 @@ Lwait:
     b.ne    Lnext
     ldr     x0, [x19]
     check   x0, 11, "interrupts taken in the end"
+    // A thousand that come while the guest waits, with interrupts not masked: the handler first, then what stands behind the WFI. (WFI may end without
+    // any; but not often.) First with one that is pending and masked, which ends every WFI at once: so translators have seen the loop.
+    set_hook CPU_HOOK_IRQ, Lirq_again
+    mov     x0, #1
+    msr     CNTV_TVAL_EL0, x0
+    msr     CNTV_CTL_EL0, x0
+    bl      Lwait_often
+    mov     x0, #1250                   // 20 us
+    msr     CNTV_TVAL_EL0, x0
+    msr     daifclr, #2
+    bl      Lwait_often
+    msr     daifset, #2
+    msr     CNTV_CTL_EL0, xzr
+    mov     x0, #50
+    check_reg x21, x0, "WFI that ended before the interrupt was taken", lo
+
     pass
 
 Lirq:
@@ -103,5 +119,30 @@ Lirq:
     ram     x1, TAKEN
     ldr     x2, [x1]
     add     x2, x2, #1
+    str     x2, [x1]
+    ret
+
+// A thousand WFIs; x21 = after how many of them no interrupt had been taken.
+Lwait_often:
+    mov     x20, #1000
+    mov     x21, #0
+Lwait_once:
+    str     xzr, [x19]
+    wfi
+    ldr     x0, [x19]
+    cmp     x0, #0
+    cinc    x21, x21, eq
+    subs    x20, x20, #1
+    b.ne    Lwait_once
+    ret
+
+Lirq_again:
+    mrs     x0, ICC_IAR1_EL1
+    mov     x1, #1250
+    msr     CNTV_TVAL_EL0, x1
+    isb
+    msr     ICC_EOIR1_EL1, x0
+    ram     x1, TAKEN
+    mov     x2, #1
     str     x2, [x1]
     ret
