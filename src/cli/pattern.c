@@ -13,8 +13,9 @@ struct pattern {
     regex_t re;
 };
 
-/* The library copies what is repeated by {N} or +, and the copies within it: an expression may become so large, and nested so deep. */
-#define MAX_COPIES 20000u
+/* The library copies what is repeated by {N} or +, and the copies within it: an expression may become so large, and nested so deep. Where each copy may be empty,
+ * it takes memory for the square of that. */
+#define MAX_COPIES 2000u
 #define MAX_DEPTH 40u
 
 /* Behind the bracket expression at s, in which a backslash is itself. */
