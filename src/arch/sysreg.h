@@ -96,7 +96,7 @@ enum sysreg_verdict {
 /* d may not be null: an encoding without a row is SYSREG_UNDEFINED, or SYSREG_TRAP for a read at EL0 if sysreg_id_space(). */
 enum sysreg_verdict sysreg_check(const struct pe_state *s, const struct sysreg_desc *d, bool write);
 
-/* CPACR_EL1.FPEN traps SIMD and floating point at EL0 or EL1. */
+/* CPACR_EL1.FPEN traps SIMD and floating point at el, which is 0 or 1. */
 bool sysreg_fp_traps(const struct pe_state *s, unsigned el);
 
 /* The feature ID space, whose reads at EL0 trap to EL1 (FEAT_IDST): ID_AA64MMFR2_EL1.IDS = 1. */

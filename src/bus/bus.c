@@ -135,17 +135,6 @@ void bus_kick(struct bus *b)
     }
 }
 
-/* Not by find_reg(), which is where it is fast for being called in one place. */
-const char *bus_register_name(const struct device *d, uint64_t off)
-{
-    if (d->cls->register_name)
-        return d->cls->register_name(d, (uint32_t)off);
-    for (unsigned i = 0; i < d->cls->nr_regs; i++)
-        if (off - d->cls->regs[i].offset < reg_extent(&d->cls->regs[i]))
-            return d->cls->regs[i].name;
-    return NULL;
-}
-
 void bus_fdt_nodes(const struct bus *b, struct fdt_ctx *f)
 {
     for (unsigned i = 0; i < b->nr_devices; i++)
@@ -209,6 +198,14 @@ static const struct reg_desc *search_reg(const struct device_class *cls, uint32_
             return !r->stride || (off - r->offset) % r->stride < reg_width(r) ? r : NULL;
     }
     return NULL;
+}
+
+const char *bus_register_name(const struct device *d, uint64_t off)
+{
+    if (d->cls->register_name)
+        return d->cls->register_name(d, (uint32_t)off);
+    const struct reg_desc *r = search_reg(d->cls, (uint32_t)off);
+    return r ? r->name : NULL;
 }
 
 /* A driver polls: the row at this offset may well be the one of the last access. */
