@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import subprocess
-import tempfile
 import time
 import unittest
 import xml.etree.ElementTree as ElementTree
@@ -14,15 +13,7 @@ import vibe
 UNEXPECTED = 5
 
 
-class Contract(unittest.TestCase):
-    def setUp(self):
-        tmp = tempfile.TemporaryDirectory()
-        self.addCleanup(tmp.cleanup)
-        self.tmp = tmp.name
-
-    def path(self, name):
-        return os.path.join(self.tmp, name)
-
+class Contract(vibe.InFolder):
     def write(self, name, content):
         with open(self.path(name), "wb") as f:
             f.write(content if isinstance(content, bytes) else content.encode())

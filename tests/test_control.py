@@ -4,7 +4,6 @@ import json
 import os
 import socket
 import subprocess
-import tempfile
 import threading
 import time
 import unittest
@@ -74,11 +73,9 @@ def has_jansson():
 
 
 @unittest.skipUnless(has_jansson(), "a build without libjansson")
-class Control(unittest.TestCase):
+class Control(vibe.InFolder):
     def setUp(self):
-        tmp = tempfile.TemporaryDirectory()
-        self.addCleanup(tmp.cleanup)
-        self.tmp = tmp.name
+        super().setUp()
         self.path = os.path.join(self.tmp, "socket")
 
     @contextlib.contextmanager

@@ -5,7 +5,6 @@ import os
 import random
 import subprocess
 import sys
-import tempfile
 import unittest
 
 import guests
@@ -16,12 +15,7 @@ SEED = random.randrange(1 << 31)
 COMMANDS = b"cat /proc/interrupts\nseq 1 5000 | md5sum\nfor i in 1 2 3 4 5 6; do (seq $((i * 1000)) | sha256sum) & done; wait\ndate\npoweroff -f\n"
 
 
-class Deterministic(unittest.TestCase):
-    def setUp(self):
-        tmp = tempfile.TemporaryDirectory()
-        self.addCleanup(tmp.cleanup)
-        self.tmp = tmp.name
-
+class Deterministic(vibe.InFolder):
     def run_once(self, *args, stdin=b"", status=0):
         """What the guest said, and what it did, since power-on: instructions of each CPU, exceptions; exits; memory."""
         stats = os.path.join(self.tmp, "stats.json")

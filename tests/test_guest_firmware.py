@@ -1,26 +1,17 @@
 """The firmware that Debian ships: U-Boot and EDK2 to their prompts, what they keep in flash, and EDK2 starting Linux."""
-import os
 import re
 import shutil
 import subprocess
-import tempfile
 import unittest
 
 import guests
+import vibe
 
 ESC = "\x1b"
 GUID = "01234567-89ab-cdef-0123-456789abcdef"
 
 
-class RealFirmware(unittest.TestCase):
-    def setUp(self):
-        tmp = tempfile.TemporaryDirectory()
-        self.addCleanup(tmp.cleanup)
-        self.tmp = tmp.name
-
-    def path(self, name):
-        return os.path.join(self.tmp, name)
-
+class RealFirmware(vibe.InFolder):
     def linux_disk(self):
         """A FAT file system with Debian's kernel, an initial RAM disk, and a script for EDK2's shell that starts them."""
         if not shutil.which("mformat"):

@@ -3,7 +3,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 import unittest
 
 import gdb_client
@@ -18,12 +17,7 @@ def symbols(source, output):
     return subprocess.run([sys.executable, TOOL, source, output], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=vibe.LIMIT_S)
 
 
-class KernelSymbols(unittest.TestCase):
-    def setUp(self):
-        tmp = tempfile.TemporaryDirectory()
-        self.addCleanup(tmp.cleanup)
-        self.tmp = tmp.name
-
+class KernelSymbols(vibe.InFolder):
     def test_lists(self):
         source, output = os.path.join(self.tmp, "list"), os.path.join(self.tmp, "elf")
         for text, expected in (("ffff800008000000 T _text\nffff800008000010 t f\nffff800008000020 D d\nffff80007a000000 t g\t[module]\n", ""),

@@ -31,15 +31,7 @@ def content(path):
         return f.read()
 
 
-class InFolder(unittest.TestCase):
-    def setUp(self):
-        tmp = tempfile.TemporaryDirectory()
-        self.addCleanup(tmp.cleanup)
-        self.tmp = os.path.realpath(tmp.name)
-
-    def path(self, *names):
-        return os.path.join(self.tmp, *names)
-
+class InFolder(vibe.InFolder):
     def off(self):
         """A guest that switches the machine off."""
         with open(self.path("off.raw"), "wb") as f:

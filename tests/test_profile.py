@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 import unittest
 
 import test_kernels
@@ -56,15 +55,7 @@ def parse_lcov(text):
     return files
 
 
-class Base(unittest.TestCase):
-    def setUp(self):
-        tmp = tempfile.TemporaryDirectory()
-        self.addCleanup(tmp.cleanup)
-        self.tmp = tmp.name
-
-    def path(self, name):
-        return os.path.join(self.tmp, name)
-
+class Base(vibe.InFolder):
     def read(self, name):
         with open(self.path(name), encoding="utf-8") as f:
             return f.read()

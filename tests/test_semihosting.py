@@ -5,7 +5,6 @@ import re
 import stat
 import struct
 import subprocess
-import tempfile
 import unittest
 
 import vibe
@@ -57,15 +56,10 @@ class Program:
         return self.call(SYS_OPEN, self.put(name + b"\0"), mode, len(name))
 
 
-class Semihosting(unittest.TestCase):
+class Semihosting(vibe.InFolder):
     def setUp(self):
-        tmp = tempfile.TemporaryDirectory()
-        self.addCleanup(tmp.cleanup)
-        self.tmp = tmp.name
+        super().setUp()
         os.mkdir(self.path("files"))
-
-    def path(self, *names):
-        return os.path.join(self.tmp, *names)
 
     def args(self, program, *more, folder=True, stats="none"):
         with open(self.path("code"), "wb") as f:

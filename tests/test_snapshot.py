@@ -7,7 +7,6 @@ import shutil
 import signal
 import struct
 import subprocess
-import tempfile
 import time
 import unittest
 
@@ -64,15 +63,10 @@ class File:
             f.write(b)
 
 
-class Snapshot(unittest.TestCase):
+class Snapshot(vibe.InFolder):
     def setUp(self):
-        tmp = tempfile.TemporaryDirectory()
-        self.addCleanup(tmp.cleanup)
-        self.tmp = tmp.name
+        super().setUp()
         self.snap = self.path("snap")
-
-    def path(self, name):
-        return os.path.join(self.tmp, name)
 
     def guest(self, code, name="guest.raw"):
         with open(self.path(name), "wb") as f:

@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 import unittest
 
 import gdb_client
@@ -34,12 +33,7 @@ def kernel(name):
     raise KeyError(name)
 
 
-class Trace(unittest.TestCase):
-    def setUp(self):
-        tmp = tempfile.TemporaryDirectory()
-        self.addCleanup(tmp.cleanup)
-        self.tmp = tmp.name
-
+class Trace(vibe.InFolder):
     def path(self, name, content=None):
         path = os.path.join(self.tmp, name)
         if content is not None:

@@ -3,6 +3,8 @@ import os
 import signal
 import struct
 import subprocess
+import tempfile
+import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 PROGRAM = os.environ.get("VIBEVMM", os.path.join(ROOT, "bin", "vibevmm"))
@@ -12,6 +14,18 @@ for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(_number, signal.SIG_DFL)
 
 LIMIT_S = 60  # a test machine under load; far above what anything here takes
+
+
+class InFolder(unittest.TestCase):
+    """Each test has an empty folder of its own."""
+
+    def setUp(self):
+        tmp = tempfile.TemporaryDirectory()
+        self.addCleanup(tmp.cleanup)
+        self.tmp = os.path.realpath(tmp.name)
+
+    def path(self, *names):
+        return os.path.join(self.tmp, *names)
 
 
 def code(*words):
