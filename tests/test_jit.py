@@ -2,7 +2,9 @@
 each of its parts off or made hard. Random programs are tests/unit/test_jit_blocks.c's, Linux is test_guest_jit.py's."""
 import os
 import platform
+import re
 import subprocess
+import time
 import unittest
 
 import test_kernels
@@ -57,6 +59,23 @@ class Jit(unittest.TestCase):
         self.assertEqual(p.returncode, 3)
         with open(name, encoding="ascii") as f:
             self.assertRegex(f.read(), r"(?m)^[0-9a-f]+ [0-9a-f]+ guest_el1_0x100[0-9a-f]{2}$")
+
+    def test_no_memory_is_writable_and_executable(self):
+        """While translated code runs, of which there is some."""
+        if not os.path.exists("/proc/self/maps"):
+            self.skipTest("this host has no /proc/PID/maps")
+        p = subprocess.Popen([vibe.PROGRAM, "--binary", os.path.join(test_kernels.KERNELS, "arm64_hello.raw"), "--stats=none"],
+                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.addCleanup(p.wait)
+        self.addCleanup(p.kill)
+        deadline = time.monotonic() + vibe.LIMIT_S
+        seen = set()
+        while not {"rw-s", "r-xs"} <= seen:
+            self.assertLess(time.monotonic(), deadline, seen)
+            with open("/proc/%d/maps" % p.pid, encoding="ascii") as f:
+                maps = f.read()
+            self.assertNotRegex(maps, r"(?m)^\S+ .wx")
+            seen = set(re.findall(r"(?m)^\S+ (\S+) .*memfd:code", maps))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 /* The translator from end to end: when it is asked, what it does one after the other, and the way in.
  *
  *   find       region.c     the blocks of a region
+ *   peel       peel.c       the first turns of small loops apart
  *   lift       lift*.c      as IR
  *   fold       fold.c       constants
  *   probes     probes.c     one TLB check for several accesses
