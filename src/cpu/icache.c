@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 #define ICACHE_BUCKETS 1024u
-#define ICACHE_MAX_PAGES 2048u /* 32 KiB each */
+#define ICACHE_MAX_PAGES 1024u /* 32 KiB each */
 
 struct code_cache {
     struct code_page *bucket[ICACHE_BUCKETS];
