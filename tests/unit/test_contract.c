@@ -172,6 +172,7 @@ static void test_bad_patterns(void **state)
         {"((a{50}){50}){50}", "too many"},
         {"((((((((((((((((a+)+)+)+)+)+)+)+)+)+)+)+)+)+)+)+", "too many"},
         {"(abcdefghij){3000}", "too many"},
+        {"x(a?){9000}", "too many"}, /* 626 MiB */
         {"a++", "a repetition of a repetition"},
         {"a*{3}", "a repetition of a repetition"},
         {"(a+)*?", "a repetition of a repetition"},
