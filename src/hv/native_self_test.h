@@ -8,6 +8,8 @@
 #define NATIVE_TEST_BASE UINT64_C(0x40000000)
 #define NATIVE_TEST_LEN (1u << 20) /* of memory there */
 #define NATIVE_TEST_DEVICE UINT64_C(0x09000000)
+#define NATIVE_TEST_GIC_DIST UINT64_C(0x08000000)
+#define NATIVE_TEST_GIC_CPU UINT64_C(0x08100000) /* the redistributor, or a GICv2's CPU interface */
 
 struct native_test {
     const struct hv_backend *hv;

@@ -22,8 +22,6 @@
 #define LEN NATIVE_TEST_LEN
 #define VECTORS 0x8000u
 #define DEVICE NATIVE_TEST_DEVICE
-#define GIC_DIST UINT64_C(0x08000000)
-#define GIC_REDIST UINT64_C(0x080a0000)
 #define EXITS 20000u /* that are timed */
 #define LIMIT_NS UINT64_C(1000000000)
 
@@ -357,7 +355,7 @@ static hv_return_t make_gic(void)
 
     if (!config)
         return HV_UNSUPPORTED;
-    if (!(r = set_dist(config, GIC_DIST)) && !(r = set_redist(config, GIC_REDIST)))
+    if (!(r = set_dist(config, NATIVE_TEST_GIC_DIST)) && !(r = set_redist(config, NATIVE_TEST_GIC_CPU)))
         r = create(config);
     os_release(config);
     return r;
@@ -368,7 +366,7 @@ static void tell_redistributor(struct test *t)
     const uint32_t words[] = {LOAD_64, HVC(AT_END)};
 
     place(t, words, ARRAY_LEN(words));
-    hvf_set_x(t->v, 1, GIC_REDIST + 8);
+    hvf_set_x(t->v, 1, NATIVE_TEST_GIC_CPU + 8);
     if (run(t) == EC_HVC64)
         answer(t, "its GICR_TYPER", "0x%" PRIx64, hvf_get_x(t->v, 0));
     else

@@ -9,9 +9,6 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#define GIC_DIST UINT64_C(0x08000000)
-#define GIC_CPU UINT64_C(0x08100000)
-
 static void tell_host(struct native_test *t, const struct hv_caps *caps)
 {
     const int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
@@ -41,8 +38,8 @@ static int make_guest(struct native_test *t, struct ram *ram, const struct hv_ca
         .ram = ram,
         .nr_vcpus = 1,
         .gic = {.version = bit(caps->gic_versions, 3) ? 3 : 2,
-                .dist_base = GIC_DIST,
-                .cpu_base = GIC_CPU,
+                .dist_base = NATIVE_TEST_GIC_DIST,
+                .cpu_base = NATIVE_TEST_GIC_CPU,
                 .nr_spis = 32},
         .pmu_intid = 23,
     };
