@@ -66,7 +66,7 @@ struct jit_loc {
 };
 
 enum jit_site_kind {
-    SITE_MEMORY, /* the interpreter does this instruction, and the code behind it goes on */
+    SITE_MEMORY, /* the interpreter does this instruction, and the code behind it goes on; or it begins again, if filling the TLB was all that it took */
     SITE_PROBE, /* as SITE_MEMORY when the probe cannot be made and only this instruction needs it, else the code before it once more */
     SITE_INTERP, /* an instruction that is not lifted */
     SITE_FLOAT,  /* as SITE_MEMORY, where the host trapped or would not do */
