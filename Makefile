@@ -52,7 +52,8 @@ WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla
 ifeq ($(WERROR),1)
 WARN += -Werror
 endif
-OPT_release := -O2 -g
+# Functions begin at cache lines: otherwise how fast an exit is depends, by a sixth, on the length of what was linked before.
+OPT_release := -O2 -g -falign-functions=64
 # VIBE_DEBUG: what is too slow for users, the verifier of the translator's operations.
 OPT_debug := -O0 -g3 -DVIBE_DEBUG
 OPT_asan := -DVIBE_DEBUG -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all

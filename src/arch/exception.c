@@ -4,7 +4,6 @@
 #include "arch/exception.h"
 
 #include "arch/sysreg.h"
-#include "arch/walk.h"
 #include "base/err.h"
 
 #include "gen/sysreg_fields.h"
@@ -13,11 +12,6 @@
 
 /* Offsets from VBAR (DDI 0487, "Exception vectors"). */
 enum { VECTOR_SP0 = 0x000, VECTOR_SPX = 0x200, VECTOR_LOWER_64 = 0x400 };
-
-gva_t arch_branch_addr(const struct pe_state *s, gva_t va)
-{
-    return walk_strip_tag(s, va, true);
-}
 
 enum esr_ec exception_ec(const struct pe_state *s, enum esr_ec lower)
 {

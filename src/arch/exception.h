@@ -4,6 +4,7 @@
 
 #include "arch/esr.h"
 #include "arch/state.h"
+#include "arch/walk.h"
 
 enum exception_type { EXC_SYNC = 0x000, EXC_IRQ = 0x080, EXC_FIQ = 0x100, EXC_SERROR = 0x180 };
 
@@ -30,7 +31,10 @@ bool exception_steps(const struct pe_state *s);
 void exception_return(struct pe_state *s, uint64_t spsr, uint64_t elr);
 
 /* What a branch to va really puts into the PC: without its tag where TBI says so (AArch64.BranchAddr). */
-gva_t arch_branch_addr(const struct pe_state *s, gva_t va);
+static inline gva_t arch_branch_addr(const struct pe_state *s, gva_t va)
+{
+    return walk_strip_tag(s, va, true);
+}
 
 /* Cold reset: every register to its architected reset value, EL1h, DAIF masked. MPIDR_EL1 is the caller's and stays. */
 void pe_reset(struct pe_state *s);

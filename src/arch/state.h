@@ -7,6 +7,7 @@
 
 #include "arch/fp.h"
 #include "base/bits.h"
+#include "base/err.h"
 #include "base/types.h"
 
 #include "gen/sysreg_ids.h" /* enum sysreg_id: SR_SCTLR_EL1 ..., NR_SYSREGS; generated from spec/sysreg.spec */
@@ -77,11 +78,41 @@ struct pe_state {
 /* How C names a system register's storage: SYS(s, SCTLR_EL1). */
 #define SYS(state, reg) ((state)->sys[SR_##reg])
 
-/* PSTATE as an SPSR value, and back. pstate_set() does not judge legality: see arch/exception.h. */
-uint64_t pstate_get(const struct pe_state *s);
-void pstate_set(struct pe_state *s, uint64_t spsr);
+#define PSR_MISC (PSR_SSBS | PSR_SS | PSR_PAN | PSR_UAO | PSR_DIT)
+#define PSR_NZCV 0xf0000000u
+
+/* PSTATE as an SPSR value (DDI 0487, "SPSR_EL1"). */
+static inline uint64_t pstate_get(const struct pe_state *s)
+{
+    return s->nzcv | s->daif | s->misc | (uint32_t)s->btype << PSR_BTYPE_SHIFT |
+           (s->il ? PSR_IL : 0) | (uint32_t)s->el << PSR_EL_SHIFT | s->sp_sel;
+}
+
+/* Where x[REG_SP] belongs: SP_EL0 serves every level while PSTATE.SP is 0. */
+static inline uint64_t *pstate_sp_bank(struct pe_state *s)
+{
+    return &s->sp_el[s->sp_sel ? s->el : 0];
+}
 
 /* Moves x[REG_SP] to its bank, changes EL and SPSel, and loads the new bank. */
-void pstate_select_sp(struct pe_state *s, unsigned el, unsigned sp_sel);
+static inline void pstate_select_sp(struct pe_state *s, unsigned el, unsigned sp_sel)
+{
+    BUG_ON(el > 3 || sp_sel > 1);
+    *pstate_sp_bank(s) = s->x[REG_SP];
+    s->el = (uint8_t)el;
+    s->sp_sel = (uint8_t)sp_sel;
+    s->x[REG_SP] = *pstate_sp_bank(s);
+}
+
+/* The way back from pstate_get(). It does not judge legality: see arch/exception.h. */
+static inline void pstate_set(struct pe_state *s, uint64_t spsr)
+{
+    s->nzcv = spsr & PSR_NZCV;
+    s->daif = spsr & PSR_DAIF;
+    s->misc = spsr & PSR_MISC;
+    s->btype = (uint8_t)bits(spsr, PSR_BTYPE_SHIFT + 1, PSR_BTYPE_SHIFT);
+    s->il = !!(spsr & PSR_IL);
+    pstate_select_sp(s, (unsigned)bits(spsr, 3, 2), spsr & PSR_SP);
+}
 
 #endif

@@ -19,18 +19,12 @@ static bool has_bit(uint64_t val, uint64_t mask)
     return val & mask;
 }
 
-/* AArch64.EffectiveTBI for the half that va<55> selects. */
-static bool effective_tbi(uint64_t tcr, gva_t va, bool fetch)
+bool walk_ignores_top(uint64_t tcr, gva_t va, bool fetch)
 {
     bool upper = bit(va, 55);
     bool tbi = has_bit(tcr, upper ? TCR_EL1_TBI1 : TCR_EL1_TBI0);
     bool tbid = has_bit(tcr, upper ? TCR_EL1_TBID1 : TCR_EL1_TBID0);
     return tbi && !(tbid && fetch);
-}
-
-gva_t walk_strip_tag(const struct pe_state *s, gva_t va, bool fetch)
-{
-    return effective_tbi(SYS(s, TCR_EL1), va, fetch) ? (gva_t)sext(va, 56) : va;
 }
 
 /* TG0 and TG1 are encoded differently; a reserved value acts as 4 KB (DDI 0487 leaves open which implemented size). */
@@ -63,7 +57,7 @@ struct walk_params walk_params_of(const struct pe_state *s, gva_t va, bool fetch
         .granule = granule,
         .txsz = (unsigned)bits(tcr, upper ? 21 : 5, upper ? 16 : 0),
         .oa_bits = output_bits(tcr, granule),
-        .tbi = effective_tbi(tcr, va, fetch),
+        .tbi = walk_ignores_top(tcr, va, fetch),
         .epd = has_bit(tcr, upper ? TCR_EL1_EPD1 : TCR_EL1_EPD0),
         .e0pd = has_bit(tcr, upper ? TCR_EL1_E0PD1 : TCR_EL1_E0PD0),
         .hpd = has_bit(tcr, upper ? TCR_EL1_HPD1 : TCR_EL1_HPD0),
@@ -157,7 +151,7 @@ static void record(struct walk_result *res, int level, gpa_t gpa, uint64_t desc,
 static void walk_disabled(const struct pe_state *s, const struct walk_request *rq, struct walk_result *res)
 {
     bool fetch = rq->access == WALK_FETCH;
-    unsigned top = effective_tbi(SYS(s, TCR_EL1), rq->va, fetch) ? 55 : 63;
+    unsigned top = walk_ignores_top(SYS(s, TCR_EL1), rq->va, fetch) ? 55 : 63;
 
     if (bits(rq->va, top, WALK_PA_BITS)) {
         set_fault(res, FSC_ADDRESS_SIZE, 0);

@@ -72,8 +72,15 @@ struct walk_request {
 void walk_el10(const struct pe_state *s, const struct walk_mem *m, const struct walk_request *rq,
                struct walk_result *res);
 
+/* AArch64.EffectiveTBI, for the half that va<55> selects. */
+bool walk_ignores_top(uint64_t tcr, gva_t va, bool fetch);
+
 /* The address with a tag byte removed as TBI says for va (and for instruction fetch TBID): what goes to FAR is still va. */
-gva_t walk_strip_tag(const struct pe_state *s, gva_t va, bool fetch);
+static inline gva_t walk_strip_tag(const struct pe_state *s, gva_t va, bool fetch)
+{
+    const gva_t bare = (gva_t)sext(va, 56);
+    return likely(bare == va) || walk_ignores_top(SYS(s, TCR_EL1), va, fetch) ? bare : va;
+}
 
 /* The implemented physical address size, bits: what ID_AA64MMFR0_EL1.PARange says (FEAT_LPA). More than 48 can be reached
  * with the MMU off and with the 64 KB granule only. */

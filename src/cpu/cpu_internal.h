@@ -121,6 +121,13 @@ static inline bool cpu_is_undisturbed(const struct cpu *c)
  * as c->leave says. */
 const void *cpu_go_on_in_place(struct cpu *c);
 /* cpu_ops.mmio, and what it has changed in the translations of this CPU. */
-bool cpu_mmio(struct cpu *c, gpa_t pa, unsigned size, bool write, uint64_t *val);
+static inline bool cpu_mmio(struct cpu *c, gpa_t pa, unsigned size, bool write, uint64_t *val)
+{
+    const bool good = c->ops->mmio(c->opaque, pa, size, write, val);
+
+    if (unlikely(atomic_load_explicit(&c->events, memory_order_relaxed) & EVENT_INVAL))
+        cpu_inval_drain(c);
+    return good;
+}
 
 #endif

@@ -34,32 +34,39 @@ static bool translate_span(struct cpu *c, gva_t va, unsigned size, unsigned flag
     return true;
 }
 
-bool mem_load_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint64_t *val)
+static __attribute__((noinline)) bool load_misaligned(struct cpu *c, gva_t va, unsigned size,
+                                                      unsigned flags, uint64_t *val)
 {
     struct tlb_view v[2];
     unsigned first;
+    uint8_t bytes[8] = {0};
 
-    if (va & (size - 1)) {
-        uint8_t bytes[8] = {0};
-        if (must_align(c, flags)) {
-            mem_set_abort(c, va, false, FSC_ALIGNMENT);
-            return false;
-        }
-        if (!translate_span(c, va, size, flags, false, v, &first))
-            return false;
-        memcpy(bytes, v[0].host, first);
-        if (first < size)
-            memcpy(bytes + first, v[1].host, size - first);
-        *val = 0;
-        for (unsigned i = 0; i < size; i++)
-            *val |= (uint64_t)bytes[i] << (8 * i);
-        return true;
-    }
-    if (!tlb_translate(c, va, size, WALK_READ, flags, &v[0]))
+    if (must_align(c, flags)) {
+        mem_set_abort(c, va, false, FSC_ALIGNMENT);
         return false;
-    if (!v[0].host) {
+    }
+    if (!translate_span(c, va, size, flags, false, v, &first))
+        return false;
+    memcpy(bytes, v[0].host, first);
+    if (first < size)
+        memcpy(bytes + first, v[1].host, size - first);
+    *val = 0;
+    for (unsigned i = 0; i < size; i++)
+        *val |= (uint64_t)bytes[i] << (8 * i);
+    return true;
+}
+
+bool mem_load_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint64_t *val)
+{
+    struct tlb_view v;
+
+    if (va & (size - 1))
+        return load_misaligned(c, va, size, flags, val);
+    if (!tlb_translate(c, va, size, WALK_READ, flags, &v))
+        return false;
+    if (!v.host) {
         *val = 0;
-        if (cpu_mmio(c, v[0].pa, size, false, val)) {
+        if (cpu_mmio(c, v.pa, size, false, val)) {
             *val &= mask64(8 * size);
             return true;
         }
@@ -67,54 +74,57 @@ bool mem_load_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint6
         return false;
     }
     switch (size) {
-    case 1: *val = __atomic_load_n(v[0].host, __ATOMIC_RELAXED); break;
-    case 2:
-        *val = __atomic_load_n((const uint16_t *)(const void *)v[0].host, __ATOMIC_RELAXED);
-        break;
-    case 4:
-        *val = __atomic_load_n((const uint32_t *)(const void *)v[0].host, __ATOMIC_RELAXED);
-        break;
+    case 1: *val = __atomic_load_n(v.host, __ATOMIC_RELAXED); break;
+    case 2: *val = __atomic_load_n((const uint16_t *)(const void *)v.host, __ATOMIC_RELAXED); break;
+    case 4: *val = __atomic_load_n((const uint32_t *)(const void *)v.host, __ATOMIC_RELAXED); break;
     default:
-        *val = __atomic_load_n((const uint64_t *)(const void *)v[0].host, __ATOMIC_RELAXED);
+        *val = __atomic_load_n((const uint64_t *)(const void *)v.host, __ATOMIC_RELAXED);
         break;
     }
     return true;
 }
 
-bool mem_store_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint64_t val)
+static __attribute__((noinline)) bool store_misaligned(struct cpu *c, gva_t va, unsigned size,
+                                                       unsigned flags, uint64_t val)
 {
     struct tlb_view v[2];
     unsigned first;
+    uint8_t bytes[8];
 
-    if (va & (size - 1)) {
-        uint8_t bytes[8];
-        if (must_align(c, flags)) {
-            mem_set_abort(c, va, true, FSC_ALIGNMENT);
-            return false;
-        }
-        if (!translate_span(c, va, size, flags, true, v, &first))
-            return false;
-        for (unsigned i = 0; i < 8; i++)
-            bytes[i] = (uint8_t)(val >> (8 * i));
-        memcpy(v[0].host, bytes, first);
-        if (first < size)
-            memcpy(v[1].host, bytes + first, size - first);
-        return true;
-    }
-    if (!tlb_translate(c, va, size, WALK_WRITE, flags, &v[0]))
+    if (must_align(c, flags)) {
+        mem_set_abort(c, va, true, FSC_ALIGNMENT);
         return false;
-    if (!v[0].host) {
+    }
+    if (!translate_span(c, va, size, flags, true, v, &first))
+        return false;
+    for (unsigned i = 0; i < 8; i++)
+        bytes[i] = (uint8_t)(val >> (8 * i));
+    memcpy(v[0].host, bytes, first);
+    if (first < size)
+        memcpy(v[1].host, bytes + first, size - first);
+    return true;
+}
+
+bool mem_store_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint64_t val)
+{
+    struct tlb_view v;
+
+    if (va & (size - 1))
+        return store_misaligned(c, va, size, flags, val);
+    if (!tlb_translate(c, va, size, WALK_WRITE, flags, &v))
+        return false;
+    if (!v.host) {
         val &= mask64(8 * size);
-        if (cpu_mmio(c, v[0].pa, size, true, &val))
+        if (cpu_mmio(c, v.pa, size, true, &val))
             return true;
         mem_set_abort(c, va, true, FSC_EXTERNAL);
         return false;
     }
     switch (size) {
-    case 1: __atomic_store_n(v[0].host, (uint8_t)val, __ATOMIC_RELAXED); break;
-    case 2: __atomic_store_n((uint16_t *)(void *)v[0].host, (uint16_t)val, __ATOMIC_RELAXED); break;
-    case 4: __atomic_store_n((uint32_t *)(void *)v[0].host, (uint32_t)val, __ATOMIC_RELAXED); break;
-    default: __atomic_store_n((uint64_t *)(void *)v[0].host, val, __ATOMIC_RELAXED); break;
+    case 1: __atomic_store_n(v.host, (uint8_t)val, __ATOMIC_RELAXED); break;
+    case 2: __atomic_store_n((uint16_t *)(void *)v.host, (uint16_t)val, __ATOMIC_RELAXED); break;
+    case 4: __atomic_store_n((uint32_t *)(void *)v.host, (uint32_t)val, __ATOMIC_RELAXED); break;
+    default: __atomic_store_n((uint64_t *)(void *)v.host, val, __ATOMIC_RELAXED); break;
     }
     return true;
 }

@@ -2,16 +2,9 @@
 #include "arch/pac.h"
 #include "cpu/interp.h"
 
-/* BranchTo(): the tag byte goes where TBI says so; cheap where there is none. */
-static inline gva_t branch_addr(const struct cpu *c, gva_t va)
-{
-    const int64_t top = (int64_t)va >> 55;
-    return likely(top == 0 || top == -1) ? va : arch_branch_addr(&c->st, va);
-}
-
 static inline const struct a64_insn *indirect(struct cpu *c, const struct a64_insn *insn, gva_t target)
 {
-    target = branch_addr(c, target);
+    target = arch_branch_addr(&c->st, target);
     branch_note(c, cpu_pc(c, insn), target);
     return cpu_goto(c, target);
 }
@@ -20,7 +13,7 @@ static inline const struct a64_insn *indirect(struct cpu *c, const struct a64_in
 static inline const struct a64_insn *indirect_btype(struct cpu *c, const struct a64_insn *insn,
                                                     gva_t target, unsigned btype)
 {
-    target = branch_addr(c, target);
+    target = arch_branch_addr(&c->st, target);
     branch_note(c, cpu_pc(c, insn), target);
     c->st.pc = target;
     c->st.btype = (uint8_t)btype;

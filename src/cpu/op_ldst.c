@@ -77,11 +77,10 @@ static inline void host_store(void *p, unsigned how, uint64_t v)
 #define SLOTS_N_T(NAME)                                                                            \
     _Static_assert(offsetof(struct a64_args_##NAME, t) == offsetof(struct a64_args_##NAME, n) + 1, "n, t")
 
-static __attribute__((noinline, cold)) const struct a64_insn *load_miss(struct cpu *c,
-                                                                        const struct a64_insn *insn,
-                                                                        gva_t va, unsigned how,
-                                                                        const uint8_t *slots,
-                                                                        uint64_t base)
+static __attribute__((noinline)) const struct a64_insn *load_miss(struct cpu *c,
+                                                                  const struct a64_insn *insn,
+                                                                  gva_t va, unsigned how,
+                                                                  const uint8_t *slots, uint64_t base)
 {
     const unsigned t = how & HOW_LITERAL ? slots[0] : slots[1];
     uint64_t v;
@@ -110,11 +109,10 @@ static inline uint64_t load_hit(struct cpu *c, gva_t va, unsigned how)
     return extended(how, host_load((const void *)(va + tlb_slot(c, va)->addend), how));
 }
 
-static __attribute__((noinline, cold)) const struct a64_insn *store_miss(struct cpu *c,
-                                                                         const struct a64_insn *insn,
-                                                                         gva_t va, unsigned how,
-                                                                         const uint8_t *slots,
-                                                                         uint64_t base)
+static __attribute__((noinline)) const struct a64_insn *store_miss(struct cpu *c,
+                                                                   const struct a64_insn *insn,
+                                                                   gva_t va, unsigned how,
+                                                                   const uint8_t *slots, uint64_t base)
 {
     if (!sp_ok(c, slots[0]))
         return cpu_mem_fault(c, insn);
@@ -243,8 +241,11 @@ PREFETCH(PRFM_ldst_pos)
     _Static_assert(offsetof(struct a64_args_##NAME, t2) == offsetof(struct a64_args_##NAME, n) + 2, \
                    "n, t, t2")
 
-static __attribute__((noinline, cold)) const struct a64_insn *load_pair_miss(
-    struct cpu *c, const struct a64_insn *insn, gva_t va, unsigned how, const uint8_t *slots, uint64_t base)
+static __attribute__((noinline)) const struct a64_insn *load_pair_miss(struct cpu *c,
+                                                                       const struct a64_insn *insn,
+                                                                       gva_t va, unsigned how,
+                                                                       const uint8_t *slots,
+                                                                       uint64_t base)
 {
     const unsigned size = 1u << (how & HOW_SIZE);
     uint64_t v, v2;
@@ -259,8 +260,11 @@ static __attribute__((noinline, cold)) const struct a64_insn *load_pair_miss(
     return insn + 1;
 }
 
-static __attribute__((noinline, cold)) const struct a64_insn *store_pair_miss(
-    struct cpu *c, const struct a64_insn *insn, gva_t va, unsigned how, const uint8_t *slots, uint64_t base)
+static __attribute__((noinline)) const struct a64_insn *store_pair_miss(struct cpu *c,
+                                                                        const struct a64_insn *insn,
+                                                                        gva_t va, unsigned how,
+                                                                        const uint8_t *slots,
+                                                                        uint64_t base)
 {
     const unsigned size = 1u << (how & HOW_SIZE);
 

@@ -69,11 +69,10 @@ static inline union vreg reg_load(const void *p, unsigned how)
     _Static_assert(offsetof(struct a64_args_##NAME, t2) == offsetof(struct a64_args_##NAME, n) + 2, \
                    "n, t, t2")
 
-static __attribute__((noinline, cold)) const struct a64_insn *load_miss(struct cpu *c,
-                                                                        const struct a64_insn *insn,
-                                                                        gva_t va, unsigned how,
-                                                                        const uint8_t *slots,
-                                                                        uint64_t base)
+static __attribute__((noinline)) const struct a64_insn *load_miss(struct cpu *c,
+                                                                  const struct a64_insn *insn,
+                                                                  gva_t va, unsigned how,
+                                                                  const uint8_t *slots, uint64_t base)
 {
     const unsigned esize = how & HOW_ESIZE, len = 1u << esize, nr = how & HOW_PAIR ? 2 : 1;
     const uint8_t *t = how & HOW_LITERAL ? slots : slots + 1;
@@ -93,11 +92,10 @@ static __attribute__((noinline, cold)) const struct a64_insn *load_miss(struct c
     return insn + 1;
 }
 
-static __attribute__((noinline, cold)) const struct a64_insn *store_miss(struct cpu *c,
-                                                                         const struct a64_insn *insn,
-                                                                         gva_t va, unsigned how,
-                                                                         const uint8_t *slots,
-                                                                         uint64_t base)
+static __attribute__((noinline)) const struct a64_insn *store_miss(struct cpu *c,
+                                                                   const struct a64_insn *insn,
+                                                                   gva_t va, unsigned how,
+                                                                   const uint8_t *slots, uint64_t base)
 {
     const unsigned esize = how & HOW_ESIZE, len = 1u << esize, nr = how & HOW_PAIR ? 2 : 1;
     uint8_t data[32];

@@ -139,17 +139,6 @@ void cpu_set_deadline(struct cpu *c, uint64_t deadline_ns)
     c->deadline_ns = deadline_ns;
 }
 
-/* --- The machine around it ----------------------------------------------------------------------------------------- */
-
-bool cpu_mmio(struct cpu *c, gpa_t pa, unsigned size, bool write, uint64_t *val)
-{
-    const bool good = c->ops->mmio(c->opaque, pa, size, write, val);
-
-    if (unlikely(atomic_load_explicit(&c->events, memory_order_relaxed) & EVENT_INVAL))
-        cpu_inval_drain(c);
-    return good;
-}
-
 /* --- Leaving an instruction ----------------------------------------------------------------------------------------- */
 
 const struct a64_insn *cpu_raise(struct cpu *c, const struct a64_insn *insn, enum esr_ec ec, uint32_t iss)
@@ -487,7 +476,8 @@ const void *cpu_go_on_in_place(struct cpu *c)
         take(c);
         c->leave = CPU_LEAVE_RESYNC;
     }
-    if (c->leave != CPU_LEAVE_RESYNC || !cpu_is_undisturbed(c))
+    /* Undisturbed, as it was before the instruction, but for what may come at any time. */
+    if (c->leave != CPU_LEAVE_RESYNC || atomic_load_explicit(&c->events, memory_order_relaxed))
         return NULL;
     code = known_code(c);
     if (!code)

@@ -224,8 +224,9 @@ const uint8_t *jit_at_exception(struct cpu *c, struct jit_site *s)
     jit_fp_resume(c);
     c->jit_hot.budget--;
     c->jit_hot.exit = JIT_EXIT_LEAVE;
+    if (c->leave != CPU_LEAVE_EXCEPTION) /* to be taken: the flags stay as they are */
+        jit_set_flags(c, c->st.nzcv);
     const void *code = cpu_go_on_in_place(c);
-    jit_set_flags(c, c->st.nzcv);
     return c->jit_hot.code_changed ? NULL : code;
 }
 
@@ -254,10 +255,7 @@ const uint8_t *jit_at_link(struct cpu *c, struct jit_link *l)
 
 const uint8_t *jit_at_indirect(struct cpu *c, gva_t va, uint64_t btype)
 {
-    const int64_t top = (int64_t)va >> 55;
-
-    if (top != 0 && top != -1)
-        va = arch_branch_addr(&c->st, va);
+    va = arch_branch_addr(&c->st, va);
     struct jit_entry *e = va & 3 ? NULL : jit_find_entry(c, va);
     /* In guarded pages the interpreter sees to BTYPE. */
     if (!e || (btype && c->itlb[(va >> TLB_PAGE_SHIFT) & (ITLB_ENTRIES - 1)].guarded)) {
