@@ -264,7 +264,7 @@ $(OUT)/hvf-double/%.o: %.c $(OUT)/flags
 
 $(OUT)/hvf-double/vibevmm: $(MAIN_OBJ) $(DOUBLE_OBJ) $(LIB)
 	$(say) LINK $@
-	$(Q)$(CC) $(LDFLAGS_ALL) -rdynamic -o $@ $(MAIN_OBJ) $(DOUBLE_OBJ) $(LIB) $(LIBS)
+	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $(MAIN_OBJ) $(DOUBLE_OBJ) $(LIB) $(LIBS)
 
 $(OUT)/hvf-double/test_%: tests/hvf/test_%.c $(DOUBLE_OBJ) $(LIB)
 	$(say) TEST $@

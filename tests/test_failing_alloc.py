@@ -77,3 +77,6 @@ class FailingAlloc(unittest.TestCase):
     def test_double_of_hypervisor_framework(self):
         """Of a guest for whose physical timer a thread starts while it runs."""
         self.check_run("--accel", "hvf", "--binary", os.path.join(test_kernels.KERNELS, "ptimer.raw"))
+
+    def test_its_own_gic(self):
+        self.check_run("--accel", "hvf,gic=framework", "--binary", os.path.join(test_kernels.KERNELS, "wfi.raw"), "--cpus", "2")

@@ -1,5 +1,6 @@
 """Guests over Hypervisor.framework's backend, with the double of the framework (tests/hvf/double.c) that make hvf-double links in: like the
 software CPU, and to the framework's rules, whose breach would abort the program."""
+import contextlib
 import os
 import subprocess
 import tempfile
@@ -13,7 +14,12 @@ import test_kernels
 import vibe
 
 DOUBLE = os.path.join(vibe.ROOT, "build", "release", "hvf-double", "vibevmm")
+OWN, FRAMEWORK = "hvf", "hvf,gic=framework"  # whose GIC
 
+
+def doubled(how):
+    """With what the double is asked for by $HVF_DOUBLE."""
+    return mock.patch.dict(os.environ, HVF_DOUBLE=how)
 
 
 class Kernels(unittest.TestCase):
@@ -21,6 +27,8 @@ class Kernels(unittest.TestCase):
         for name, cpus, options, stdin, expect in test_kernels.listed(native=True):
             want = behaviour.reference(name, cpus, where + options, stdin)
             for accel in accels:
+                if accel == FRAMEWORK and "--gic" in options:
+                    continue
                 with self.subTest(name, accel=accel, cpus=cpus, options=options):
                     got = behaviour.run(DOUBLE, accel, os.path.join(test_kernels.KERNELS, name + ".raw"), cpus, where + options, stdin)
                     behaviour.check(self, accel, name, cpus, stdin, got, want)
@@ -28,13 +36,17 @@ class Kernels(unittest.TestCase):
                         self.assertIn(line, got.said)
 
     def test_all(self):
-        self.check_all(["--entry", "0x10000"], ["soft", "hvf"])
+        self.check_all(["--entry", "0x10000"], ["soft", OWN, FRAMEWORK])
+
+    def test_where_a_wfi_exits_beside_the_frameworks_gic(self):
+        with doubled("wfi-exits"):
+            self.check_all(["--entry", "0x10000"], [FRAMEWORK])
 
     def test_with_ram_from_1_gib(self):
         self.check_all(["--entry", "0x40210000", "--machine", "virt"], ["hvf"])
 
     def test_box(self):
-        for accel in ("soft", "hvf"):
+        for accel in ("soft", OWN, FRAMEWORK):
             p = subprocess.run([DOUBLE, "--accel", accel, "--binary", os.path.join(test_kernels.KERNELS, "syscall.raw")], stdin=subprocess.DEVNULL,
                                capture_output=True, timeout=vibe.LIMIT_S, check=False, text=True)
             self.assertEqual(p.returncode, 0, p.stderr)
@@ -48,29 +60,50 @@ class Hostile(unittest.TestCase):
             for name, words in behaviour.HOSTILE.items():
                 with open(path, "wb") as f:
                     f.write(vibe.code(*words))
-                for accel, backend in ((behaviour.REFERENCE, "soft"), ("soft", "soft"), ("hvf", "hvf")):
+                for accel, backend in ((behaviour.REFERENCE, "soft"), ("soft", "soft"), (OWN, OWN), (FRAMEWORK, FRAMEWORK)):
                     with self.subTest(name, accel=accel):
                         behaviour.check_hostile(self, backend, name, behaviour.run(DOUBLE, accel, path, "2", [], limit_s=behaviour.hostile_limit_s(backend, name)))
 
 
 class Linux(unittest.TestCase):
-    def test_to_a_shell(self):
+    @contextlib.contextmanager
+    def linux(self, accel, cpus):
+        """At its shell."""
         kernel, _ = guests.kernel()
         with tempfile.TemporaryDirectory() as tmp:
             initrd = guests.initrd(os.path.join(tmp, "initrd.gz"))
-            with guests.Guest("linux-hvf-double", "--accel", "hvf", "--kernel", kernel, "--initrd", initrd, "--cmdline", "console=ttyAMA0",
-                              "--cpus", "4", "--timeout", str(guests.LIMIT_S), "--stats=none", program=DOUBLE) as g:
-                g.expect(rb"init: Linux [^\n]* is up")
-                g.expect(rb"# ")
-                self.assertEqual(g.shell("nproc").strip(), "4")
-                g.shell("sleep 1")
-                g.shell("for c in 1 2 3; do echo 0 >/sys/devices/system/cpu/cpu$c/online; done")
-                g.shell("for c in 3 1 2; do echo 1 >/sys/devices/system/cpu/cpu$c/online; done")
-                self.assertEqual(g.shell("nproc").strip(), "4")
+            with guests.Guest("linux-hvf-double-" + cpus, "--accel", accel, "--kernel", kernel, "--initrd", initrd, "--cmdline", "console=ttyAMA0",
+                              "--cpus", cpus, "--timeout", str(guests.LIMIT_S), "--stats=none", program=DOUBLE) as g:
+                self.wait(g, cpus)
+                yield g
                 g.send("poweroff -f\n")
                 g.expect(rb"reboot: Power down")
                 self.assertEqual(g.end(), 0)
                 g.check_no_trouble()
+
+    def wait(self, g, cpus):
+        g.expect(rb"init: Linux [^\n]* is up")
+        g.expect(rb"# ")
+        self.assertEqual(g.shell("nproc").split()[-1], cpus)  # it may have begun as the terminal still echoed
+
+    def test_to_a_shell(self):
+        with self.linux(OWN, "4") as g:
+            g.shell("sleep 1")
+            g.shell("for c in 1 2 3; do echo 0 >/sys/devices/system/cpu/cpu$c/online; done")
+            g.shell("for c in 3 1 2; do echo 1 >/sys/devices/system/cpu/cpu$c/online; done")
+            self.assertEqual(g.shell("nproc").strip(), "4")
+
+    def test_with_the_frameworks_gic(self):
+        with self.linux(FRAMEWORK, "1") as g:
+            g.shell("sleep 0.2")
+            g.send("reboot -f\n")  # the GIC and its lines after it
+            self.wait(g, "1")
+
+    def test_where_a_wfi_exits_beside_it(self):
+        with doubled("wfi-exits"), self.linux(FRAMEWORK, "2") as g:
+            g.shell("sleep 0.2")
+            g.shell("echo 0 >/sys/devices/system/cpu/cpu1/online; echo 1 >/sys/devices/system/cpu/cpu1/online")
+            self.assertEqual(g.shell("nproc").strip(), "2")
 
 
 class Failures(unittest.TestCase):
@@ -103,6 +136,40 @@ class Failures(unittest.TestCase):
                 self.assertEqual(p.returncode, 1)
 
 
+class FrameworksGic(unittest.TestCase):
+    def run_it(self, *options, how=""):
+        return subprocess.run([DOUBLE, "--accel", FRAMEWORK, "--binary", os.path.join(test_kernels.KERNELS, "sgi.raw"), "--cpus", "4", "--stats=none", *options],
+                              stdin=subprocess.DEVNULL, capture_output=True, timeout=vibe.LIMIT_S, check=False, env=dict(os.environ, HVF_DOUBLE=how), text=True)
+
+    def test_not_to_be_had(self):
+        for how, options, status, says in (
+                ("no-gic", (), 2, "--accel: gic=framework needs macOS 15, and this one is older; use --accel hvf,gic=own"),
+                ("", ("--gic", "2"), 2, "--accel: hvf,gic=framework has no GICv2 for guests on this host; give --gic 3, or gic=own"),
+                ("", ("--deterministic",), 2, "--accel hvf and --deterministic contradict each other: only the software CPU has that"),
+                ("", ("--snapshot-save", "x"), 2, "--accel hvf and --snapshot-save contradict each other: only the software CPU has that"),
+                ("gic", (), 1, "hvf: the framework's GIC cannot be made: the host has no more resources for virtual machines (0xfae94005)"),
+                ("gic-aligned", (), 1, "hvf: the framework's GIC wants a distributor of 0x10000 bytes at a multiple of 0x10000000, and the board has it at 0x8000000; "
+                                       "use --accel hvf,gic=own"),
+                ("gic-placed", (), 1, "error: hvf: vCPU 0: the framework's GIC has its redistributor at 0x80c0000, not at 0x80a0000; use --accel hvf,gic=own")):
+            with self.subTest(says):
+                p = self.run_it(*options, how=how)
+                self.assertEqual((p.returncode, p.stdout, p.stderr), (status, "", "vibevmm: " + says + "\n"))
+
+    def test_device_tree_is_the_same(self):
+        """But for the random numbers in it."""
+        with tempfile.TemporaryDirectory() as tmp:
+            trees = []
+            for accel in (OWN, FRAMEWORK):
+                path = os.path.join(tmp, accel)
+                subprocess.run([DOUBLE, "--accel", accel, "--cpus", "3", "--dump-dtb", path], timeout=vibe.LIMIT_S, check=True)
+                with open(path, "rb") as f:
+                    trees.append(f.read())
+        differ = [i for i, (a, b) in enumerate(zip(*trees)) if a != b]
+        self.assertEqual(len(trees[0]), len(trees[1]))
+        self.assertLessEqual(len(differ), 8 + 32)
+        self.assertLess(differ[-1] - differ[0], 8 + 32 + 16)
+
+
 class SelfTest(unittest.TestCase):
     def test_questions_have_answers(self):
         p = subprocess.run([DOUBLE, "--self-test"], stdin=subprocess.DEVNULL, capture_output=True, timeout=vibe.LIMIT_S, check=False,
@@ -115,7 +182,10 @@ class SelfTest(unittest.TestCase):
                            ("hv_vcpus_exit before a run", "reason 0, then reason 1"), ("a pending interrupt", "is forgotten"),
                            ("registers whose reads exit", r".*\bICC_IAR1_EL1\b.*\bCNTP_CTL_EL0\b"),
                            ("registers that are UNDEFINED", "$"), ("a store to a device and back", r"\d+ ns$"), ("calls", "none failed"), ("the framework's GIC", "there"),
-                           ("WFI with it", "exits"), ("its GICR_TYPER", "exits, reason 1, syndrome 0x93c08007$"),
+                           *((whose + " GIC: " + what, r"\d+ ns$") for whose in ("own", "host's")
+                             for what in ("reading a register", "an IPI to itself", "a timer interrupt")),
+                           ("WFI with it", "neither ends nor exits within a second"), ("its GICD_TYPER", "0x[0-9a-f]+$"), ("its GICR_TYPER", "0x30$"),
+                           ("its GICR_PIDR2", "0x3b$"),
                            *behaviour.DEBUGS):
             self.assertRegex(p.stdout, r"(?m)^  %s +%s" % (what, says))
 
@@ -134,8 +204,15 @@ class Debugger(unittest.TestCase):
             path = os.path.join(tmp, "guest")
             with open(path, "wb") as f:
                 f.write(gdb_client.COUNTING)
-            with gdb_client.Machine("--accel", "hvf", "--wait", "--binary", path) as m, gdb_client.Client(m) as c:
-                gdb_client.every_backend(c, 3)
+            for accel in (OWN, FRAMEWORK):
+                with self.subTest(accel), gdb_client.Machine("--accel", accel, "--wait", "--binary", path) as m, gdb_client.Client(m) as c:
+                    gdb_client.every_backend(c, 3)
+
+    def test_whose_gic_is_shown(self):
+        with mock.patch.object(vibe, "PROGRAM", DOUBLE):
+            with gdb_client.Machine("--accel", FRAMEWORK, "--wait", "--binary", os.path.join(test_kernels.KERNELS, "sgi.raw")) as m, gdb_client.Client(m) as c:
+                self.assertEqual(c.monitor("gic"), "the hvf backend brings the GIC, and does not show it\n")
+                self.assertIn("virtual", c.monitor("timers"))
 
     def test_registers_are_the_guests_too(self):
         """A guest that writes all debug registers: it does not notice the debugger's breakpoint, nor the debugger the guest's."""

@@ -91,6 +91,30 @@ static int parse_jit(struct jit_options *j, char *part, struct err *e)
     return 0;
 }
 
+static int parse_hvf(struct vm_options *o, const char *part, struct err *e)
+{
+    static const struct option_choice choices[] = {{"own", 0}, {"framework", 1}, {NULL, 0}};
+    const char *value = option_value(part, "gic");
+    int host = 0;
+
+    if (!value)
+        return err_set(e, EINVAL, "\"%.40s\" is nothing of hvf's; gic=own and gic=framework are", part);
+    const int r = option_parse_choice(choices, value, &host, e);
+    o->host_gic = host;
+    return r;
+}
+
+static int parse_accel_part(struct vm_options *o, char *part, struct err *e)
+{
+    switch (o->accel) {
+    case VM_ACCEL_SOFT: return parse_jit(&o->jit, part, e);
+    case VM_ACCEL_HVF: return parse_hvf(o, part, e);
+    default:
+        return err_set(e, EINVAL, "\"%.40s\" needs %s before it", part,
+                       option_value(part, "gic") ? "hvf" : "soft");
+    }
+}
+
 int set_accel(struct options *o, const char *text, struct err *e)
 {
     static const struct option_choice choices[] = {{"auto", VM_ACCEL_AUTO},
@@ -106,8 +130,7 @@ int set_accel(struct options *o, const char *text, struct err *e)
     r = option_parse_choice(choices, option_next_part(&rest), &v, e);
     o->vm.accel = (enum vm_accel)v;
     while (!r && (part = option_next_part(&rest)))
-        r = v == VM_ACCEL_SOFT ? parse_jit(&o->vm.jit, part, e)
-                               : err_set(e, EINVAL, "\"%.40s\" needs soft before it", part);
+        r = parse_accel_part(&o->vm, part, e);
     return r;
 }
 

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "cli/version.h"
 #include "vm/backends.h"
+#include "vm/gic_self_test.h"
 
 static void say(void *opaque, const char *what, const char *answer)
 {
@@ -25,7 +26,11 @@ void self_test_print(FILE *out)
         }
         const int r = b->ops->probe(&caps, &e);
         fprintf(out, "\n%s: %s%s\n", b->name, r ? "cannot be used: " : "can be used", e.text);
-        if (!r && b->ops->self_test)
+        if (!r && b->ops->self_test) {
             b->ops->self_test(say, out);
+            gic_self_test(b->ops, say, out);
+            if (b->with_gic)
+                gic_self_test(b->with_gic, say, out);
+        }
     }
 }

@@ -112,6 +112,8 @@ struct hv_gic_config {
     unsigned version; /* 2 or 3 */
     gpa_t dist_base;
     gpa_t cpu_base; /* the redistributors, or a GICv2's CPU interfaces */
+    uint64_t dist_len,
+        cpu_len; /* bytes of the distributor; of each redistributor, or of a GICv2's CPU interfaces */
     unsigned nr_spis;
 };
 
@@ -181,6 +183,8 @@ struct hv_backend {
     void (*set_irq)(struct hv_vcpu *vcpu, bool irq, bool fiq);
     /* With caps.irqchip instead of that: the line of an SPI, by its INTID. Any thread. */
     void (*set_spi)(struct hv_vm *vm, unsigned intid, bool level);
+    /* With caps.irqchip, where PSCI is not the backend's too: waits as the vCPU does in a WFI, until an interrupt is pending, or for less. Owner thread. */
+    void (*wait)(struct hv_vcpu *vcpu);
     /* By these two the host's kernel does for a device what it otherwise leaves the guest for. Null, or -ENOTSUP: it cannot. Before the first vCPU is
      * created; the descriptors are the backend's, and last as long as the VM. */
     /* A descriptor that is readable when the guest has stored `data`, a word of `size` bytes, at gpa, which is then no exit; what is read is a uint64_t,

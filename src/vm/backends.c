@@ -11,9 +11,9 @@
 #include <sys/utsname.h>
 
 const struct backend backends[NR_BACKENDS] = {
-    {VM_ACCEL_HVF, "hvf", HV_HVF, "macOS on Apple silicon"},
-    {VM_ACCEL_KVM, "kvm", HV_KVM, "Linux on a 64-bit Arm machine"},
-    {VM_ACCEL_SOFT, "soft", &hv_soft, "any system"},
+    {VM_ACCEL_HVF, "hvf", HV_HVF, "macOS on Apple silicon", HV_HVF_GIC},
+    {VM_ACCEL_KVM, "kvm", HV_KVM, "Linux on a 64-bit Arm machine", NULL},
+    {VM_ACCEL_SOFT, "soft", &hv_soft, "any system", NULL},
 };
 
 /* An option that looks into the software CPU, or null. HLT goes to the guest's EL1 as an undefined instruction on hardware: no hypervisor sees it. */
@@ -47,9 +47,9 @@ static int check_caps(const struct backend *b, const struct vm_options *o, struc
                        "M; give less, or --accel soft",
                        b->name, c->caps.address_bits, mem_len >> 20);
     if (o->gic == VM_GICV2 ? !v2 : o->gic == VM_GICV3 && !v3)
-        return err_set(e, ENOTSUP,
-                       "%s has no GICv%d for guests on this host; give --gic %d, or --accel soft",
-                       b->name, o->gic == VM_GICV2 ? 2 : 3, o->gic == VM_GICV2 ? 3 : 2);
+        return err_set(e, ENOTSUP, "%s%s has no GICv%d for guests on this host; give --gic %d, or %s",
+                       b->name, o->host_gic ? ",gic=framework" : "", o->gic == VM_GICV2 ? 2 : 3,
+                       o->gic == VM_GICV2 ? 3 : 2, o->host_gic ? "gic=own" : "--accel soft");
     c->gic = o->gic == VM_GICV2 || !v3 ? 2 : 3;
     if (c->gic == 2 && o->gic == VM_GIC_AUTO && o->nr_cpus > GICV2_MAX_CPUS)
         return err_set(e, ENOTSUP,
@@ -69,8 +69,8 @@ static int try(const struct backend *b, const struct vm_options *o, struct backe
         return err_set(e, ENOTSUP, "%s needs %s, and this is %s on %s; use --accel soft", b->name,
                        b->needs, host.sysname, host.machine);
     }
-    *c = (struct backend_choice){.ops = b->ops};
-    if ((r = b->ops->probe(&c->caps, e)))
+    *c = (struct backend_choice){.ops = o->host_gic ? b->with_gic : b->ops};
+    if ((r = c->ops->probe(&c->caps, e)))
         return r;
     return check_caps(b, o, c, e);
 }

@@ -9,8 +9,9 @@
 struct backend {
     enum vm_accel accel;
     const char *name;
-    const struct hv_backend *ops; /* null: not in this build */
-    const char *needs;            /* the system it works on */
+    const struct hv_backend *ops;      /* null: not in this build */
+    const char *needs;                 /* the system it works on */
+    const struct hv_backend *with_gic; /* the same with an interrupt controller of the host's, which is otherwise ours; null: there is no choice */
 };
 
 struct backend_choice {

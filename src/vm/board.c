@@ -186,10 +186,14 @@ static int add_firmware_devices(struct vm *vm, struct err *e)
 
 struct hv_gic_config board_gic(const struct vm *vm)
 {
+    const bool v2 = vm->gic_version == 2;
+
     return (struct hv_gic_config){
         .version = vm->gic_version,
         .dist_base = GIC_DIST_BASE,
-        .cpu_base = vm->gic_version == 2 ? GICV2_CPUIF_BASE : GIC_REDIST_BASE,
+        .dist_len = GIC_DIST_LEN,
+        .cpu_base = v2 ? GICV2_CPUIF_BASE : GIC_REDIST_BASE,
+        .cpu_len = v2 ? GICV2_CPUIF_LEN : GIC_REDIST_LEN,
         .nr_spis = NR_SPIS,
     };
 }
@@ -197,9 +201,8 @@ struct hv_gic_config board_gic(const struct vm *vm)
 static int add_native_gic(struct vm *vm, struct err *e)
 {
     const struct hv_gic_config c = board_gic(vm);
-    const struct dt_range dist = {c.dist_base, GIC_DIST_LEN};
-    const struct dt_range cpu = {c.cpu_base,
-                                 c.version == 2 ? GICV2_CPUIF_LEN : vm->nr_vcpus * GIC_REDIST_LEN};
+    const struct dt_range dist = {c.dist_base, c.dist_len};
+    const struct dt_range cpu = {c.cpu_base, c.version == 2 ? c.cpu_len : vm->nr_vcpus * c.cpu_len};
 
     return add(vm, gic_native_create(c.version, &dist, &cpu, e), e);
 }

@@ -110,6 +110,7 @@ struct vm_options {
     enum vm_machine machine;
     enum vm_accel accel;
     struct jit_options jit; /* of the software CPU */
+    bool host_gic;          /* of VM_ACCEL_HVF: the interrupt controller is the framework's */
     enum vm_console console;
     enum vm_virtio virtio;
     enum vm_gic gic;

@@ -89,6 +89,10 @@ static int64_t cpu_suspend(struct vcpu *v, uint32_t power_state)
 
     if (power_state & ~PSCI_POWER_STATE_VALID)
         return PSCI_INVALID_PARAMETERS;
+    if (v->vm->hv->wait) {
+        v->vm->hv->wait(v->hv);
+        return PSCI_SUCCESS;
+    }
     vcpu_handle_exit(v, &wfi);
     v->exits[HV_EXIT_WFI]--; /* one exit, one count */
     return PSCI_SUCCESS;

@@ -4,8 +4,8 @@
  * The software CPU finishes an access to a device inside the instruction; the framework gives up before it. So the access is refused here, which makes
  * the CPU enter an exception, whose effects are taken back.
  *
- * $HVF_DOUBLE makes calls fail: denied, unsupported, memory, vcpu, run; fast-counter: as a system shows it to programs linked for it; questions: what
- * breaks a rule only to see what happens.
+ * $HVF_DOUBLE makes calls fail: denied, unsupported, memory, vcpu, run, gic; fast-counter: as a system shows it to programs linked for it; questions: what
+ * breaks a rule only to see what happens; no-gic: as before macOS 15; gic-aligned, gic-placed: it has its GIC elsewhere; wfi-exits: also with that GIC.
  * Threads: as in the framework. Documentation: Apple, "Hypervisor"; README.md. */
 #include "tests/hvf/double.h"
 
@@ -31,7 +31,7 @@ struct hv_vm_config_s {
 };
 
 struct double_vm vm;
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+pthread_mutex_t double_lock = PTHREAD_MUTEX_INITIALIZER;
 static _Thread_local struct vcpu *mine;
 
 _Noreturn void double_broken(const char *fmt, ...)
@@ -57,6 +57,12 @@ uint64_t hvf_host_cntfrq(void);
 uint64_t hvf_host_cntfrq(void)
 {
     return double_asked("fast-counter") ? 1000000000 : HZ;
+}
+
+bool hvf_host_has_gic(void);
+bool hvf_host_has_gic(void)
+{
+    return !double_asked("no-gic");
 }
 
 uint64_t mach_absolute_time(void)
@@ -166,8 +172,11 @@ hv_return_t hv_vm_destroy(void)
     for (unsigned i = 0; i < vm.nr_vcpus; i++) {
         RULE(!vm.vcpu[i]->alive, "hv_vm_destroy with vCPU %u alive", i);
         cpu_destroy(vm.vcpu[i]->cpu);
+        pthread_mutex_destroy(&vm.vcpu[i]->lock);
+        pthread_cond_destroy(&vm.vcpu[i]->wake);
         free(vm.vcpu[i]);
     }
+    double_gic_destroy();
     vm.exists = false;
     return HV_SUCCESS;
 }
@@ -295,17 +304,18 @@ hv_return_t hv_vcpu_create(hv_vcpu_t *id, hv_vcpu_exit_t **exit, hv_vcpu_config_
 
     RULE(vm.exists, "hv_vcpu_create without a VM");
     RULE(!mine, "a thread has one vCPU");
+    RULE(!vm.gic.ran, "hv_vcpu_create after a vCPU has run, with a GIC");
     if (config || double_asked("vcpu"))
         return HV_NO_RESOURCES;
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&double_lock);
     if (vm.nr_vcpus == MAX_VCPUS || !(v = calloc(1, sizeof(*v)))) {
-        pthread_mutex_unlock(&lock);
+        pthread_mutex_unlock(&double_lock);
         return HV_NO_RESOURCES;
     }
     v->cpu = cpu_create(&vm.cluster, &vm.ram, 0, &double_ops, v, 0);
     if (!v->cpu) {
         free(v);
-        pthread_mutex_unlock(&lock);
+        pthread_mutex_unlock(&double_lock);
         return HV_NO_RESOURCES;
     }
     jit_attach(v->cpu, NULL);
@@ -313,10 +323,13 @@ hv_return_t hv_vcpu_create(hv_vcpu_t *id, hv_vcpu_exit_t **exit, hv_vcpu_config_
     v->alive = true;
     gtimer_init(&v->timer, 0, HZ, double_timer_level, v);
     double_poison(v);
+    pthread_mutex_init(&v->lock, NULL);
+    os_cond_init(&v->wake);
+    v->index = vm.nr_vcpus;
     vm.vcpu[vm.nr_vcpus++] = mine = v;
     *id = vm.nr_vcpus;
     *exit = &v->exit;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&double_lock);
     return HV_SUCCESS;
 }
 
@@ -325,10 +338,10 @@ hv_return_t hv_vcpu_destroy(hv_vcpu_t id)
 {
     struct vcpu *v = vcpu_of(id);
 
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&double_lock);
     v->alive = false;
     mine = NULL;
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&double_lock);
     return HV_SUCCESS;
 }
 
@@ -336,16 +349,17 @@ hv_return_t hv_vcpus_exit(hv_vcpu_t *vcpus, uint32_t count)
 {
     hv_return_t r = HV_SUCCESS;
 
-    pthread_mutex_lock(&lock);
+    pthread_mutex_lock(&double_lock);
     for (uint32_t i = 0; i < count; i++) {
         struct vcpu *v = vcpus[i] >= 1 && vcpus[i] <= vm.nr_vcpus ? vm.vcpu[vcpus[i] - 1] : NULL;
         if (v && v->alive) {
             atomic_store(&v->cancel, true);
             cpu_kick(v->cpu);
+            double_gic_wake(v);
         } else {
             r = HV_BAD_ARGUMENT;
         }
     }
-    pthread_mutex_unlock(&lock);
+    pthread_mutex_unlock(&double_lock);
     return r;
 }

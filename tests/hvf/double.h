@@ -4,6 +4,7 @@
 
 #include "arch/debug_points.h"
 #include "cpu/cpu.h"
+#include "dev/gicv3.h"
 #include "dev/gtimer.h"
 #include "mem/ram.h"
 
@@ -35,12 +36,13 @@ enum {
     NR_IDS
 };
 struct vcpu {
+    unsigned index;
     struct cpu *cpu;
     pthread_t owner;
-    bool alive, ran, has_mpidr, has_offset, changed, masked, level, irq, fiq;
+    bool alive, ran, running, has_mpidr, has_offset, changed, masked, level, irq, fiq;
     hv_vcpu_exit_t exit;
     _Atomic bool cancel;
-    struct gtimer timer; /* its virtual half */
+    struct gtimer timer; /* its virtual half, and with the GIC all of it */
     uint64_t id[NR_IDS];
 
     /* Why the CPU was made to stop, and what the exception that did it will overwrite. */
@@ -65,6 +67,22 @@ struct vcpu {
     } pc_rule; /* for what the program does about the last exit */
     uint64_t pc, idle_insns;
     unsigned idle_fires;
+
+    /* With the GIC: asleep in a WFI. */
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+};
+
+/* The framework's GIC is the project's. Its redistributors come with the vCPUs, so it is made anew with each, as long as none has run. */
+struct double_gic {
+    bool on;
+    hv_ipa_t dist, redist;
+    struct gicv3 *gic; /* null: no vCPU has a redistributor yet */
+    struct bus bus;
+    uint64_t mpidr[MAX_VCPUS];
+    unsigned nr_vcpus; /* that have one */
+    bool ran;
+    bool level[1024];
 };
 
 struct double_vm {
@@ -76,8 +94,10 @@ struct double_vm {
     bool kept[RAM_MAX_REGIONS];
     unsigned nr_vcpus;
     struct vcpu *vcpu[MAX_VCPUS];
+    struct double_gic gic;
 };
 extern struct double_vm vm;
+extern pthread_mutex_t double_lock;
 
 /* Whether $HVF_DOUBLE says so. */
 bool double_asked(const char *failure);
@@ -88,6 +108,15 @@ void double_poison(struct vcpu *v);
 /* double_debug.c. before: each run; leave: the CPU came back with CPU_LEAVE_DEBUG. */
 void double_debug_before(struct vcpu *v);
 void double_debug_leave(struct vcpu *v);
+/* double_gic.c. The vCPU has its MPIDR_EL1; it runs for the first time. What the guest accesses: false, it is none of the GIC's. In a WFI: until an
+ * interrupt is pending, or it is to leave. */
+void double_gic_add(struct vcpu *v);
+void double_gic_runs(void);
+void double_gic_destroy(void);
+bool double_gic_mmio(struct vcpu *v, gpa_t gpa, unsigned size, bool write, uint64_t *val);
+bool double_gic_sysreg(struct vcpu *v, uint16_t encoding, bool write, uint64_t *val);
+void double_gic_sleep(struct vcpu *v);
+void double_gic_wake(struct vcpu *v);
 /* double_run.c */
 hv_return_t double_leave_for(struct vcpu *v, uint64_t syndrome, int pc_rule);
 uint32_t double_instruction(struct vcpu *v);

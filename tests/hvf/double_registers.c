@@ -11,8 +11,15 @@
 
 #define POISON UINT64_C(0xdeadbeefcafef00d)
 #define MDSCR_EL1 SYSREG_ENC(2, 0, 0, 2, 2)
+#define CNTP_CTL_EL0 SYSREG_ENC(3, 3, 14, 2, 1)
 #define CNTV_CTL_EL0 SYSREG_ENC(3, 3, 14, 3, 1)
 #define CNTV_CVAL_EL0 SYSREG_ENC(3, 3, 14, 3, 2)
+
+/* The physical timer's are there with the GIC. */
+static bool timer_sysreg(hv_sys_reg_t reg)
+{
+    return reg == CNTV_CTL_EL0 || reg == CNTV_CVAL_EL0 || (vm.gic.on && reg >> 3 == CNTP_CTL_EL0 >> 3);
+}
 
 static const uint16_t id_encoding[NR_IDS] = {0xc020, 0xc021, 0xc028, 0xc029, 0xc030,
                                              0xc031, 0xc038, 0xc039, 0xc03a};
@@ -135,7 +142,7 @@ hv_return_t hv_vcpu_get_sys_reg(hv_vcpu_t id, hv_sys_reg_t reg, uint64_t *value)
         *value = v->id[id_of(reg)];
     else if (reg == HV_SYS_REG_SP_EL0 || reg == HV_SYS_REG_SP_EL1)
         *value = *sp_of(s, reg == HV_SYS_REG_SP_EL1);
-    else if (reg == CNTV_CTL_EL0 || reg == CNTV_CVAL_EL0)
+    else if (timer_sysreg(reg))
         gtimer_sysreg_read(&v->timer, reg, os_now_ns(), value);
     else if (reg == MDSCR_EL1 && (v->trap_exceptions || v->trap_registers))
         *value = v->mdscr;
@@ -160,10 +167,12 @@ hv_return_t hv_vcpu_set_sys_reg(hv_vcpu_t id, hv_sys_reg_t reg, uint64_t value)
                 (SYS(s, ID_AA64PFR0_EL1) & ~ID_AA64PFR0_EL1_GIC) | (value & ID_AA64PFR0_EL1_GIC);
     } else if (reg == HV_SYS_REG_SP_EL0 || reg == HV_SYS_REG_SP_EL1) {
         *sp_of(s, reg == HV_SYS_REG_SP_EL1) = value;
-    } else if (reg == CNTV_CTL_EL0 || reg == CNTV_CVAL_EL0) {
+    } else if (timer_sysreg(reg)) {
         gtimer_sysreg_write(&v->timer, reg, os_now_ns(), value);
     } else if (reg == HV_SYS_REG_MPIDR_EL1) {
         SYS(s, MPIDR_EL1) = value;
+        if (!v->has_mpidr)
+            double_gic_add(v);
         v->has_mpidr = true;
     } else if (reg == MDSCR_EL1 && (v->trap_exceptions || v->trap_registers)) {
         v->mdscr = value;
@@ -182,6 +191,8 @@ hv_return_t hv_vcpu_set_pending_interrupt(hv_vcpu_t id, hv_interrupt_type_t type
 
     if (type > HV_INTERRUPT_TYPE_FIQ)
         return HV_BAD_ARGUMENT;
+    if (vm.gic.on)
+        return HV_UNSUPPORTED;
     *(type == HV_INTERRUPT_TYPE_IRQ ? &v->irq : &v->fiq) = pending;
     return HV_SUCCESS;
 }
@@ -194,6 +205,7 @@ hv_return_t hv_vcpu_get_vtimer_mask(hv_vcpu_t id, bool *masked)
 
 hv_return_t hv_vcpu_set_vtimer_mask(hv_vcpu_t id, bool masked)
 {
+    RULE(!vm.gic.on, "the virtual timer is the GIC's: nobody masks it");
     vcpu_of(id)->masked = masked;
     return HV_SUCCESS;
 }

@@ -17,6 +17,7 @@
 
 #define WFE_MAX_NS 1000000u
 
+#define CNTP_CTL_EL0 SYSREG_ENC(3, 3, 14, 2, 1)
 #define CNTV_CTL_EL0 SYSREG_ENC(3, 3, 14, 3, 1)
 
 /* --- What the CPU asks ---------------------------------------------------------------------------------------------- */
@@ -39,7 +40,8 @@ static bool on_mmio(void *opaque, gpa_t gpa, unsigned size, bool write, uint64_t
 {
     struct vcpu *v = opaque;
 
-    (void)size, (void)val;
+    if (double_gic_mmio(v, gpa, size, write, val))
+        return true;
     v->want = ACCESS;
     v->gpa = gpa;
     v->write = write;
@@ -47,16 +49,23 @@ static bool on_mmio(void *opaque, gpa_t gpa, unsigned size, bool write, uint64_t
     return false;
 }
 
+/* That makes it leave the guest. */
+static bool timer_fires(const struct vcpu *v)
+{
+    return v->level && !v->masked && !vm.gic.on;
+}
+
 static void set_timer(struct vcpu *v)
 {
-    cpu_set_deadline(v->cpu, v->level && !v->masked ? 0 : gtimer_deadline(&v->timer));
+    cpu_set_deadline(v->cpu, timer_fires(v) ? 0 : gtimer_deadline(&v->timer));
 }
 
 static bool on_sysreg(void *opaque, uint16_t encoding, bool write, uint64_t *val)
 {
     struct vcpu *v = opaque;
 
-    if (encoding >> 3 == CNTV_CTL_EL0 >> 3) { /* and CVAL, and TVAL: no exit */
+    /* And CVAL, and TVAL: no exit. */
+    if (encoding >> 3 == CNTV_CTL_EL0 >> 3 || (vm.gic.on && encoding >> 3 == CNTP_CTL_EL0 >> 3)) {
         if (write)
             gtimer_sysreg_write(&v->timer, encoding, os_now_ns(), *val);
         else
@@ -64,6 +73,8 @@ static bool on_sysreg(void *opaque, uint16_t encoding, bool write, uint64_t *val
         set_timer(v);
         return true;
     }
+    if (vm.gic.on)
+        return double_gic_sysreg(v, encoding, write, val);
     v->want = SYSREG;
     v->encoding = encoding;
     v->write = write;
@@ -84,7 +95,7 @@ static void on_deadline(void *opaque)
     struct vcpu *v = opaque;
 
     gtimer_poll(&v->timer, os_now_ns());
-    if (v->level && !v->masked && v->want == NOTHING) {
+    if (timer_fires(v) && v->want == NOTHING) {
         v->want = TIMER;
         cpu_kick(v->cpu);
     }
@@ -96,6 +107,8 @@ void double_timer_level(void *opaque, unsigned intid, bool level)
     struct vcpu *v = opaque;
     if (intid == GTIMER_INTID_VIRT)
         v->level = level;
+    if (vm.gic.gic)
+        gic_set_ppi(vm.gic.gic, v->index, intid, level);
 }
 
 const struct cpu_ops double_ops = {
@@ -120,6 +133,7 @@ static void check_before_run(struct vcpu *v)
         RULE(v->has_mpidr, "MPIDR_EL1 is not set");
         RULE(v->has_offset, "the virtual timer's offset is not set");
         check_id_registers(v);
+        double_gic_runs();
         v->ran = true;
     }
     RULE(v->pc_rule != PC_MOVES || pc != v->pc,
@@ -135,6 +149,9 @@ static void check_before_run(struct vcpu *v)
 static hv_return_t leave(struct vcpu *v, hv_exit_reason_t reason)
 {
     v->exit.reason = reason;
+    v->running = false;
+    if (vm.gic.on)
+        return HV_SUCCESS;
     /* What was pending is forgotten. */
     v->irq = v->fiq = false;
     cpu_set_irq(v->cpu, false, false);
@@ -258,7 +275,13 @@ static bool leave_for_kick(struct vcpu *v)
     switch (want) {
     case ACCESS: leave_for_access(v); return true;
     case SYSREG: leave_for_sysreg(v); return true;
-    case WFI: leave_for_wf(v, WF_WFI); return true;
+    case WFI:
+        if (!vm.gic.on || double_asked("wfi-exits")) {
+            leave_for_wf(v, WF_WFI);
+            return true;
+        }
+        double_gic_sleep(v);
+        break;
     case TIMER: leave_for_timer(v); return true;
     default: break;
     }
@@ -279,14 +302,16 @@ hv_return_t hv_vcpu_run(hv_vcpu_t id)
     if (atomic_exchange(&v->cancel, false))
         return leave(v, HV_EXIT_REASON_CANCELED);
     gtimer_poll(&v->timer, os_now_ns());
-    if (v->level && !v->masked)
+    if (timer_fires(v))
         return leave_for_timer(v);
+    v->running = true;
     if (v->changed)
         cpu_state_changed(v->cpu);
     v->changed = false;
     set_timer(v);
     double_debug_before(v);
-    cpu_set_irq(v->cpu, v->irq, v->fiq);
+    if (!vm.gic.on)
+        cpu_set_irq(v->cpu, v->irq, v->fiq);
     for (;;) {
         switch (cpu_run(v->cpu)) {
         case CPU_LEAVE_HVC:

@@ -5,6 +5,7 @@
 
 #include <Hypervisor/Hypervisor.h>
 #include <mach/mach_time.h>
+#include <os/object.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -38,14 +39,16 @@ static uint64_t get_reg(hv_reg_t reg)
     return val;
 }
 
-/* A machine with one vCPU that runs these instructions, as a backend makes it. */
-static void machine(const uint32_t *words, unsigned nr)
+/* A machine with one vCPU that runs these instructions, as a backend makes it; extra: before the vCPU. */
+static void make_machine(const uint32_t *words, unsigned nr, void (*extra)(void))
 {
     code = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     memcpy(code, words, nr * sizeof(words[0]));
     assert_int_equal(hv_vm_create(NULL), HV_SUCCESS);
     assert_int_equal(hv_vm_map(code, BASE, LEN, HV_MEMORY_READ | HV_MEMORY_WRITE | HV_MEMORY_EXEC),
                      HV_SUCCESS);
+    if (extra)
+        extra();
     assert_int_equal(hv_vcpu_create(&id, &left, NULL), HV_SUCCESS);
     set_sys(HV_SYS_REG_MPIDR_EL1, BIT64(31));
     set_sys(SYSREG_ENC(3, 0, 1, 0, 0), 0x30d00800); /* SCTLR_EL1 */
@@ -57,6 +60,11 @@ static void machine(const uint32_t *words, unsigned nr)
     assert_int_equal(hv_vcpu_set_vtimer_offset(id, mach_absolute_time()), HV_SUCCESS);
     hv_vcpu_set_reg(id, HV_REG_CPSR, 0x3c5);
     hv_vcpu_set_reg(id, HV_REG_PC, BASE);
+}
+
+static void machine(const uint32_t *words, unsigned nr)
+{
+    make_machine(words, nr, NULL);
 }
 
 static uint32_t run(void)
@@ -201,6 +209,91 @@ static void wide_addresses(void)
     run();
 }
 
+/* --- The GIC's ------------------------------------------------------------------------------------------------------ */
+
+#define GICD UINT64_C(0x08000000)
+#define GICR UINT64_C(0x08100000)
+
+static void add_gic(void)
+{
+    hv_gic_config_t c = hv_gic_config_create();
+    assert_non_null(c);
+    assert_int_equal(hv_gic_config_set_distributor_base(c, GICD), HV_SUCCESS);
+    assert_int_equal(hv_gic_config_set_redistributor_base(c, GICR), HV_SUCCESS);
+    assert_int_equal(hv_gic_create(c), HV_SUCCESS);
+    os_release(c);
+}
+
+static void machine_with_gic(const uint32_t *words, unsigned nr)
+{
+    make_machine(words, nr, add_gic);
+}
+
+static void gic_before_vm(void)
+{
+    hv_gic_config_create();
+}
+
+static void gic_after_vcpu(void)
+{
+    machine(wfi, 2);
+    add_gic();
+}
+
+static void gic_frame_not_aligned(void)
+{
+    hv_vm_create(NULL);
+    hv_gic_config_set_redistributor_base(hv_gic_config_create(), GICR + 0x1000);
+}
+
+static void redistributor_before_mpidr(void)
+{
+    hv_ipa_t base;
+    hv_vm_create(NULL);
+    add_gic();
+    hv_vcpu_create(&id, &left, NULL);
+    hv_gic_get_redistributor_base(id, &base);
+}
+
+static void *get_pmr(void *opaque)
+{
+    uint64_t val;
+    (void)opaque;
+    hv_gic_get_icc_reg(id, SYSENC_ICC_PMR_EL1, &val);
+    return NULL;
+}
+
+static void icc_of_other_thread(void)
+{
+    pthread_t t;
+    machine_with_gic(wfi, 2);
+    pthread_create(&t, NULL, get_pmr, NULL);
+    pthread_join(t, NULL);
+}
+
+static void *create_another(void *opaque)
+{
+    hv_vcpu_t other;
+    (void)opaque;
+    hv_vcpu_create(&other, &left, NULL);
+    return NULL;
+}
+
+static void vcpu_after_run(void)
+{
+    pthread_t t;
+    machine_with_gic(hvc, 3);
+    run();
+    pthread_create(&t, NULL, create_another, NULL);
+    pthread_join(t, NULL);
+}
+
+static void timer_masked_beside_gic(void)
+{
+    machine_with_gic(wfi, 2);
+    hv_vcpu_set_vtimer_mask(id, true);
+}
+
 static const struct {
     const char *text; /* of the message */
     void (*breaks)(void);
@@ -219,6 +312,13 @@ static const struct {
     {"unmasked while its output is high", timer_never_masked},
     {"SME is visible", visible_sme},
     {"PARange is beyond", wide_addresses},
+    {"hv_gic_config_create without a VM", gic_before_vm},
+    {"comes after the VM and before its vCPUs", gic_after_vcpu},
+    {"frame at 0x8101000 is not aligned", gic_frame_not_aligned},
+    {"a vCPU without its MPIDR_EL1", redistributor_before_mpidr},
+    {"belongs to another thread", icc_of_other_thread},
+    {"hv_vcpu_create after a vCPU has run", vcpu_after_run},
+    {"nobody masks it", timer_masked_beside_gic},
 };
 
 static void test_broken_rules(void **state)
@@ -346,12 +446,54 @@ static void test_timer_masks_itself(void **state)
     finish();
 }
 
+static uint64_t get_icc(hv_gic_icc_reg_t reg)
+{
+    uint64_t val = 0;
+    assert_int_equal(hv_gic_get_icc_reg(id, reg, &val), HV_SUCCESS);
+    return val;
+}
+
+static uint64_t get_dist(hv_gic_distributor_reg_t reg)
+{
+    uint64_t val = 0;
+    assert_int_equal(hv_gic_get_distributor_reg(reg, &val), HV_SUCCESS);
+    return val;
+}
+
+static void test_gic(void **state)
+{
+    uint64_t val;
+    hv_ipa_t base;
+
+    (void)state;
+    machine_with_gic(hvc, 3);
+    assert_int_equal(hv_gic_get_redistributor_base(id, &base), HV_SUCCESS);
+    assert_int_equal(base, GICR);
+    assert_int_equal(hv_vcpu_set_pending_interrupt(id, HV_INTERRUPT_TYPE_IRQ, true), HV_UNSUPPORTED);
+    assert_int_equal(hv_gic_set_spi(31, true), HV_BAD_ARGUMENT);
+    assert_int_equal(hv_gic_set_spi(1020, true), HV_BAD_ARGUMENT);
+    assert_int_equal(hv_gic_get_icc_reg(id, SYSENC_ICC_IAR1_EL1, &val), HV_BAD_ARGUMENT);
+    assert_int_equal(hv_gic_set_icc_reg(id, SYSENC_ICC_EOIR1_EL1, 0), HV_BAD_ARGUMENT);
+    assert_int_equal(hv_gic_set_spi(40, true), HV_SUCCESS);
+    assert_int_equal(hv_gic_set_icc_reg(id, SYSENC_ICC_PMR_EL1, 0xf0), HV_SUCCESS);
+    assert_int_equal(run_to_class(), 0x16);
+    assert_int_equal(get_dist(HV_GIC_DISTRIBUTOR_REG_GICD_ISPENDR0 + 4), 1 << 8);
+    assert_int_equal(hv_gic_reset(), HV_SUCCESS);
+    assert_int_equal(get_dist(HV_GIC_DISTRIBUTOR_REG_GICD_ISPENDR0 + 4), 0);
+    assert_int_equal(get_icc(SYSENC_ICC_PMR_EL1), 0xf0);
+    assert_int_equal(hv_gic_get_redistributor_reg(id, HV_GIC_REDISTRIBUTOR_REG_GICR_ISPENDR0, &val),
+                     HV_SUCCESS);
+    assert_int_equal(val, 0);
+    finish();
+    assert_int_equal(hv_gic_set_spi(40, true), HV_NO_DEVICE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_broken_rules),       cmocka_unit_test(test_exits),
         cmocka_unit_test(test_cancel_is_sticky),   cmocka_unit_test(test_pending_is_forgotten),
-        cmocka_unit_test(test_timer_masks_itself),
+        cmocka_unit_test(test_timer_masks_itself), cmocka_unit_test(test_gic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,3 +23,20 @@ done
 
 PKG_CONFIG_LIBDIR=/nonexistent MACOS_LIBRARIES=$libs make -s "-j$jobs" BUILD=debug OS=Darwin MACHINE=arm64 CC="$here/cc" AR=llvm-ar \
     O="$out" CODESIGN=: VTOOL=: prog
+
+# What came after macOS 13 is imported weakly, for else the program would not start there.
+gic=$(llvm-nm -m "$out/debug/vibevmm" | grep ' _hv_gic_')
+if grep -v '(undefined) weak external' <<<"$gic"; then
+    echo "build.sh: not imported weakly" >&2
+    exit 1
+fi
+
+# And with the headers of macOS 13, which lack it: it says so when it is asked for.
+for file in src/hv/hvf/*.c; do
+    MACOS_HEADERS=130300 "$here/cc" -Isrc "-I$out" -D_GNU_SOURCE -DHAVE_HVF=1 -std=c11 -Wall -Wextra -Werror -c -o "$out/older.o" "$file"
+    if llvm-nm "$out/older.o" | grep _hv_gic_; then
+        echo "build.sh: $file calls what older headers lack" >&2
+        exit 1
+    fi
+done
+rm "$out/older.o"

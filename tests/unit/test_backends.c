@@ -23,6 +23,15 @@ static int probe_native(struct hv_caps *caps, struct err *e)
     return 0;
 }
 
+/* The same with its own interrupt controller. */
+static int probe_with_gic(struct hv_caps *caps, struct err *e)
+{
+    const int r = probe_native(caps, e);
+    caps->irqchip = true;
+    caps->gic_versions = 1 << 3;
+    return r;
+}
+
 static int probe_soft(struct hv_caps *caps, struct err *e)
 {
     (void)e;
@@ -31,16 +40,23 @@ static int probe_soft(struct hv_caps *caps, struct err *e)
 }
 
 static const struct hv_backend native = {.name = "kvm", .probe = probe_native},
+                               with_gic = {.name = "hvf", .probe = probe_with_gic},
                                soft = {.name = "soft", .probe = probe_soft};
 static const struct backend with_kvm[NR_BACKENDS] = {
-    {VM_ACCEL_HVF, "hvf", NULL, "a Mac"},
-    {VM_ACCEL_KVM, "kvm", &native, "Linux on arm64"},
-    {VM_ACCEL_SOFT, "soft", &soft, "any"},
+    {VM_ACCEL_HVF, "hvf", NULL, "a Mac", NULL},
+    {VM_ACCEL_KVM, "kvm", &native, "Linux on arm64", NULL},
+    {VM_ACCEL_SOFT, "soft", &soft, "any", NULL},
 };
 static const struct backend without[NR_BACKENDS] = {
-    {VM_ACCEL_HVF, "hvf", NULL, "a Mac"},
-    {VM_ACCEL_KVM, "kvm", NULL, "Linux on arm64"},
-    {VM_ACCEL_SOFT, "soft", &soft, "any"},
+    {VM_ACCEL_HVF, "hvf", NULL, "a Mac", NULL},
+    {VM_ACCEL_KVM, "kvm", NULL, "Linux on arm64", NULL},
+    {VM_ACCEL_SOFT, "soft", &soft, "any", NULL},
+};
+
+static const struct backend with_hvf[NR_BACKENDS] = {
+    {VM_ACCEL_HVF, "hvf", &native, "a Mac", &with_gic},
+    {VM_ACCEL_KVM, "kvm", NULL, "Linux on arm64", NULL},
+    {VM_ACCEL_SOFT, "soft", &soft, "any", NULL},
 };
 
 static struct vm_options opt;
@@ -141,6 +157,29 @@ static void test_gicv2_only(void **state)
     lacks("8 CPUs");
 }
 
+static void test_whose_gic(void **state)
+{
+    (void)state;
+    native_caps.irqchip = false;
+    native_caps.gic_versions = 0;
+    opt.accel = VM_ACCEL_HVF;
+    assert_int_equal(choose(with_hvf), 0);
+    assert_ptr_equal(choice.ops, &native);
+    assert_false(choice.caps.irqchip);
+    opt.host_gic = true;
+    assert_int_equal(choose(with_hvf), 0);
+    assert_ptr_equal(choice.ops, &with_gic);
+    assert_true(choice.caps.irqchip);
+    assert_int_equal(choice.gic, 3);
+    opt.gic = VM_GICV2;
+    assert_int_equal(choose(with_hvf), -ENOTSUP);
+    assert_string_equal(
+        error.text,
+        "--accel: hvf,gic=framework has no GICv2 for guests on this host; give --gic 3, or gic=own");
+    native_fails = true;
+    assert_int_equal(choose(with_hvf), -EACCES);
+}
+
 static void test_options_of_the_software_cpu(void **state)
 {
     (void)state;
@@ -160,6 +199,7 @@ int main(void)
         cmocka_unit_test_setup(test_by_name, setup),
         cmocka_unit_test_setup(test_what_it_lacks, setup),
         cmocka_unit_test_setup(test_gicv2_only, setup),
+        cmocka_unit_test_setup(test_whose_gic, setup),
         cmocka_unit_test_setup(test_options_of_the_software_cpu, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -20,8 +20,8 @@
 static struct {
     uint64_t x[31], pc, cpsr, mdccint;
     struct exception injected;
-    unsigned nr_injected, nr_timer;
-    uint64_t ticks;
+    unsigned nr_injected, nr_timer, nr_waits;
+    uint64_t ticks, wait_until, cntp_ctl;
 } now;
 static struct {
     struct hv_exit exit;
@@ -76,6 +76,13 @@ void hvf_vtimer_sync(struct hv_vcpu *c)
     now.nr_timer++;
 }
 
+void hvf_gic_wait_until(struct hv_vcpu *c, uint64_t until_ns)
+{
+    assert_true(c->vm->gic.on);
+    now.nr_waits++;
+    now.wait_until = until_ns;
+}
+
 /* What is written is recorded of what there is above 0x80000000. */
 bool hvf_dirty_fault(struct hv_vcpu *c)
 {
@@ -100,16 +107,20 @@ bool hvf_debug_exit(struct hv_vcpu *c, struct hv_exit *exit, enum esr_ec ec, uin
 hv_return_t hv_vcpu_get_sys_reg(hv_vcpu_t id, hv_sys_reg_t reg, uint64_t *val)
 {
     (void)id;
-    *val = now.mdccint;
-    return reg == 0x8010 ? HV_SUCCESS : HV_BAD_ARGUMENT; /* MDCCINT_EL1 */
+    *val = reg == SYSENC_CNTP_CTL_EL0 ? now.cntp_ctl : now.mdccint;
+    return reg == SYSENC_MDCCINT_EL1 || (reg == SYSENC_CNTP_CTL_EL0 && vm.gic.on) ? HV_SUCCESS
+                                                                                  : HV_BAD_ARGUMENT;
 }
 
 hv_return_t hv_vcpu_set_sys_reg(hv_vcpu_t id, hv_sys_reg_t reg, uint64_t val)
 {
     (void)id;
-    if (reg != 0x8010)
+    if (reg == SYSENC_CNTP_CTL_EL0 && vm.gic.on)
+        now.cntp_ctl = val;
+    else if (reg == SYSENC_MDCCINT_EL1)
+        now.mdccint = val;
+    else
         return HV_BAD_ARGUMENT;
-    now.mdccint = val;
     return HV_SUCCESS;
 }
 
@@ -343,6 +354,32 @@ static void test_waits(void **state)
     assert_int_equal(now.pc, PC + 24);
 }
 
+/* With the framework's GIC nobody else knows when an interrupt comes. */
+static void test_waits_beside_the_frameworks_gic(void **state)
+{
+    struct hv_exit exit;
+
+    (void)state;
+    vm.gic.on = true;
+    assert_false(take(0x07e00000, 0, 0, &exit)); /* WFI */
+    assert_int_equal(now.pc, PC + 4);
+    assert_int_equal(now.wait_until, UINT64_MAX);
+    now.x[3] = 2000;
+    assert_false(take(0x07e00066, 0, 0, &exit)); /* WFIT x3 */
+    assert_int_equal(now.pc, PC + 8);
+    assert_int_equal(now.wait_until, UINT64_C(3000) * 125 / 3);
+    assert_int_equal(now.nr_waits, 2);
+    assert_int_equal(v.nr_wfi, 2);
+    assert_int_equal(handler.exit.reason, NOTHING);
+    v.debug.native.in_step = true; /* a debugger steps over it */
+    assert_false(take(0x07e00000, 0, 0, &exit));
+    assert_int_equal(now.nr_waits, 2);
+    assert_int_equal(now.pc, PC + 12);
+    assert_false(take(0x07e00001, 0, 0, &exit)); /* WFE */
+    assert_int_equal(handler.exit.reason, HV_EXIT_WFE);
+    assert_int_equal(now.nr_timer, 0);
+}
+
 /* --- System registers ----------------------------------------------------------------------------------------------- */
 
 static uint64_t esr_of(unsigned op0, unsigned op1, unsigned crn, unsigned crm, unsigned op2,
@@ -375,6 +412,24 @@ static void test_board_registers(void **state)
     assert_int_equal(now.injected.esr, 0x02000000);
     assert_int_equal(now.injected.ret, PC + 12);
     assert_false(now.injected.far_valid);
+}
+
+/* Those of the framework's GIC do not exit, it is said: one that did is the framework's all the same, or UNDEFINED. */
+static void test_registers_of_the_frameworks_gic(void **state)
+{
+    struct hv_exit exit;
+
+    (void)state;
+    vm.gic.on = true;
+    assert_false(take(esr_of(3, 3, 14, 2, 1, 3, false), 0, 0, &exit)); /* msr CNTP_CTL_EL0, x3 */
+    assert_int_equal(now.cntp_ctl, UINT64_C(0x4444444444444444));
+    assert_false(take(esr_of(3, 3, 14, 2, 1, 5, true), 0, 0, &exit));
+    assert_int_equal(now.x[5], UINT64_C(0x4444444444444444));
+    assert_int_equal(now.pc, PC + 8);
+    assert_int_equal(now.nr_injected, 0);
+    assert_false(take(esr_of(3, 0, 12, 12, 0, 5, true), 0, 0, &exit)); /* mrs x5, ICC_IAR1_EL1 */
+    assert_int_equal(now.injected.esr, 0x02000000);
+    assert_int_equal(handler.exit.reason, NOTHING);
 }
 
 static void test_own_registers(void **state)
@@ -480,7 +535,9 @@ int main(void)
         cmocka_unit_test_setup(test_cache_maintenance, set_up),
         cmocka_unit_test_setup(test_calls, set_up),
         cmocka_unit_test_setup(test_waits, set_up),
+        cmocka_unit_test_setup(test_waits_beside_the_frameworks_gic, set_up),
         cmocka_unit_test_setup(test_board_registers, set_up),
+        cmocka_unit_test_setup(test_registers_of_the_frameworks_gic, set_up),
         cmocka_unit_test_setup(test_own_registers, set_up),
         cmocka_unit_test_setup(test_undefined_registers, set_up),
         cmocka_unit_test_setup(test_debug_is_the_guests, set_up),

@@ -198,6 +198,9 @@ static void test_choices(void **state)
     assert_int_equal(looked_at("--kernel k --accel auto").vm.accel, VM_ACCEL_AUTO);
     assert_int_equal(looked_at("--kernel k --accel kvm").vm.accel, VM_ACCEL_KVM);
     assert_int_equal(looked_at("--kernel k --accel hvf").vm.accel, VM_ACCEL_HVF);
+    assert_false(looked_at("--kernel k --accel hvf").vm.host_gic);
+    assert_false(looked_at("--kernel k --accel hvf,gic=own").vm.host_gic);
+    assert_true(looked_at("--kernel k --accel hvf,gic=framework").vm.host_gic);
     /* The same thing said twice is no contradiction. */
     assert_int_equal(looked_at("--kernel k --mem 64M --mem 64M --console --console").vm.mem_len,
                      64 << 20);
@@ -323,6 +326,10 @@ static void test_refused(void **state)
         {"--binary a --cpus 2x", "--cpus: \"2x\""},
         {"--binary a --machine pc", "--machine: \"pc\" is not one of vibe, virt"},
         {"--binary a --accel kvm,jit=off", "--accel: \"jit=off\" needs soft before it"},
+        {"--binary a --accel auto,gic=framework", "--accel: \"gic=framework\" needs hvf before it"},
+        {"--binary a --accel hvf,gic=kernel", "--accel: \"kernel\" is not one of own, framework"},
+        {"--binary a --accel hvf,jit=off",
+         "--accel: \"jit=off\" is nothing of hvf's; gic=own and gic=framework are"},
         {"--binary a --accel tcg", "--accel: \"tcg\" is not one of auto, soft, kvm, hvf"},
         {"--binary a --virtio 1", "--virtio: \"1\" is not one of modern, legacy"},
         {"--binary a --console=pl011", "--console takes no argument"},
@@ -422,7 +429,7 @@ static void test_help_is_complete(void **state)
                                        "--cpus N",
                                        "--gic 2|3",
                                        "--machine vibe|virt",
-                                       "--accel auto|kvm|hvf|soft",
+                                       "--accel auto|kvm|hvf[,gic=framework]|soft[,jit=off]",
                                        "--virtio modern|legacy",
                                        "--console",
                                        "--timeout SECONDS",

@@ -57,17 +57,33 @@ static void inject_abort(struct hv_vcpu *v, enum esr_ec lower, uint32_t iss)
 /* --- By class ------------------------------------------------------------------------------------------------------- */
 
 /* WFIT's and WFET's time is a virtual count. */
-static uint64_t time_of_count(const struct hv_vm *vm, uint64_t count)
+uint64_t hvf_time_of_count(const struct hv_vm *vm, uint64_t count)
 {
     const unsigned __int128 ns =
         ((unsigned __int128)count + vm->vtimer_offset) * vm->timebase.numer / vm->timebase.denom;
     return ns > UINT64_MAX ? UINT64_MAX : (uint64_t)ns;
 }
 
+/* Where the GIC is the framework's, nobody else knows what is pending. */
+static bool exit_wfi_beside_gic(struct hv_vcpu *v, uint64_t until_ns)
+{
+    v->nr_wfi++;
+    advance(v);
+    if (!v->debug.native.in_step)
+        hvf_gic_wait_until(v, until_ns);
+    return false;
+}
+
 static bool exit_wf(struct hv_vcpu *v, struct hv_exit *exit, uint32_t iss)
 {
     const struct wf_syndrome wf = esr_wf(iss);
+    /* Without the register it is over at once, which the architecture allows. */
+    const uint64_t until_ns = wf.kind == WF_WFI ? UINT64_MAX
+                              : wf.reg_valid    ? hvf_time_of_count(v->vm, hvf_get_x(v, wf.reg))
+                                                : 0;
 
+    if (v->vm->gic.on && (wf.kind == WF_WFI || wf.kind == WF_WFIT))
+        return exit_wfi_beside_gic(v, until_ns);
     switch (wf.kind) {
     case WF_WFI: exit->reason = HV_EXIT_WFI; break;
     case WF_WFE:
@@ -76,15 +92,15 @@ static bool exit_wf(struct hv_vcpu *v, struct hv_exit *exit, uint32_t iss)
         exit->reason = HV_EXIT_WFE;
         exit->u.wfe.until_ns = 0;
         break;
-    case WF_WFIT:
-        /* Waits as a WFE does, whose wait has an end; without the register it is over at once, which the architecture allows. */
+    case WF_WFIT: /* waits as a WFE does, whose wait has an end */
         exit->reason = HV_EXIT_WFE;
-        exit->u.wfe.until_ns = wf.reg_valid ? time_of_count(v->vm, hvf_get_x(v, wf.reg)) : 0;
+        exit->u.wfe.until_ns = until_ns;
         break;
     }
     advance(v);
     hvf_hand_over(v, exit);
-    hvf_vtimer_sync(v);
+    if (!v->vm->gic.on)
+        hvf_vtimer_sync(v);
     return v->stop;
 }
 
@@ -140,12 +156,14 @@ static bool own_sysreg(struct hv_vcpu *v, uint16_t enc, bool read, uint64_t *val
         *rests = sysreg_read(&v->shadow, d);
         return true;
     }
-    if (d->home == HOME_STORAGE || d->home == HOME_STATE) {
+    if (d->home == HOME_STORAGE || d->home == HOME_STATE || d->home == HOME_BOARD) {
         const hv_return_t r = read ? hv_vcpu_get_sys_reg(v->id, (hv_sys_reg_t)enc, val)
                                    : hv_vcpu_set_sys_reg(v->id, (hv_sys_reg_t)enc, *val);
         if (!r)
             return true;
     }
+    if (d->home == HOME_BOARD)
+        return false;
     if (read)
         *val = sysreg_read(&v->shadow, d);
     else
@@ -160,7 +178,7 @@ static bool exit_sysreg(struct hv_vcpu *v, struct hv_exit *exit, uint32_t iss)
     uint64_t val = s.read ? 0 : hvf_get_x(v, s.reg);
     bool known;
 
-    if (d && d->home == HOME_BOARD && (s.read ? d->read_el : d->write_el) <= 3) {
+    if (d && d->home == HOME_BOARD && (s.read ? d->read_el : d->write_el) <= 3 && !v->vm->gic.on) {
         exit->reason = HV_EXIT_SYSREG;
         exit->u.sysreg.encoding = s.encoding;
         exit->u.sysreg.write = !s.read;

@@ -36,6 +36,19 @@ struct hvf_alarm {
     } slot[HVF_MAX_VCPUS];
 };
 
+#define HVF_NR_INTIDS 1024u
+
+/* The framework's GIC. */
+struct hvf_gic {
+    bool on;              /* it is what the guest has */
+    _Atomic bool broken;  /* a call failed where nobody could be told: no vCPU runs any more */
+    pthread_mutex_t lock; /* over what follows; a leaf */
+    pthread_cond_t changed;
+    unsigned nr_vcpus;         /* that have their redistributor; before all do no line is driven */
+    bool level[HVF_NR_INTIDS]; /* of the SPIs, as the devices have them */
+    uint64_t nr_rises;
+};
+
 #define HVF_NR_ID_REGISTERS 9
 #define HVF_ID_DFR0 2
 
@@ -60,6 +73,7 @@ struct hv_vm {
     bool has_id; /* id[] is what the first vCPU has, trimmed: what all have */
     uint64_t id[HVF_NR_ID_REGISTERS];
     struct hvf_alarm alarm;
+    struct hvf_gic gic;
 };
 
 /* The thread's own, but for what is marked. */
@@ -78,6 +92,7 @@ struct hv_vcpu {
     struct hvf_debug debug;
     int failure; /* hv_return_t of a call that must not fail; the vCPU cannot go on */
     uint64_t nr_trapped;
+    uint64_t nr_wfi, seen_rises; /* with the framework's GIC: those that left the guest; of hvf_gic.nr_rises */
 
     _Atomic uint32_t lines; /* any thread: 1 IRQ, 2 FIQ */
     _Atomic bool kicked, alarmed, in_guest;
@@ -91,6 +106,10 @@ void hvf_vm_memory_changed(struct hv_vm *vm, gpa_t gpa, uint64_t len);
 void hvf_vm_code_changed(struct hv_vm *vm, gpa_t gpa, uint64_t len);
 /* CNTFRQ_EL0 as this process sees it, which is how its guests do. */
 uint64_t hvf_host_cntfrq(void);
+/* Whether the framework of this system, and the headers that the program was made with, have a GIC. */
+bool hvf_host_has_gic(void);
+/* 0 or -errno of a call, with what it means. */
+int hvf_failed(struct err *e, hv_return_t r, const char *what);
 
 /* vcpu.c: the operations of hv/hv.h */
 int hvf_vcpu_create(struct hv_vm *vm, struct hv_vcpu **out, const struct hv_vcpu_config *cfg,
@@ -126,6 +145,8 @@ void hvf_poke(struct hv_vcpu *v);
 bool hvf_handle_exception(struct hv_vcpu *v, struct hv_exit *exit);
 void hvf_hand_over(struct hv_vcpu *v, struct hv_exit *exit);
 void hvf_vtimer_sync(struct hv_vcpu *v);
+/* When CNTVCT_EL0 has that value; UINT64_MAX: not in this life. */
+uint64_t hvf_time_of_count(const struct hv_vm *vm, uint64_t count);
 
 /* debug.c. Of hv/hv.h: */
 int hvf_set_debug(struct hv_vcpu *v, const struct debug_points *p, struct err *e);
@@ -147,6 +168,23 @@ int hvf_get_dirty(struct hv_vm *vm, unsigned region, uint64_t *bits, struct err 
 void hvf_dirty_destroy(struct hv_vm *vm);
 /* The vCPU may not write where it wanted to. True: it may now. */
 bool hvf_dirty_fault(struct hv_vcpu *v);
+
+/* gic.c: the framework's GIC. What it is to be is in hv_vm.cfg.gic. Whether it can be had; it is made, before the vCPUs; goes. */
+int hvf_gic_probe(struct err *e);
+int hvf_gic_create(struct hv_vm *vm, struct err *e);
+void hvf_gic_destroy(struct hv_vm *vm);
+/* Of hv/hv.h: */
+int hvf_gic_reset(struct hv_vm *vm, struct err *e);
+void hvf_gic_set_spi(struct hv_vm *vm, unsigned intid, bool level);
+void hvf_gic_wait(struct hv_vcpu *v);
+/* The vCPU has its MPIDR_EL1: its redistributor is there. */
+int hvf_gic_add_vcpu(struct hv_vcpu *v, struct err *e);
+/* What of it is a matter of the vCPU's reset. */
+void hvf_gic_reset_vcpu(struct hv_vcpu *v);
+/* A WFI left the guest: until an interrupt is pending, or the vCPU is kicked, or until_ns. */
+void hvf_gic_wait_until(struct hv_vcpu *v, uint64_t until_ns);
+/* Out of that, to look at its flags. Any thread. */
+void hvf_gic_wake(struct hv_vm *vm);
 
 /* self_test.c */
 void hvf_self_test(hv_say_fn *say, void *opaque);

@@ -29,6 +29,8 @@ void hvf_kick(struct hv_vcpu *v)
 {
     atomic_store(&v->kicked, true);
     hvf_poke(v);
+    if (v->vm->gic.on)
+        hvf_gic_wake(v->vm);
 }
 
 void hvf_set_irq(struct hv_vcpu *v, bool irq, bool fiq)
@@ -62,7 +64,8 @@ void hvf_vtimer_sync(struct hv_vcpu *v)
         return;
     hvf_check(v, hv_vcpu_set_vtimer_mask(v->id, level), "hv_vcpu_set_vtimer_mask");
     v->vtimer_masked = level;
-    v->on_timer(v->cfg.opaque);
+    if (!v->vm->gic.on)
+        v->on_timer(v->cfg.opaque);
 }
 
 /* --- Running -------------------------------------------------------------------------------------------------------- */
@@ -128,6 +131,8 @@ static void run(struct hv_vcpu *v, struct hv_exit *exit)
         }
         if (atomic_exchange(&v->alarmed, false))
             v->on_timer(v->cfg.opaque);
+        if (unlikely(atomic_load(&v->vm->gic.broken)))
+            hvf_check(v, HV_ERROR, "an interrupt is lost");
         if (hvf_debug_enter(v, exit))
             return;
         if (!enter(v))

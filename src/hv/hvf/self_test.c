@@ -7,11 +7,9 @@
 #include "hv/hvf/hvf_internal.h"
 #include "hv/native_self_test.h"
 
-#include <dlfcn.h>
 #include <inttypes.h>
 #include <libkern/OSCacheControl.h>
 #include <mach/mach_time.h>
-#include <os/object.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -341,55 +339,41 @@ static void tell_guests(struct test *t)
 
 /* --- With the framework's own GIC ----------------------------------------------------------------------------------- */
 
-/* Of macOS 15: by name, which older systems and headers lack. */
-static hv_return_t make_gic(void)
+static void tell_load(struct test *t, const char *what, gpa_t gpa, uint32_t load)
 {
-    void *(*config_create)(void) = (void *(*)(void))dlsym(RTLD_DEFAULT, "hv_gic_config_create");
-    hv_return_t (*set_dist)(void *, hv_ipa_t) =
-        (hv_return_t(*)(void *, hv_ipa_t))dlsym(RTLD_DEFAULT, "hv_gic_config_set_distributor_base");
-    hv_return_t (*set_redist)(void *, hv_ipa_t) =
-        (hv_return_t(*)(void *, hv_ipa_t))dlsym(RTLD_DEFAULT, "hv_gic_config_set_redistributor_base");
-    hv_return_t (*create)(void *) = (hv_return_t(*)(void *))dlsym(RTLD_DEFAULT, "hv_gic_create");
-    void *config = config_create && set_dist && set_redist && create ? config_create() : NULL;
-    hv_return_t r;
-
-    if (!config)
-        return HV_UNSUPPORTED;
-    if (!(r = set_dist(config, NATIVE_TEST_GIC_DIST)) && !(r = set_redist(config, NATIVE_TEST_GIC_CPU)))
-        r = create(config);
-    os_release(config);
-    return r;
-}
-
-static void tell_redistributor(struct test *t)
-{
-    const uint32_t words[] = {LOAD_64, HVC(AT_END)};
+    const uint32_t words[] = {load, HVC(AT_END)};
 
     place(t, words, ARRAY_LEN(words));
-    hvf_set_x(t->v, 1, NATIVE_TEST_GIC_CPU + 8);
+    hvf_set_x(t->v, 1, gpa);
     if (run(t) == EC_HVC64)
-        answer(t, "its GICR_TYPER", "0x%" PRIx64, hvf_get_x(t->v, 0));
+        answer(t, what, "0x%" PRIx64, hvf_get_x(t->v, 0));
     else
-        answer(t, "its GICR_TYPER", "exits, reason %u, syndrome 0x%" PRIx64, t->v->exit->reason,
+        answer(t, what, "exits, reason %u, syndrome 0x%" PRIx64, t->v->exit->reason,
                t->v->exit->exception.syndrome);
 }
 
+/* The framework's, if it has one. */
 static void tell_gic(struct test *t, const struct hv_vm_config *cfg, const struct hv_vcpu_config *vcpu)
 {
     struct hv_vm *vm = NULL;
+    struct hv_caps caps;
     struct err e = {0};
 
-    if (hv_hvf.vm_create(&vm, cfg, &e))
+    if (hv_hvf_gic.probe(&caps, &e) || hv_hvf_gic.vm_create(&vm, cfg, &e)) {
+        answer(t, "the framework's GIC", "%s", e.text);
         return;
-    const hv_return_t r = make_gic();
-    answer(t, "the framework's GIC", "%s (0x%08x)", r ? hvf_error_text(r) : "there", (unsigned)r);
-    if (!r && !hv_hvf.vcpu_create(vm, &t->v, vcpu, &e)) {
+    }
+    const int r = hv_hvf_gic.vcpu_create(vm, &t->v, vcpu, &e);
+    answer(t, "the framework's GIC", "%s", r ? e.text : "there");
+    if (!r) {
         tell_instruction(t, "WFI with it", WFI);
-        tell_redistributor(t);
+        tell_load(t, "its GICD_TYPER", cfg->gic.dist_base + 4, LOAD);
+        tell_load(t, "its GICR_TYPER", cfg->gic.cpu_base + 8, LOAD_64);
+        tell_load(t, "its GICR_PIDR2", cfg->gic.cpu_base + 0xffe8, LOAD);
         hvf_vcpu_retire(t->v);
         hvf_vcpu_destroy(t->v);
     }
-    hv_hvf.vm_destroy(vm);
+    hv_hvf_gic.vm_destroy(vm);
 }
 
 void hvf_self_test(hv_say_fn *say, void *opaque)
@@ -402,7 +386,15 @@ void hvf_self_test(hv_say_fn *say, void *opaque)
     tell_host(&t);
     tell_raw(&t);
     if (!ram_init(&ram, &e) && !ram_add(&ram, BASE, LEN, RAM_KIND_RAM, &e)) {
-        const struct hv_vm_config cfg = {.ram = &ram, .nr_vcpus = 1, .counter_base_ns = os_now_ns()};
+        const struct hv_vm_config cfg = {.ram = &ram,
+                                         .nr_vcpus = 1,
+                                         .counter_base_ns = os_now_ns(),
+                                         .gic = {.version = 3,
+                                                 .dist_base = NATIVE_TEST_GIC_DIST,
+                                                 .dist_len = 0x10000,
+                                                 .cpu_base = NATIVE_TEST_GIC_CPU,
+                                                 .cpu_len = 0x20000,
+                                                 .nr_spis = 32}};
         const struct hv_vcpu_config vcpu = {
             .mpidr = BIT64(31), .on_exit = native_test_exit, .opaque = &native};
 

@@ -122,6 +122,7 @@ int hvf_vcpu_create(struct hv_vm *vm, struct hv_vcpu **out, const struct hv_vcpu
     struct hv_vcpu *v = calloc(1, sizeof(*v));
     hv_vcpu_exit_t *exit;
     hv_return_t r;
+    int error;
 
     if (!v)
         return err_set(e, ENOMEM, "out of memory for vCPU %u", cfg->index);
@@ -143,6 +144,11 @@ int hvf_vcpu_create(struct hv_vm *vm, struct hv_vcpu **out, const struct hv_vcpu
     v->alive = true;
     pthread_mutex_init(&v->lock, NULL);
     hvf_set_sys(v, encoding_of(SR_MPIDR_EL1), cfg->mpidr);
+    if (vm->gic.on && (error = hvf_gic_add_vcpu(v, e))) {
+        hvf_vcpu_retire(v);
+        hvf_vcpu_destroy(v);
+        return error;
+    }
     set_id_registers(v);
     hvf_check(v, hv_vcpu_set_vtimer_offset(v->id, vm->vtimer_offset), "hv_vcpu_set_vtimer_offset");
     hvf_vcpu_reset(v);
@@ -202,7 +208,10 @@ void hvf_vcpu_reset(struct hv_vcpu *v)
     }
     hvf_set_sys(v, SYSENC_CNTV_CTL_EL0, 0);
     hvf_set_sys(v, SYSENC_CNTV_CVAL_EL0, 0);
-    hvf_check(v, hv_vcpu_set_vtimer_mask(v->id, false), "hv_vcpu_set_vtimer_mask");
+    if (v->vm->gic.on)
+        hvf_gic_reset_vcpu(v);
+    else
+        hvf_check(v, hv_vcpu_set_vtimer_mask(v->id, false), "hv_vcpu_set_vtimer_mask");
     v->vtimer_masked = false;
 }
 
@@ -210,6 +219,7 @@ void hvf_counters(const struct hv_vcpu *v, struct hv_counters *n)
 {
     *n = (struct hv_counters){0};
     n->own[HV_COUNTER_TRAPPED_REGISTERS] = v->nr_trapped;
+    n->exits[HV_EXIT_WFI] = v->nr_wfi;
 }
 
 /* --- Registers ------------------------------------------------------------------------------------------------------ */

@@ -35,7 +35,7 @@ const char *hvf_error_text(hv_return_t r)
     }
 }
 
-static int failed(struct err *e, hv_return_t r, const char *what)
+int hvf_failed(struct err *e, hv_return_t r, const char *what)
 {
     return err_set(e,
                    r == HV_DENIED        ? EACCES
@@ -81,7 +81,7 @@ static int hvf_probe(struct hv_caps *caps, struct err *e)
     hv_return_t r;
 
     if (sysctlbyname("kern.hv_support", &supported, &len, NULL, 0) || !supported)
-        return failed(e, HV_UNSUPPORTED, "hvf");
+        return hvf_failed(e, HV_UNSUPPORTED, "hvf");
     /* Newer systems show programs that were linked for them a faster counter, whose unit in the framework's calls is not documented. */
     if (hvf_host_cntfrq() != hz)
         return err_set(e, ENOTSUP,
@@ -89,9 +89,9 @@ static int hvf_probe(struct hv_caps *caps, struct err *e)
                        " Hz: link for macOS 13, as 'make' does",
                        hvf_host_cntfrq(), hz);
     if ((r = hv_vm_get_max_vcpu_count(&max_vcpus)) || (r = hv_vm_config_get_max_ipa_size(&bits)))
-        return failed(e, r, "hvf");
+        return hvf_failed(e, r, "hvf");
     if ((r = try_it()))
-        return failed(e, r, "hvf");
+        return hvf_failed(e, r, "hvf");
     *caps = (struct hv_caps){
         .vtimer = true,
         .counter_hz = (uint32_t)hz,
@@ -100,6 +100,18 @@ static int hvf_probe(struct hv_caps *caps, struct err *e)
         .address_bits = bits,
         .dirty_page = HVF_PAGE_SIZE,
     };
+    return 0;
+}
+
+static int hvf_probe_with_gic(struct hv_caps *caps, struct err *e)
+{
+    int r = hvf_probe(caps, e);
+
+    if (r || (r = hvf_gic_probe(e)))
+        return r;
+    caps->irqchip = caps->timer = caps->sleep = true;
+    caps->gic_versions = 1u << 3;
+    caps->vtimer = false;
     return 0;
 }
 
@@ -163,16 +175,26 @@ static int choose_ipa_bits(const struct ram *ram, hv_vm_config_t config, unsigne
     hv_return_t r;
 
     if ((r = hv_vm_config_get_default_ipa_size(&normal)) || (r = hv_vm_config_get_max_ipa_size(&max)))
-        return failed(e, r, "hvf");
+        return hvf_failed(e, r, "hvf");
     *bits = normal;
     if (last->base + last->len <= BIT64(normal))
         return 0;
     *bits = max;
     r = hv_vm_config_set_ipa_size(config, max);
-    return r ? failed(e, r, "hvf: the size of guest addresses") : 0;
+    return r ? hvf_failed(e, r, "hvf: the size of guest addresses") : 0;
 }
 
-static int hvf_vm_create(struct hv_vm **out, const struct hv_vm_config *cfg, struct err *e)
+static int map_all(struct hv_vm *vm, struct err *e)
+{
+    for (unsigned i = 0; i < vm->cfg.ram->nr_regions; i++) {
+        const hv_return_t r = map_region(vm, i);
+        if (r)
+            return hvf_failed(e, r, "hvf: guest memory cannot be mapped");
+    }
+    return 0;
+}
+
+static int create(struct hv_vm **out, const struct hv_vm_config *cfg, bool with_gic, struct err *e)
 {
     struct hv_vm *vm = calloc(1, sizeof(*vm));
     hv_vm_config_t config = vm ? hv_vm_config_create() : NULL;
@@ -188,55 +210,67 @@ static int hvf_vm_create(struct hv_vm **out, const struct hv_vm_config *cfg, str
     vm->vtimer_offset = cfg->counter_base_ns * vm->timebase.denom / vm->timebase.numer;
     error = choose_ipa_bits(cfg->ram, config, &vm->ipa_bits, e);
     if (!error && (r = hv_vm_create(config)))
-        error = failed(e, r, "hvf");
+        error = hvf_failed(e, r, "hvf");
     os_release(config);
     if (error) {
         free(vm);
         return error;
     }
-    for (unsigned i = 0; i < cfg->ram->nr_regions; i++) {
-        if ((r = map_region(vm, i))) {
-            hv_vm_destroy();
-            free(vm);
-            return failed(e, r, "hvf: guest memory cannot be mapped");
-        }
+    error = map_all(vm, e);
+    if (!error && with_gic)
+        error = hvf_gic_create(vm, e);
+    if (error) {
+        hv_vm_destroy();
+        free(vm);
+        return error;
     }
     hvf_alarm_init(&vm->alarm);
     *out = vm;
     return 0;
 }
 
+static int hvf_vm_create(struct hv_vm **out, const struct hv_vm_config *cfg, struct err *e)
+{
+    return create(out, cfg, false, e);
+}
+
+static int hvf_vm_create_with_gic(struct hv_vm **out, const struct hv_vm_config *cfg, struct err *e)
+{
+    return create(out, cfg, true, e);
+}
+
 static void hvf_vm_destroy(struct hv_vm *vm)
 {
     hvf_alarm_destroy(&vm->alarm);
     hvf_dirty_destroy(vm);
+    hvf_gic_destroy(vm);
     const hv_return_t r = hv_vm_destroy();
     if (r)
         log_warn("hvf: the virtual machine cannot be destroyed: %s", hvf_error_text(r));
     free(vm);
 }
 
+/* clang-format off */
+#define OF_BOTH \
+    .name = "hvf", .self_test = hvf_self_test, .vm_destroy = hvf_vm_destroy, .vcpu_create = hvf_vcpu_create, .vcpu_retire = hvf_vcpu_retire, \
+    .vcpu_destroy = hvf_vcpu_destroy, .vcpu_reset = hvf_vcpu_reset, .run = hvf_run, .kick = hvf_kick, .set_debug = hvf_set_debug, \
+    .set_step = hvf_set_step, .get_reg = hvf_get_reg, .set_reg = hvf_set_reg, .counters = hvf_counters, .code_changed = hvf_vm_code_changed, \
+    .memory_changed = hvf_vm_memory_changed, .track_dirty = hvf_track_dirty, .get_dirty = hvf_get_dirty
+/* clang-format on */
+
 const struct hv_backend hv_hvf = {
-    .name = "hvf",
+    OF_BOTH,
     .probe = hvf_probe,
-    .self_test = hvf_self_test,
     .vm_create = hvf_vm_create,
-    .vm_destroy = hvf_vm_destroy,
-    .vcpu_create = hvf_vcpu_create,
-    .vcpu_retire = hvf_vcpu_retire,
-    .vcpu_destroy = hvf_vcpu_destroy,
-    .vcpu_reset = hvf_vcpu_reset,
-    .run = hvf_run,
-    .kick = hvf_kick,
     .set_irq = hvf_set_irq,
     .set_deadline = hvf_set_deadline,
-    .set_debug = hvf_set_debug,
-    .set_step = hvf_set_step,
-    .get_reg = hvf_get_reg,
-    .set_reg = hvf_set_reg,
-    .counters = hvf_counters,
-    .code_changed = hvf_vm_code_changed,
-    .memory_changed = hvf_vm_memory_changed,
-    .track_dirty = hvf_track_dirty,
-    .get_dirty = hvf_get_dirty,
+};
+
+const struct hv_backend hv_hvf_gic = {
+    OF_BOTH,
+    .probe = hvf_probe_with_gic,
+    .vm_create = hvf_vm_create_with_gic,
+    .vm_reset = hvf_gic_reset,
+    .set_spi = hvf_gic_set_spi,
+    .wait = hvf_gic_wait,
 };

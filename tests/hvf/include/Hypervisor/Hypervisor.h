@@ -7,6 +7,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Of a later macOS than the oldest that the program is for: its address is null on one that lacks it. */
+#ifdef __APPLE__
+#define HV_SINCE(version) __attribute__((availability(macos, introduced = version)))
+#else
+#define HV_SINCE(version)
+#endif
+
 typedef int32_t hv_return_t; /* mach_error_t */
 #define HV_SUCCESS 0
 #define HV_ERROR ((hv_return_t)0xfae94001)
@@ -27,7 +34,6 @@ typedef uint64_t hv_memory_flags_t;
 
 typedef struct hv_vm_config_s *hv_vm_config_t;
 typedef struct hv_vcpu_config_s *hv_vcpu_config_t;
-typedef struct hv_gic_config_s *hv_gic_config_t;
 
 enum {
     HV_EXIT_REASON_CANCELED,
@@ -98,12 +104,6 @@ hv_return_t hv_vm_unmap(hv_ipa_t ipa, size_t size);
 hv_return_t hv_vm_protect(hv_ipa_t ipa, size_t size, hv_memory_flags_t flags);
 hv_return_t hv_vcpus_exit(hv_vcpu_t *vcpus, uint32_t count);
 
-/* Since macOS 15: the program has them by dlsym(). */
-hv_gic_config_t hv_gic_config_create(void);
-hv_return_t hv_gic_config_set_distributor_base(hv_gic_config_t config, hv_ipa_t ipa);
-hv_return_t hv_gic_config_set_redistributor_base(hv_gic_config_t config, hv_ipa_t ipa);
-hv_return_t hv_gic_create(hv_gic_config_t config);
-
 /* The vCPU's thread. */
 hv_return_t hv_vcpu_create(hv_vcpu_t *vcpu, hv_vcpu_exit_t **exit, hv_vcpu_config_t config);
 hv_return_t hv_vcpu_destroy(hv_vcpu_t vcpu);
@@ -120,5 +120,9 @@ hv_return_t hv_vcpu_set_trap_debug_reg_accesses(hv_vcpu_t vcpu, bool trap);
 hv_return_t hv_vcpu_get_vtimer_mask(hv_vcpu_t vcpu, bool *masked);
 hv_return_t hv_vcpu_set_vtimer_mask(hv_vcpu_t vcpu, bool masked);
 hv_return_t hv_vcpu_set_vtimer_offset(hv_vcpu_t vcpu, uint64_t offset);
+
+#if !defined(__APPLE__) || __MAC_OS_X_VERSION_MAX_ALLOWED >= 150000
+#include <Hypervisor/hv_gic.h>
+#endif
 
 #endif
