@@ -66,7 +66,8 @@ static void stop_clock_locked(struct vm *vm)
 static void start_clock_locked(struct vm *vm)
 {
     if (vm->clock_stopped_ns && !vm->clock.moved)
-        vm->base_ns += os_now_ns() - vm->clock_stopped_ns;
+        vm->base_ns += (os_now_ns() - vm->clock_stopped_ns) / 1000 *
+                       1000; /* in whole ticks, as vm_start() has it */
     vm->clock_stopped_ns = 0;
 }
 

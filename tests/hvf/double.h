@@ -39,10 +39,10 @@ struct vcpu {
     unsigned index;
     struct cpu *cpu;
     pthread_t owner;
-    bool alive, ran, running, has_mpidr, has_offset, changed, masked, level, irq, fiq;
+    bool alive, ran, has_mpidr, has_offset, changed, masked, level, irq, fiq;
     hv_vcpu_exit_t exit;
-    _Atomic bool cancel;
-    struct gtimer timer; /* its virtual half, and with the GIC all of it */
+    _Atomic bool cancel, running; /* running: in hv_vcpu_run */
+    struct gtimer timer;          /* its virtual half, and with the GIC all of it */
     uint64_t id[NR_IDS];
 
     /* Why the CPU was made to stop, and what the exception that did it will overwrite. */

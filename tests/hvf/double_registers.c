@@ -214,7 +214,9 @@ hv_return_t hv_vcpu_set_vtimer_offset(hv_vcpu_t id, uint64_t offset)
 {
     struct vcpu *v = vcpu_of(id);
 
-    RULE(!v->ran, "the offset is set before the first run");
+    for (unsigned n = 0; n < vm.nr_vcpus; n++)
+        RULE(!atomic_load(&vm.vcpu[n]->running) || vm.vcpu[n]->timer.base_ns == offset * TICK_NS,
+             "the virtual timer's offset is another than vCPU %u's, which runs", n + 1);
     v->has_offset = true;
     v->timer.base_ns = v->cpu->counter_base_ns = offset * TICK_NS;
     return HV_SUCCESS;

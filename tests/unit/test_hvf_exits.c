@@ -150,13 +150,14 @@ static int set_up(void **state)
     memset(&now, 0, sizeof(now));
     memset(&handler, 0, sizeof(handler));
     memset(&v, 0, sizeof(v));
-    vm = (struct hv_vm){.vtimer_offset = 1000, .timebase = {125, 3}};
+    vm = (struct hv_vm){.timebase = {125, 3}};
     for (unsigned i = 0; i <= 30; i++)
         now.x[i] = UINT64_C(0x1111111111111111) * (i % 15 + 1);
     now.pc = PC;
     now.cpsr = 0x3c5;
     handler.exit.reason = NOTHING;
     v.vm = &vm;
+    v.vtimer_offset = 1000;
     v.exit = &reason;
     v.cfg.on_exit = on_exit_;
     pe_reset(&v.shadow);

@@ -57,10 +57,10 @@ static void inject_abort(struct hv_vcpu *v, enum esr_ec lower, uint32_t iss)
 /* --- By class ------------------------------------------------------------------------------------------------------- */
 
 /* WFIT's and WFET's time is a virtual count. */
-uint64_t hvf_time_of_count(const struct hv_vm *vm, uint64_t count)
+uint64_t hvf_time_of_count(const struct hv_vcpu *v, uint64_t count)
 {
-    const unsigned __int128 ns =
-        ((unsigned __int128)count + vm->vtimer_offset) * vm->timebase.numer / vm->timebase.denom;
+    const struct hvf_timebase *t = &v->vm->timebase;
+    const unsigned __int128 ns = ((unsigned __int128)count + v->vtimer_offset) * t->numer / t->denom;
     return ns > UINT64_MAX ? UINT64_MAX : (uint64_t)ns;
 }
 
@@ -79,7 +79,7 @@ static bool exit_wf(struct hv_vcpu *v, struct hv_exit *exit, uint32_t iss)
     const struct wf_syndrome wf = esr_wf(iss);
     /* Without the register it is over at once, which the architecture allows. */
     const uint64_t until_ns = wf.kind == WF_WFI ? UINT64_MAX
-                              : wf.reg_valid    ? hvf_time_of_count(v->vm, hvf_get_x(v, wf.reg))
+                              : wf.reg_valid    ? hvf_time_of_count(v, hvf_get_x(v, wf.reg))
                                                 : 0;
 
     if (v->vm->gic.on && (wf.kind == WF_WFI || wf.kind == WF_WFIT))
@@ -143,7 +143,7 @@ static bool own_sysreg(struct hv_vcpu *v, uint16_t enc, bool read, uint64_t *val
         return false;
     if (d->home == HOME_COUNTER) {
         /* CNTVCT_EL0 does not trap, and the counter behind both is one. */
-        *val = mach_absolute_time() - v->vm->vtimer_offset;
+        *val = mach_absolute_time() - v->vtimer_offset;
         return read;
     }
     uint64_t *rests = hvf_debug_guest_reg(v, enc);

@@ -197,7 +197,7 @@ static uint64_t vtimer_due(struct hv_vcpu *v, uint64_t now)
 {
     if ((hvf_get_sys(v, SYSENC_CNTV_CTL_EL0) & CTL_ON_MASK) != CTL_ON)
         return UINT64_MAX;
-    const uint64_t due = hvf_time_of_count(v->vm, hvf_get_sys(v, SYSENC_CNTV_CVAL_EL0));
+    const uint64_t due = hvf_time_of_count(v, hvf_get_sys(v, SYSENC_CNTV_CVAL_EL0));
     return due > now ? due : UINT64_MAX;
 }
 

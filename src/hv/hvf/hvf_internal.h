@@ -66,7 +66,6 @@ struct hvf_debug {
 struct hv_vm {
     struct hv_vm_config cfg;
     unsigned ipa_bits;
-    uint64_t vtimer_offset; /* ticks */
     struct hvf_timebase timebase;
     bool mapped[RAM_MAX_REGIONS];
     _Atomic uint64_t *dirty[RAM_MAX_REGIONS]; /* a bit for each page that was written; null: nobody asks */
@@ -85,7 +84,8 @@ struct hv_vcpu {
     struct emulator *emulator;
     struct pe_state shadow; /* what the framework has no place for; also where exceptions are worked out */
     void (*on_timer)(void *opaque);
-    uint64_t due_ns; /* as last told to the alarm */
+    uint64_t due_ns;        /* as last told to the alarm */
+    uint64_t vtimer_offset; /* ticks: mach_absolute_time() at which CNTVCT_EL0 is 0 */
     bool vtimer_masked;
     bool pending; /* an interrupt was when it ran last */
     bool stop;    /* the exit handler said HV_STOP */
@@ -117,6 +117,7 @@ int hvf_vcpu_create(struct hv_vm *vm, struct hv_vcpu **out, const struct hv_vcpu
 void hvf_vcpu_retire(struct hv_vcpu *v);
 void hvf_vcpu_destroy(struct hv_vcpu *v);
 void hvf_vcpu_reset(struct hv_vcpu *v);
+void hvf_set_counter_base(struct hv_vcpu *v, uint64_t counter_base_ns);
 int hvf_get_reg(struct hv_vcpu *v, unsigned reg, uint64_t *val);
 int hvf_set_reg(struct hv_vcpu *v, unsigned reg, uint64_t val);
 void hvf_counters(const struct hv_vcpu *v, struct hv_counters *n);
@@ -146,7 +147,7 @@ bool hvf_handle_exception(struct hv_vcpu *v, struct hv_exit *exit);
 void hvf_hand_over(struct hv_vcpu *v, struct hv_exit *exit);
 void hvf_vtimer_sync(struct hv_vcpu *v);
 /* When CNTVCT_EL0 has that value; UINT64_MAX: not in this life. */
-uint64_t hvf_time_of_count(const struct hv_vm *vm, uint64_t count);
+uint64_t hvf_time_of_count(const struct hv_vcpu *v, uint64_t count);
 
 /* debug.c. Of hv/hv.h: */
 int hvf_set_debug(struct hv_vcpu *v, const struct debug_points *p, struct err *e);

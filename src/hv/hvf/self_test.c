@@ -228,7 +228,7 @@ static void tell_counter(struct test *t)
     const uint32_t words[] = {MRS(SYSENC_CNTFRQ_EL0, 0), MRS(SYSENC_CNTVCT_EL0, 1), HVC(AT_END)};
 
     run_words(t, words, ARRAY_LEN(words));
-    const uint64_t now = mach_absolute_time() - t->v->vm->vtimer_offset;
+    const uint64_t now = mach_absolute_time() - t->v->vtimer_offset;
     answer(t, "guest CNTFRQ_EL0", "%" PRIu64, hvf_get_x(t->v, 0));
     answer(t, "guest CNTVCT_EL0", "%" PRIu64 ", soon after it is %" PRIu64 " by the host's time",
            hvf_get_x(t->v, 1), now);

@@ -150,10 +150,17 @@ int hvf_vcpu_create(struct hv_vm *vm, struct hv_vcpu **out, const struct hv_vcpu
         return error;
     }
     set_id_registers(v);
-    hvf_check(v, hv_vcpu_set_vtimer_offset(v->id, vm->vtimer_offset), "hv_vcpu_set_vtimer_offset");
+    hvf_set_counter_base(v, vm->cfg.counter_base_ns);
     hvf_vcpu_reset(v);
     *out = v;
     return 0;
+}
+
+/* The same on all vCPUs that run: each is told before it goes into the guest again. */
+void hvf_set_counter_base(struct hv_vcpu *v, uint64_t counter_base_ns)
+{
+    v->vtimer_offset = counter_base_ns * v->vm->timebase.denom / v->vm->timebase.numer;
+    hvf_check(v, hv_vcpu_set_vtimer_offset(v->id, v->vtimer_offset), "hv_vcpu_set_vtimer_offset");
 }
 
 void hvf_vcpu_retire(struct hv_vcpu *v)

@@ -207,7 +207,6 @@ static int create(struct hv_vm **out, const struct hv_vm_config *cfg, bool with_
     }
     vm->cfg = *cfg;
     vm->timebase = timebase();
-    vm->vtimer_offset = cfg->counter_base_ns * vm->timebase.denom / vm->timebase.numer;
     error = choose_ipa_bits(cfg->ram, config, &vm->ipa_bits, e);
     if (!error && (r = hv_vm_create(config)))
         error = hvf_failed(e, r, "hvf");
@@ -254,8 +253,9 @@ static void hvf_vm_destroy(struct hv_vm *vm)
 #define OF_BOTH \
     .name = "hvf", .self_test = hvf_self_test, .vm_destroy = hvf_vm_destroy, .vcpu_create = hvf_vcpu_create, .vcpu_retire = hvf_vcpu_retire, \
     .vcpu_destroy = hvf_vcpu_destroy, .vcpu_reset = hvf_vcpu_reset, .run = hvf_run, .kick = hvf_kick, .set_debug = hvf_set_debug, \
-    .set_step = hvf_set_step, .get_reg = hvf_get_reg, .set_reg = hvf_set_reg, .counters = hvf_counters, .code_changed = hvf_vm_code_changed, \
-    .memory_changed = hvf_vm_memory_changed, .track_dirty = hvf_track_dirty, .get_dirty = hvf_get_dirty
+    .set_step = hvf_set_step, .set_counter_base = hvf_set_counter_base, .get_reg = hvf_get_reg, .set_reg = hvf_set_reg, \
+    .counters = hvf_counters, .code_changed = hvf_vm_code_changed, .memory_changed = hvf_vm_memory_changed, .track_dirty = hvf_track_dirty, \
+    .get_dirty = hvf_get_dirty
 /* clang-format on */
 
 const struct hv_backend hv_hvf = {
