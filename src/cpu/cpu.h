@@ -103,7 +103,7 @@ struct code_page {
     struct a64_insn insn[PAGE_INSNS + 1]; /* the last one steps into the next page */
 };
 
-#define ITLB_ENTRIES 128u
+#define ITLB_ENTRIES 512u
 struct itlb_entry {
     uint64_t tag; /* virtual page | context, or TLB_TAG_NONE */
     struct code_page *page;
@@ -131,7 +131,7 @@ struct cpu_inval {
 
 /* --- What translated code reaches directly (cpu/jit) ------------------------------------------------------------------ */
 
-#define JIT_NR_TARGETS 1024u
+#define JIT_NR_TARGETS 4096u
 struct jit_target {
     gva_t va;
     const void *code;

@@ -298,12 +298,12 @@ static void emit_block(struct emit *e, uint16_t k)
 
 void jit_emit(struct jit_unit *u)
 {
-    struct emit *e = calloc(1, sizeof(*e));
-
-    if (!e) {
+    if (!u->emit && !(u->emit = malloc(sizeof(*u->emit)))) {
         u->failed = true;
         return;
     }
+    struct emit *e = u->emit;
+    memset(e, 0, offsetof(struct emit, fixup));
     e->u = u;
     e->b = &u->buf;
     e->has_bmi2 = u->j->host & JIT_HOST_BMI2;
@@ -329,5 +329,4 @@ void jit_emit(struct jit_unit *u)
         u->pointer[i].index = e->pointer[i].index;
     }
     u->failed |= e->b->full;
-    free(e);
 }

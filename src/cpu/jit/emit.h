@@ -33,7 +33,8 @@ struct emit_stub {
     bool kind_stored;     /* STUB_EDGE */
     uint16_t insns;       /* to give back to the budget */
     gva_t target;
-    uint64_t dirty;            /* guest registers to be stored */
+    uint64_t dirty; /* guest registers to be stored */
+    /* Set only where it is asked for. */
     int8_t hreg[VAR_NR_GUEST]; /* ... and where they are */
     var_t now[VAR_NR_GUEST];   /* STUB_EDGE */
 };
@@ -58,15 +59,14 @@ struct emit {
     uint16_t gi;
     uint64_t dirty_in[JIT_MAX_BLOCKS];
     uint8_t *label[JIT_MAX_BLOCKS]; /* where a block's code begins */
-    unsigned nr_fixups;
+    unsigned nr_fixups, nr_stubs, nr_pointers;
+    /* From here on nothing is cleared for a region. */
     struct {
         uint8_t *at;
         uint16_t block;
     } fixup[JIT_MAX_BLOCKS * 3];
-    unsigned nr_stubs;
-    struct emit_stub stub[MAX_STUBS];
-    unsigned nr_pointers; /* imm64 that get the address of a site or link */
-    struct {
+    struct emit_stub stub[MAX_STUBS], now_leaving;
+    struct { /* imm64 that get the address of a site or link */
         uint8_t *at;
         uint16_t index;
         bool link;

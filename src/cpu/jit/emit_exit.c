@@ -43,7 +43,8 @@ struct emit_stub *emit_stub(struct emit *e, enum stub_kind kind)
         e->nr_stubs--;
     }
     struct emit_stub *s = &e->stub[e->nr_stubs++];
-    *s = (struct emit_stub){.kind = kind};
+    memset(s, 0, offsetof(struct emit_stub, hreg));
+    s->kind = kind;
     return s;
 }
 
@@ -225,13 +226,22 @@ static uint16_t block_behind(const struct emit *e)
     return n < e->u->nr_blocks ? e->u->order[n] : JIT_MAX_BLOCKS;
 }
 
-static struct emit_stub exit_state(struct emit *e, const struct ir *r)
+/* How things are at r, which leaves or may: into a stub that is cleared. */
+static void exit_state(struct emit *e, const struct ir *r, struct emit_stub *s)
 {
-    struct emit_stub s = {.flags = r->flags};
-
-    note_registers(e, &s);
+    s->flags = r->flags;
+    note_registers(e, s);
     if (r->fl & IRF_NEAR)
-        s.host = e->host;
+        s->host = e->host;
+}
+
+/* The same for code that comes now. */
+static struct emit_stub *state_now(struct emit *e, const struct ir *r)
+{
+    struct emit_stub *s = &e->now_leaving;
+
+    memset(s, 0, offsetof(struct emit_stub, hreg));
+    exit_state(e, r, s);
     return s;
 }
 
@@ -254,14 +264,13 @@ static void way_from(struct emit *e, const struct ir *r, uint8_t *from, uint32_t
         return;
     }
     struct emit_stub *s = emit_stub(e, k == IR_NO_BLOCK ? STUB_EXIT : STUB_EDGE);
-    const enum stub_kind kind = s->kind;
-    *s = exit_state(e, r);
-    s->kind = kind;
+    exit_state(e, r, s);
     s->from = from;
     s->target = target;
     s->block = (uint16_t)k;
     s->flags_from = e->block;
-    memcpy(s->now, e->now, sizeof(s->now));
+    if (s->kind == STUB_EDGE)
+        memcpy(s->now, e->now, sizeof(s->now));
     s->at = (uint16_t)e->at;
     s->kind_stored = e->kind_stored;
 }
@@ -273,8 +282,7 @@ static void way_on(struct emit *e, const struct ir *r, uint32_t k, gva_t target)
         flow_to(e, (uint16_t)k);
         return;
     }
-    const struct emit_stub s = exit_state(e, r);
-    all_home(e, &s);
+    all_home(e, state_now(e, r));
     link_to(e, target, false);
 }
 
@@ -425,8 +433,8 @@ static void return_within(struct emit *e)
 static void to_register(struct emit *e, const struct ir *r)
 {
     const int a = emit_use(e, r->a, RAX);
-    const struct emit_stub s = exit_state(e, r);
-    const struct flag_state *flags = &e->u->flag_state[s.flags];
+    const struct emit_stub *s = state_now(e, r);
+    const struct flag_state *flags = &e->u->flag_state[s->flags];
     const bool work = flags->form == FS_STATIC || flags->form == FS_SELECT; /* with RAX and RCX */
 
     if (a != (work ? RDX : RAX))
@@ -436,7 +444,7 @@ static void to_register(struct emit *e, const struct ir *r)
         x64_mov_rr(e->b, X_64, RAX, RDX);
     if (r->op == IR_RET && e->u->nr_returned)
         return_within(e);
-    registers_home(e, &s);
+    registers_home(e, s);
     if (r->op == IR_CALLR) {
         push_return(e, r->target);
         indirect(e, r->cc, true);
@@ -454,8 +462,6 @@ static void to_register(struct emit *e, const struct ir *r)
 
 void emit_end(struct emit *e, const struct ir *r)
 {
-    struct emit_stub s;
-
     if (r->op == IR_JMP) {
         flow_to(e, (uint16_t)r->aux);
         return;
@@ -472,8 +478,7 @@ void emit_end(struct emit *e, const struct ir *r)
         call_within(e, r);
         return;
     }
-    s = exit_state(e, r);
-    all_home(e, &s);
+    all_home(e, state_now(e, r));
     switch (r->op) {
     case IR_EXIT: link_to(e, (gva_t)r->imm, false); break;
     case IR_EXITI:

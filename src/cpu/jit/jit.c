@@ -149,6 +149,7 @@ void jit_destroy(struct jit *j)
     host_code_unmap(j->rw, j->rx, j->code_len);
     free(j->unit->live);
     free(j->unit->held);
+    free(j->unit->emit);
     free(j->unit);
     free(j);
 }

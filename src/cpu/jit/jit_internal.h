@@ -281,7 +281,7 @@ struct jit_unit {
         uint16_t index;
         bool link;
     } pointer[JIT_MAX_SITES + JIT_MAX_BLOCKS * 2];
-    struct emit *emit;
+    struct emit *emit; /* emit.c's; null before the first region */
 };
 
 /* Whether code of the block begins with a look at the budget, and may leave there. */

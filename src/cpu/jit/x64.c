@@ -36,77 +36,113 @@ void x64_u64(struct x64_buf *b, uint64_t v)
 
 /* --- Prefixes, opcode, ModRM ---------------------------------------------------------------------------------------- */
 
-static void opcode(struct x64_buf *b, uint32_t op)
+/* The longest instruction, and some. */
+#define ROOM 16
+
+/* Where an instruction is to be written, with room for all of it; null: it is full. */
+static inline uint8_t *begin(struct x64_buf *b)
+{
+    if (unlikely(b->end - b->p < ROOM)) {
+        b->full = true;
+        return NULL;
+    }
+    return b->p;
+}
+
+static inline uint8_t *put_u32(uint8_t *p, uint32_t v)
+{
+    memcpy(p, &v, 4);
+    return p + 4;
+}
+
+static inline uint8_t *opcode(uint8_t *p, uint32_t op)
 {
     if (op & 0xff00)
-        x64_byte(b, 0x0f);
+        *p++ = 0x0f;
     if (op & 0xff0000)
-        x64_byte(b, op >> 16 & 0xff);
-    x64_byte(b, op & 0xff);
+        *p++ = (uint8_t)(op >> 16);
+    *p++ = (uint8_t)op;
+    return p;
 }
 
 /* byte_reg: a register operand of 8 bits needs REX from number 4 on. */
-static void prefixes(struct x64_buf *b, uint32_t op, enum x64_width w, int reg, int index, int base,
-                     bool byte_reg)
+static inline uint8_t *prefixes(uint8_t *p, uint32_t op, enum x64_width w, int reg, int index, int base,
+                                bool byte_reg)
 {
-    const unsigned rex =
-        (w == X_64 ? 8u : 0) | (reg & 8 ? 4u : 0) | (index & 8 ? 2u : 0) | (base & 8 ? 1u : 0);
+    const unsigned rex = (w == X_64 ? 8u : 0) | ((unsigned)reg & 8) >> 1 | ((unsigned)index & 8) >> 2 |
+                         ((unsigned)base & 8) >> 3;
 
     if (w == X_16)
-        x64_byte(b, 0x66);
+        *p++ = 0x66;
     if (op >> 24)
-        x64_byte(b, op >> 24);
+        *p++ = (uint8_t)(op >> 24);
     if (rex || byte_reg)
-        x64_byte(b, 0x40 | rex);
+        *p++ = (uint8_t)(0x40 | rex);
+    return p;
 }
 
 /* EVEX multiplies a displacement of 8 bits: it has none here. */
-static void modrm_mem_as(struct x64_buf *b, int reg, struct x64_mem m, bool disp8)
+static inline uint8_t *modrm_mem(uint8_t *p, int reg, struct x64_mem m, bool disp8)
 {
     const unsigned r = (unsigned)(reg & 7) << 3;
     const unsigned base = (unsigned)(m.base & 7);
+    const unsigned index = m.index == X64_NONE ? 4u : (unsigned)(m.index & 7);
     const bool sib = m.index != X64_NONE || base == RSP;
+
+    if (m.base == X64_NONE) { /* [index*scale + disp32] or [disp32] */
+        *p++ = (uint8_t)(r | 4);
+        *p++ = (uint8_t)((unsigned)m.shift << 6 | index << 3 | 5);
+        return put_u32(p, (uint32_t)m.disp);
+    }
     const unsigned mod = m.disp == 0 && base != RBP                 ? 0
                          : disp8 && m.disp >= -128 && m.disp <= 127 ? 1
                                                                     : 2;
-
-    if (m.base == X64_NONE) { /* [index*scale + disp32] or [disp32] */
-        x64_byte(b, r | 4);
-        x64_byte(b, (unsigned)m.shift << 6 |
-                        (m.index == X64_NONE ? 4u : (unsigned)(m.index & 7)) << 3 | 5);
-        x64_u32(b, (uint32_t)m.disp);
-        return;
-    }
-    x64_byte(b, mod << 6 | r | (sib ? 4 : base));
+    *p++ = (uint8_t)(mod << 6 | r | (sib ? 4 : base));
     if (sib)
-        x64_byte(b, (unsigned)m.shift << 6 |
-                        (m.index == X64_NONE ? 4u : (unsigned)(m.index & 7)) << 3 | base);
+        *p++ = (uint8_t)((unsigned)m.shift << 6 | index << 3 | base);
     if (mod == 1)
-        x64_byte(b, (uint8_t)m.disp);
+        *p++ = (uint8_t)m.disp;
     else if (mod == 2)
-        x64_u32(b, (uint32_t)m.disp);
+        p = put_u32(p, (uint32_t)m.disp);
+    return p;
 }
 
-static void modrm_mem(struct x64_buf *b, int reg, struct x64_mem m)
+static inline uint8_t *modrm_reg(uint8_t *p, int reg, int rm)
 {
-    modrm_mem_as(b, reg, m, true);
+    *p = (uint8_t)(0xc0 | (unsigned)(reg & 7) << 3 | (unsigned)(rm & 7));
+    return p + 1;
+}
+
+/* OP reg, rm at p, up to its immediate. */
+static inline uint8_t *put_rr(uint8_t *p, uint32_t op, enum x64_width w, int reg, int rm)
+{
+    p = prefixes(p, op, w, reg, 0, rm, w == X_8 && ((reg & 12) == 4 || (rm & 12) == 4));
+    return modrm_reg(opcode(p, op), reg, rm);
+}
+
+static inline uint8_t *put_rm(uint8_t *p, uint32_t op, enum x64_width w, int reg, struct x64_mem m)
+{
+    if (m.gs)
+        *p++ = 0x65;
+    p = prefixes(p, op, w, reg, m.index == X64_NONE ? 0 : m.index, m.base == X64_NONE ? 0 : m.base,
+                 w == X_8 && (reg & 12) == 4);
+    return modrm_mem(opcode(p, op), reg, m, true);
 }
 
 void x64_rr(struct x64_buf *b, uint32_t op, enum x64_width w, int reg, int rm)
 {
-    prefixes(b, op, w, reg, 0, rm, w == X_8 && ((reg & 12) == 4 || (rm & 12) == 4));
-    opcode(b, op);
-    x64_byte(b, 0xc0 | (unsigned)(reg & 7) << 3 | (unsigned)(rm & 7));
+    uint8_t *p = begin(b);
+
+    if (p)
+        b->p = put_rr(p, op, w, reg, rm);
 }
 
 void x64_rm(struct x64_buf *b, uint32_t op, enum x64_width w, int reg, struct x64_mem m)
 {
-    if (m.gs)
-        x64_byte(b, 0x65);
-    prefixes(b, op, w, reg, m.index == X64_NONE ? 0 : m.index, m.base == X64_NONE ? 0 : m.base,
-             w == X_8 && (reg & 12) == 4);
-    opcode(b, op);
-    modrm_mem(b, reg, m);
+    uint8_t *p = begin(b);
+
+    if (p)
+        b->p = put_rm(p, op, w, reg, m);
 }
 
 /* --- Integer operations --------------------------------------------------------------------------------------------- */
@@ -131,36 +167,33 @@ static bool is_imm8(int32_t imm)
     return imm >= -128 && imm <= 127;
 }
 
-static void immediate(struct x64_buf *b, enum x64_width w, int32_t imm)
+static inline uint8_t *put_immediate(uint8_t *p, enum x64_width w, int32_t imm)
 {
-    if (w == X_8)
-        x64_byte(b, (uint8_t)imm);
-    else if (w == X_16)
-        bytes(b, &(uint16_t){(uint16_t)imm}, 2);
-    else
-        x64_u32(b, (uint32_t)imm);
+    const unsigned len = w == X_8 ? 1 : w == X_16 ? 2 : 4;
+
+    memcpy(p, &imm, 4); /* there is room for all of it */
+    return p + len;
+}
+
+static inline uint32_t alu_imm_op(enum x64_width w, int32_t imm)
+{
+    return w == X_8 ? 0x80 : is_imm8(imm) ? 0x83 : 0x81;
 }
 
 void x64_alu_ri(struct x64_buf *b, enum x64_alu op, enum x64_width w, int d, int32_t imm)
 {
-    if (w == X_8 || is_imm8(imm)) {
-        x64_rr(b, w == X_8 ? 0x80 : 0x83, w, (int)op, d);
-        x64_byte(b, (uint8_t)imm);
-    } else {
-        x64_rr(b, 0x81, w, (int)op, d);
-        immediate(b, w, imm);
-    }
+    uint8_t *p = begin(b);
+
+    if (p)
+        b->p = put_immediate(put_rr(p, alu_imm_op(w, imm), w, (int)op, d), is_imm8(imm) ? X_8 : w, imm);
 }
 
 void x64_alu_mi(struct x64_buf *b, enum x64_alu op, enum x64_width w, struct x64_mem m, int32_t imm)
 {
-    if (w == X_8 || is_imm8(imm)) {
-        x64_rm(b, w == X_8 ? 0x80 : 0x83, w, (int)op, m);
-        x64_byte(b, (uint8_t)imm);
-    } else {
-        x64_rm(b, 0x81, w, (int)op, m);
-        immediate(b, w, imm);
-    }
+    uint8_t *p = begin(b);
+
+    if (p)
+        b->p = put_immediate(put_rm(p, alu_imm_op(w, imm), w, (int)op, m), is_imm8(imm) ? X_8 : w, imm);
 }
 
 void x64_mov_rr(struct x64_buf *b, enum x64_width w, int d, int s)
@@ -170,18 +203,19 @@ void x64_mov_rr(struct x64_buf *b, enum x64_width w, int d, int s)
 
 void x64_mov_ri(struct x64_buf *b, int d, uint64_t imm)
 {
-    if (imm <= UINT32_MAX) {
-        prefixes(b, 0, X_32, 0, 0, d, false);
-        x64_byte(b, 0xb8 | (unsigned)(d & 7));
-        x64_u32(b, (uint32_t)imm);
-    } else if ((int64_t)imm == (int32_t)imm) {
-        x64_rr(b, 0xc7, X_64, 0, d);
-        x64_u32(b, (uint32_t)imm);
+    const bool is_signed = imm > UINT32_MAX && (int64_t)imm == (int32_t)imm;
+    uint8_t *p = begin(b);
+
+    if (!p)
+        return;
+    if (is_signed) {
+        p = put_rr(p, 0xc7, X_64, 0, d);
     } else {
-        prefixes(b, 0, X_64, 0, 0, d, false);
-        x64_byte(b, 0xb8 | (unsigned)(d & 7));
-        x64_u64(b, imm);
+        p = prefixes(p, 0, imm > UINT32_MAX ? X_64 : X_32, 0, 0, d, false);
+        *p++ = (uint8_t)(0xb8 | (unsigned)(d & 7));
     }
+    memcpy(p, &imm, 8); /* there is room for all of it */
+    b->p = p + (imm > UINT32_MAX && !is_signed ? 8 : 4);
 }
 
 void x64_load(struct x64_buf *b, enum x64_width w, int d, struct x64_mem m)
@@ -197,8 +231,10 @@ void x64_store(struct x64_buf *b, enum x64_width w, struct x64_mem m, int s)
 
 void x64_store_imm(struct x64_buf *b, enum x64_width w, struct x64_mem m, int32_t imm)
 {
-    x64_rm(b, w == X_8 ? 0xc6 : 0xc7, w, 0, m);
-    immediate(b, w, imm);
+    uint8_t *p = begin(b);
+
+    if (p)
+        b->p = put_immediate(put_rm(p, w == X_8 ? 0xc6 : 0xc7, w, 0, m), w, imm);
 }
 
 void x64_lea(struct x64_buf *b, enum x64_width w, int d, struct x64_mem m)
@@ -213,8 +249,10 @@ void x64_test_rr(struct x64_buf *b, enum x64_width w, int a, int r)
 
 void x64_test_ri(struct x64_buf *b, enum x64_width w, int r, int32_t imm)
 {
-    x64_rr(b, w == X_8 ? 0xf6 : 0xf7, w, 0, r);
-    immediate(b, w, imm);
+    uint8_t *p = begin(b);
+
+    if (p)
+        b->p = put_immediate(put_rr(p, w == X_8 ? 0xf6 : 0xf7, w, 0, r), w, imm);
 }
 
 void x64_shift_ri(struct x64_buf *b, enum x64_shift op, enum x64_width w, int d, unsigned n)
@@ -262,9 +300,10 @@ void x64_patch_rel32(uint8_t *at, const uint8_t *target)
 
 uint8_t *x64_jcc(struct x64_buf *b, enum x64_cc cc)
 {
-    x64_byte(b, 0x0f);
-    x64_byte(b, 0x80 | (unsigned)cc);
-    x64_u32(b, 0);
+    uint8_t *p = begin(b);
+
+    if (p)
+        b->p = put_u32(opcode(p, 0x0f80 | (uint32_t)cc), 0);
     return b->p - 4;
 }
 
@@ -322,14 +361,18 @@ void x64_patch8_here(struct x64_buf *b, uint8_t *at)
 
 void x64_push(struct x64_buf *b, int r)
 {
-    prefixes(b, 0, X_32, 0, 0, r, false);
-    x64_byte(b, 0x50 | (unsigned)(r & 7));
+    uint8_t *p = begin(b);
+
+    if (p)
+        b->p = opcode(prefixes(p, 0, X_32, 0, 0, r, false), 0x50 | (uint32_t)(r & 7));
 }
 
 void x64_pop(struct x64_buf *b, int r)
 {
-    prefixes(b, 0, X_32, 0, 0, r, false);
-    x64_byte(b, 0x58 | (unsigned)(r & 7));
+    uint8_t *p = begin(b);
+
+    if (p)
+        b->p = opcode(prefixes(p, 0, X_32, 0, 0, r, false), 0x58 | (uint32_t)(r & 7));
 }
 
 /* --- VEX ------------------------------------------------------------------------------------------------------------ */
@@ -345,35 +388,42 @@ static unsigned mandatory_prefix(uint32_t op)
     return prefix == 0x66 ? 1 : prefix == 0xf3 ? 2 : prefix == 0xf2 ? 3 : 0;
 }
 
-static void vex(struct x64_buf *b, uint32_t op, bool wide, bool l256, int reg, int index, int base,
-                int vvvv)
+static inline uint8_t *vex(uint8_t *p, uint32_t op, bool wide, bool l256, int reg, int index, int base,
+                           int vvvv)
 {
     const unsigned map = opcode_map(op);
     const unsigned last = (~(unsigned)vvvv & 15) << 3 | (l256 ? 4u : 0) | mandatory_prefix(op);
 
     if (map == 1 && !wide && !(index & 8) && !(base & 8)) {
-        x64_byte(b, 0xc5);
-        x64_byte(b, (reg & 8 ? 0 : 0x80u) | last);
+        *p++ = 0xc5;
+        *p++ = (uint8_t)((reg & 8 ? 0 : 0x80u) | last);
     } else {
-        x64_byte(b, 0xc4);
-        x64_byte(b, (reg & 8 ? 0 : 0x80u) | (index & 8 ? 0 : 0x40u) | (base & 8 ? 0 : 0x20u) | map);
-        x64_byte(b, (wide ? 0x80u : 0) | last);
+        *p++ = 0xc4;
+        *p++ = (uint8_t)((reg & 8 ? 0 : 0x80u) | (index & 8 ? 0 : 0x40u) | (base & 8 ? 0 : 0x20u) | map);
+        *p++ = (uint8_t)((wide ? 0x80u : 0) | last);
     }
-    x64_byte(b, op & 0xff);
+    *p++ = (uint8_t)op;
+    return p;
 }
 
 void x64_vex_rrr(struct x64_buf *b, uint32_t op, bool wide, bool l256, int reg, int vvvv, int rm)
 {
-    vex(b, op, wide, l256, reg, 0, rm, vvvv);
-    x64_byte(b, 0xc0 | (unsigned)(reg & 7) << 3 | (unsigned)(rm & 7));
+    uint8_t *p = begin(b);
+
+    if (p)
+        b->p = modrm_reg(vex(p, op, wide, l256, reg, 0, rm, vvvv), reg, rm);
 }
 
 void x64_vex_rrm(struct x64_buf *b, uint32_t op, bool wide, bool l256, int reg, int vvvv, struct x64_mem m)
 {
+    uint8_t *p = begin(b);
+
+    if (!p)
+        return;
     if (m.gs)
-        x64_byte(b, 0x65);
-    vex(b, op, wide, l256, reg, m.index == X64_NONE ? 0 : m.index, m.base == X64_NONE ? 0 : m.base, vvvv);
-    modrm_mem(b, reg, m);
+        *p++ = 0x65;
+    p = vex(p, op, wide, l256, reg, m.index == X64_NONE ? 0 : m.index, m.base == X64_NONE ? 0 : m.base, vvvv);
+    b->p = modrm_mem(p, reg, m, true);
 }
 
 /* --- EVEX ----------------------------------------------------------------------------------------------------------- */
@@ -384,26 +434,33 @@ static unsigned inverted(unsigned bit_set, unsigned value)
 }
 
 /* extend: bit 4 of rm, or bit 3 of the index. */
-static void evex(struct x64_buf *b, uint32_t op, bool wide, int reg, unsigned extend, int base, int vvvv)
+static inline uint8_t *evex(uint8_t *p, uint32_t op, bool wide, int reg, unsigned extend, int base, int vvvv)
 {
-    x64_byte(b, 0x62);
-    x64_byte(b, inverted(reg & 8, 0x80) | inverted(extend, 0x40) | inverted(base & 8, 0x20) |
-                    inverted(reg & 16, 0x10) | opcode_map(op));
-    x64_byte(b, (wide ? 0x80u : 0) | (~(unsigned)vvvv & 15) << 3 | 4 | mandatory_prefix(op));
-    x64_byte(b, inverted(vvvv & 16, 8)); /* 128 bits, no mask */
-    x64_byte(b, op & 0xff);
+    *p++ = 0x62;
+    *p++ = (uint8_t)(inverted(reg & 8, 0x80) | inverted(extend, 0x40) | inverted(base & 8, 0x20) |
+                     inverted(reg & 16, 0x10) | opcode_map(op));
+    *p++ = (uint8_t)((wide ? 0x80u : 0) | (~(unsigned)vvvv & 15) << 3 | 4 | mandatory_prefix(op));
+    *p++ = (uint8_t)inverted(vvvv & 16, 8); /* 128 bits, no mask */
+    *p++ = (uint8_t)op;
+    return p;
 }
 
 void x64_evex_rrr(struct x64_buf *b, uint32_t op, bool wide, int reg, int vvvv, int rm)
 {
-    evex(b, op, wide, reg, rm & 16, rm, vvvv);
-    x64_byte(b, 0xc0 | (unsigned)(reg & 7) << 3 | (unsigned)(rm & 7));
+    uint8_t *p = begin(b);
+
+    if (p)
+        b->p = modrm_reg(evex(p, op, wide, reg, rm & 16, rm, vvvv), reg, rm);
 }
 
 void x64_evex_rrm(struct x64_buf *b, uint32_t op, bool wide, int reg, int vvvv, struct x64_mem m)
 {
+    uint8_t *p = begin(b);
+
+    if (!p)
+        return;
     if (m.gs)
-        x64_byte(b, 0x65);
-    evex(b, op, wide, reg, m.index == X64_NONE ? 0 : m.index & 8, m.base == X64_NONE ? 0 : m.base, vvvv);
-    modrm_mem_as(b, reg, m, false);
+        *p++ = 0x65;
+    p = evex(p, op, wide, reg, m.index == X64_NONE ? 0 : m.index & 8, m.base == X64_NONE ? 0 : m.base, vvvv);
+    b->p = modrm_mem(p, reg, m, false);
 }
