@@ -150,6 +150,7 @@ void jit_destroy(struct jit *j)
     free(j->unit->live);
     free(j->unit->held);
     free(j->unit->emit);
+    free(j->unit->lives);
     free(j->unit);
     free(j);
 }

@@ -222,6 +222,8 @@ struct jit_web {
     uint16_t spill;
     uint16_t uses;
     uint16_t block;              /* of a temporary */
+    uint16_t last;               /* operation behind which a temporary is still wanted; 0: none */
+    uint16_t places;             /* operations behind which it is live */
     var_t hint;                  /* a web that would do well in the same register */
     uint32_t weight, def_weight; /* uses and definitions by how often they run */
 };
@@ -257,6 +259,7 @@ struct jit_unit {
     /* webs.c, registers.c */
     unsigned nr_webs, nr_words; /* 64 operations a word */
     struct jit_web web[JIT_MAX_WEBS];
+    struct lives *lives; /* webs.c's; null before the first region */
     uint64_t *live, *held; /* by web: where the value will be read, where it may be asked for; bit i: behind operation i */
     size_t sets_len;                               /* words that live and held have room for */
     uint64_t vars;                                 /* guest registers that occur */

@@ -45,7 +45,7 @@ static void take(struct allocation *a, unsigned class, unsigned reg, const uint6
 /* A register that only wants to be loaded once to be read once is no gain. */
 static bool worthwhile(const struct jit_web *w)
 {
-    return w->defined || w->var == VAR_TEMP || w->weight > 1;
+    return (w->defined || w->var == VAR_TEMP || w->weight > 1) && (w->uses || w->defined);
 }
 
 static void give_register(struct allocation *a, unsigned web)
@@ -62,8 +62,6 @@ static void give_register(struct allocation *a, unsigned web)
     const int hint = w->hint < JIT_MAX_WEBS ? u->web[w->hint].hreg : X64_NONE;
     int best = X64_NONE;
 
-    if (!worthwhile(w) || !(w->uses || w->defined))
-        return;
     if (u->j->opt.random_registers) {
         u->random = u->random * 6364136223846793005u + 1442695040888963407u;
         const unsigned start = (unsigned)(u->random >> 33) % nr;
@@ -86,32 +84,43 @@ static void give_register(struct allocation *a, unsigned web)
     take(a, class, (unsigned)best, live);
 }
 
-static int by_weight(const void *x, const void *y)
+/* Descending, by gaps: most have few, and few have many. */
+static void sort(uint64_t *v, unsigned nr)
 {
-    const uint64_t a = *(const uint64_t *)x, b = *(const uint64_t *)y;
-    return a < b ? 1 : a > b ? -1 : 0;
+    static const unsigned gaps[] = {1577, 701, 301, 132, 57, 23, 10, 4, 1};
+
+    for (unsigned g = 0; g < ARRAY_LEN(gaps); g++)
+        for (unsigned i = gaps[g]; i < nr; i++) {
+            const uint64_t x = v[i];
+            unsigned k = i;
+            for (; k >= gaps[g] && v[k - gaps[g]] < x; k -= gaps[g])
+                v[k] = v[k - gaps[g]];
+            v[k] = x;
+        }
 }
 
 /* What counts is how often a web is used for as long as it takes a register: what lives for a few operations, and would be stored to be loaded
  * again at once, comes before what lives for long. The constant keeps the shortest lives from counting for everything. */
-static uint64_t usefulness(const struct jit_unit *u, unsigned web)
+static uint64_t usefulness(const struct jit_web *w)
 {
     enum { ONE = 256, BASE = 8 };
-    const uint64_t *live = places(u, u->live, web);
-    unsigned len = 0;
 
-    for (unsigned i = 0; i < u->nr_words; i++)
-        len += (unsigned)__builtin_popcountll(live[i]);
-    return (uint64_t)u->web[web].weight * ONE / (len + BASE);
+    return MIN((uint64_t)w->weight * ONE / (w->places + BASE), UINT32_MAX);
 }
 
-/* The measure in the upper half, so that sorting is by it; the web below. */
-static void sort_webs(struct jit_unit *u, uint64_t *order, bool by_definitions)
+/* Those that may get a register, or be made lazy, the first to be asked first: the measure is in the upper half, the web below. Returns how many. */
+static unsigned candidates(struct jit_unit *u, uint64_t *order, bool for_laziness)
 {
-    for (unsigned i = 0; i < u->nr_webs; i++)
-        order[i] = (by_definitions ? u->web[i].def_weight : MIN(usefulness(u, i), UINT32_MAX)) << 32 |
-                   (UINT32_MAX - i);
-    qsort(order, u->nr_webs, sizeof(order[0]), by_weight);
+    unsigned nr = 0;
+
+    for (unsigned i = 0; i < u->nr_webs; i++) {
+        const struct jit_web *w = &u->web[i];
+        if (for_laziness ? w->hreg == X64_NONE || w->var == VAR_TEMP || !w->defined : !worthwhile(w))
+            continue;
+        order[nr++] = (for_laziness ? w->def_weight : usefulness(w)) << 32 | (UINT32_MAX - i);
+    }
+    sort(order, nr);
+    return nr;
 }
 
 static unsigned web_at(const uint64_t *order, unsigned i)
@@ -148,16 +157,15 @@ void jit_allocate(struct jit_unit *u)
     uint64_t *order = space + (size_t)2 * NR * u->nr_words;
 
     if (!(u->j->opt.passes_off & 1u << JIT_PASS_REGISTERS)) {
-        sort_webs(u, order, false);
-        for (unsigned i = 0; i < u->nr_webs; i++)
+        unsigned nr = candidates(u, order, false);
+        for (unsigned i = 0; i < nr; i++)
             give_register(&a, web_at(order, i));
-        sort_webs(u, order, true);
-        for (unsigned i = 0; i < u->nr_webs; i++) {
+        nr = candidates(u, order, true);
+        for (unsigned i = 0; i < nr; i++) {
             const unsigned k = web_at(order, i);
             struct jit_web *w = &u->web[k];
             const uint64_t *held = places(u, u->held, k);
-            if (w->hreg == X64_NONE || w->var == VAR_TEMP || !w->defined ||
-                !fits(&a, w->vec, (unsigned)w->hreg, held, places(u, u->live, k)))
+            if (!fits(&a, w->vec, (unsigned)w->hreg, held, places(u, u->live, k)))
                 continue;
             w->lazy = true;
             take(&a, w->vec, (unsigned)w->hreg, held);

@@ -73,45 +73,81 @@ static bool asks(const struct jit_unit *u, const struct ir *r)
            (r->op == IR_LABEL && jit_may_leave_before(u, &u->block[r->aux]));
 }
 
+#define MAX_LIVES (JIT_MAX_BLOCKS * VAR_NR_GUEST + JIT_MAX_IR)
+
+/* Work space. What nr_ir or nr says is not there is not cleared. */
+struct lives {
+    struct jit_unit *u;
+    unsigned nr;
+    /* Guest registers: of each operation, and going back over a block. */
+    uint64_t reads[JIT_MAX_IR], writes[JIT_MAX_IR];
+    bool asks[JIT_MAX_IR];
+    struct {
+        uint64_t live, held; /* at its start in any case */
+        uint64_t written, settled; /* what is live, held at its end is not at its start */
+    } block[JIT_MAX_BLOCKS];
+    uint16_t parent[MAX_LIVES];
+    uint16_t web[MAX_LIVES]; /* of a root */
+    uint16_t start[JIT_MAX_BLOCKS][VAR_NR_GUEST], end[JIT_MAX_BLOCKS][VAR_NR_GUEST];
+    uint16_t temp[JIT_MAX_WEBS];
+};
+
 static void out_masks(const struct jit_unit *u, uint16_t k, uint64_t *live, uint64_t *held)
 {
-    uint16_t succ[JIT_MAX_BLOCKS];
-    const unsigned nr = jit_successors(u, k, succ);
+    const struct jit_block *b = &u->block[k];
+    const uint16_t ways[2] = {b->taken, b->next};
+    const uint16_t *succ = b->returns ? u->returned : ways;
+    const unsigned nr = b->returns ? u->nr_returned : 2;
 
     *live = *held = 0;
-    for (unsigned s = 0; s < nr; s++) {
-        *live |= u->live_in[succ[s]];
-        *held |= u->held_in[succ[s]];
+    for (unsigned s = 0; s < nr; s++)
+        if (succ[s] != JIT_MAX_BLOCKS) {
+            *live |= u->live_in[succ[s]];
+            *held |= u->held_in[succ[s]];
+        }
+}
+
+/* What the operations of a block do, each and all together. */
+static void find_masks(struct lives *l, uint16_t k)
+{
+    struct jit_unit *u = l->u;
+    uint64_t live = 0, held = 0, written = 0, settled = 0;
+
+    for (unsigned i = u->block[k].ir_end; i-- > u->block[k].ir_first;) {
+        const uint64_t w = write_mask(&u->ir[i]), rd = read_mask(u, k, &u->ir[i]);
+        l->reads[i] = rd;
+        l->writes[i] = w;
+        l->asks[i] = asks(u, &u->ir[i]);
+        u->vars |= rd | w;
+        live = (live & ~w) | rd;
+        held = l->asks[i] ? UINT64_MAX : (held & ~w) | rd;
+        written |= w;
+        settled |= l->asks[i] ? UINT64_MAX : w;
     }
+    l->block[k].live = live;
+    l->block[k].held = held;
+    l->block[k].written = written;
+    l->block[k].settled = settled;
 }
 
-static void back_over(const struct jit_unit *u, uint16_t k, const struct ir *r, uint64_t *live,
-                      uint64_t *held)
+static void find_liveness(struct lives *l)
 {
-    const uint64_t w = write_mask(r), rd = read_mask(u, k, r);
+    struct jit_unit *u = l->u;
 
-    *live = (*live & ~w) | rd;
-    *held = (*held & ~w) | rd;
-    if (asks(u, r))
-        *held = u->vars;
-}
-
-static void find_liveness(struct jit_unit *u)
-{
     u->vars = 0;
-    for (unsigned n = 0; n < u->nr_blocks; n++)
-        for (unsigned i = u->block[u->order[n]].ir_first; i < u->block[u->order[n]].ir_end; i++)
-            u->vars |= read_mask(u, u->order[n], &u->ir[i]) | write_mask(&u->ir[i]);
-    memset(u->live_in, 0, sizeof(u->live_in));
-    memset(u->held_in, 0, sizeof(u->held_in));
+    for (unsigned n = 0; n < u->nr_blocks; n++) {
+        const uint16_t k = u->order[n];
+        find_masks(l, k);
+        u->live_in[k] = u->held_in[k] = 0;
+    }
     for (bool changed = true; changed;) {
         changed = false;
         for (unsigned n = u->nr_blocks; n-- > 0;) {
             const uint16_t k = u->order[n];
             uint64_t live, held;
             out_masks(u, k, &live, &held);
-            for (unsigned i = u->block[k].ir_end; i-- > u->block[k].ir_first;)
-                back_over(u, k, &u->ir[i], &live, &held);
+            live = l->block[k].live | (live & ~l->block[k].written);
+            held = (l->block[k].held | (held & ~l->block[k].settled)) & u->vars;
             changed |= live != u->live_in[k] || held != u->held_in[k];
             u->live_in[k] = live;
             u->held_in[k] = held;
@@ -120,17 +156,6 @@ static void find_liveness(struct jit_unit *u)
 }
 
 /* --- Webs: union-find over definitions and block starts ------------------------------------------------------------- */
-
-#define MAX_LIVES (JIT_MAX_BLOCKS * VAR_NR_GUEST + JIT_MAX_IR)
-
-struct lives {
-    struct jit_unit *u;
-    unsigned nr;
-    uint16_t parent[MAX_LIVES];
-    uint16_t web[MAX_LIVES]; /* of a root */
-    uint16_t start[JIT_MAX_BLOCKS][VAR_NR_GUEST], end[JIT_MAX_BLOCKS][VAR_NR_GUEST];
-    uint16_t temp[JIT_MAX_WEBS];
-};
 
 static uint16_t root(struct lives *l, uint16_t x)
 {
@@ -171,22 +196,19 @@ static void find_lives(struct lives *l)
 
     for (unsigned n = 0; n < u->nr_blocks; n++) {
         const uint16_t k = u->order[n];
-        uint16_t now[VAR_NR_GUEST];
-        for (unsigned v = 0; v < VAR_NR_GUEST; v++)
-            now[v] = l->start[k][v] = u->vars >> v & 1 ? new_life(l) : 0;
-        for (unsigned i = u->block[k].ir_first; i < u->block[k].ir_end; i++) {
-            const uint64_t w = write_mask(&u->ir[i]);
-            if (w)
-                now[u->ir[i].d] = new_life(l);
-        }
-        memcpy(l->end[k], now, sizeof(now));
+        for (uint64_t m = u->vars; m; m &= m - 1)
+            l->start[k][__builtin_ctzll(m)] = new_life(l);
+        memcpy(l->end[k], l->start[k], sizeof(l->end[k]));
+        for (unsigned i = u->block[k].ir_first; i < u->block[k].ir_end; i++)
+            if (l->writes[i])
+                l->end[k][u->ir[i].d] = new_life(l);
     }
     for (unsigned n = 0; n < u->nr_blocks; n++) {
         const uint16_t k = u->order[n];
         uint16_t succ[JIT_MAX_BLOCKS];
         const unsigned nr = jit_successors(u, k, succ);
         for (unsigned s = 0; s < nr; s++) {
-            for (uint64_t m = u->held_in[succ[s]] & u->vars; m; m &= m - 1) {
+            for (uint64_t m = u->held_in[succ[s]]; m; m &= m - 1) {
                 const unsigned v = (unsigned)__builtin_ctzll(m);
                 const uint16_t x = root(l, l->end[k][v]), y = root(l, l->start[succ[s]][v]);
                 if (x != y)
@@ -222,13 +244,12 @@ static void rename_webs(struct lives *l)
         const struct jit_block *b = &u->block[k];
         const uint32_t weight = weight_of(b);
         uint16_t now[VAR_NR_GUEST], next = 0;
-        for (unsigned v = 0; v < VAR_NR_GUEST; v++) {
-            now[v] = l->start[k][v];
-            u->block_web[k][v] = VAR_NONE;
-            if ((u->held_in[k] & u->vars) >> v & 1) {
-                u->block_web[k][v] = web_of(l, now[v], (var_t)v, v >= VAR_V0);
-                u->web[u->block_web[k][v]].entry |= b->entry;
-            }
+        memcpy(now, l->start[k], sizeof(now));
+        memset(u->block_web[k], 0xff, sizeof(u->block_web[k])); /* VAR_NONE */
+        for (uint64_t m = u->held_in[k]; m; m &= m - 1) {
+            const unsigned v = (unsigned)__builtin_ctzll(m);
+            u->block_web[k][v] = web_of(l, now[v], (var_t)v, v >= VAR_V0);
+            u->web[u->block_web[k][v]].entry |= b->entry;
         }
         /* Lives were numbered in this order. */
         if (u->vars)
@@ -273,80 +294,98 @@ static void rename_webs(struct lives *l)
 
 /* --- Where they live ------------------------------------------------------------------------------------------------ */
 
-static void mark(uint64_t *sets, const struct jit_unit *u, var_t web, unsigned i)
+static void mark(const struct jit_unit *u, uint64_t *sets, var_t web, unsigned first, unsigned last)
 {
-    sets[(size_t)web * u->nr_words + i / 64] |= BIT64(i % 64);
+    uint64_t *w = &sets[(size_t)web * u->nr_words];
+    const unsigned from = first / 64, to = last / 64;
+    const uint64_t head = UINT64_MAX << first % 64, tail = UINT64_MAX >> (63 - last % 64);
+
+    if (from == to) {
+        w[from] |= head & tail;
+        return;
+    }
+    w[from] |= head;
+    for (unsigned i = from + 1; i < to; i++)
+        w[i] = UINT64_MAX;
+    w[to] |= tail;
 }
 
-static void find_places_in(struct jit_unit *u, uint16_t k)
+static void mark_live(struct jit_unit *u, var_t web, unsigned first, unsigned last)
 {
+    mark(u, u->live, web, first, last);
+    u->web[web].places = (uint16_t)(u->web[web].places + last - first + 1);
+}
+
+/* A temporary is live up to before its last use, which is the first to come. */
+static void note_last_use(struct jit_unit *u, var_t web, unsigned i)
+{
+    if (web < JIT_MAX_WEBS && u->web[web].var == VAR_TEMP && !u->web[web].last)
+        u->web[web].last = (uint16_t)(i - 1);
+}
+
+static void start_runs(uint16_t *from, uint64_t vars, unsigned behind)
+{
+    for (; vars; vars &= vars - 1)
+        from[__builtin_ctzll(vars)] = (uint16_t)behind;
+}
+
+/* Going back, a register begins to be live, or held, where it is read, or asked for, and ends to be where it is written. */
+static void find_places_in(struct lives *l, uint16_t k)
+{
+    struct jit_unit *u = l->u;
     const struct jit_block *b = &u->block[k];
+    const unsigned first = b->ir_first;
     var_t now[VAR_NR_GUEST];
+    uint16_t live_to[VAR_NR_GUEST], held_to[VAR_NR_GUEST]; /* the last operation behind which it is */
     uint64_t live, held;
-    var_t temps[64];
-    unsigned nr_temps = 0;
 
     /* Forward for the web of each register at the end, then backward with what it was before. */
     memcpy(now, u->block_web[k], sizeof(now));
-    for (unsigned i = b->ir_first; i < b->ir_end; i++) {
-        const struct ir *r = &u->ir[i];
-        if ((ir_traits[r->op] & IRT_D) && r->d < JIT_MAX_WEBS && u->web[r->d].var != VAR_TEMP) {
-            const var_t v = u->web[r->d].var;
+    for (unsigned i = first; i < b->ir_end; i++)
+        if (l->writes[i]) {
+            const unsigned v = (unsigned)__builtin_ctzll(l->writes[i]);
             u->before[i] = now[v];
-            now[v] = r->d;
+            now[v] = u->ir[i].d;
         }
-    }
     out_masks(u, k, &live, &held);
-    for (unsigned i = b->ir_end; i-- > b->ir_first;) {
+    start_runs(live_to, live, b->ir_end - 1u);
+    start_runs(held_to, held, b->ir_end - 1u);
+    for (unsigned i = b->ir_end; i-- > first;) {
         const struct ir *r = &u->ir[i];
         const uint16_t t = ir_traits[r->op];
-        for (uint64_t m = held; m; m &= m - 1) {
-            const unsigned v = (unsigned)__builtin_ctzll(m);
-            mark(u->held, u, now[v], i);
-            if (live >> v & 1)
-                mark(u->live, u, now[v], i);
+        const uint64_t w = l->writes[i], rd = l->reads[i], asked = l->asks[i] ? u->vars : rd;
+        if (w) {
+            const unsigned v = (unsigned)__builtin_ctzll(w);
+            if (held & w)
+                mark(u, u->held, now[v], i, held_to[v]);
+            /* What is written and never read needs a place all the same. */
+            mark_live(u, now[v], i, live & w ? live_to[v] : i);
+            now[v] = u->before[i];
+            live &= ~w;
+            held &= ~w;
+        } else if ((t & IRT_D) && r->d < JIT_MAX_WEBS) {
+            mark_live(u, r->d, i, MAX(i, u->web[r->d].last));
         }
-        for (unsigned n = 0; n < nr_temps; n++)
-            mark(u->live, u, temps[n], i);
-        /* What is written and never read needs a place all the same. */
-        if ((t & IRT_D) && r->d < JIT_MAX_WEBS)
-            mark(u->live, u, r->d, i);
-
-        uint64_t rd = flags_read(u, k, r), w = 0;
-        const var_t operand[4] = {t & (IRT_A | IRT_M) ? r->a : VAR_NONE,
-                                  t & (IRT_B | IRT_M) ? r->b : VAR_NONE,
-                                  t & IRT_C ? r->c : VAR_NONE, t & IRT_H ? r->h : VAR_NONE};
-        if ((t & IRT_D) && r->d < JIT_MAX_WEBS) {
-            const var_t v = u->web[r->d].var;
-            if (v == VAR_TEMP) {
-                for (unsigned n = 0; n < nr_temps; n++)
-                    if (temps[n] == r->d)
-                        temps[n--] = temps[--nr_temps];
-            } else {
-                w = BIT64(v);
-                now[v] = u->before[i];
-            }
+        if (t & (IRT_A | IRT_M))
+            note_last_use(u, r->a, i);
+        if (t & (IRT_B | IRT_M))
+            note_last_use(u, r->b, i);
+        if (t & IRT_C)
+            note_last_use(u, r->c, i);
+        if (t & IRT_H)
+            note_last_use(u, r->h, i);
+        if (i > first) {
+            start_runs(live_to, rd & ~live, i - 1);
+            start_runs(held_to, asked & ~held, i - 1);
+            live |= rd;
+            held |= asked;
         }
-        for (unsigned o = 0; o < 4; o++) {
-            if (operand[o] >= JIT_MAX_WEBS)
-                continue;
-            const var_t v = u->web[operand[o]].var;
-            if (v != VAR_TEMP) {
-                rd |= BIT64(v);
-                continue;
-            }
-            bool have = false;
-            for (unsigned n = 0; n < nr_temps; n++)
-                have |= temps[n] == operand[o];
-            if (!have && nr_temps == ARRAY_LEN(temps))
-                u->failed = true;
-            else if (!have)
-                temps[nr_temps++] = operand[o];
-        }
-        live = (live & ~w) | rd;
-        held = (held & ~w) | rd;
-        if (asks(u, r))
-            held = u->vars;
+    }
+    for (uint64_t m = held; m; m &= m - 1) {
+        const unsigned v = (unsigned)__builtin_ctzll(m);
+        mark(u, u->held, now[v], first, held_to[v]);
+        if (live >> v & 1)
+            mark_live(u, now[v], first, live_to[v]);
     }
 }
 
@@ -385,9 +424,13 @@ static unsigned zero_above(const struct jit_unit *u, const struct ir *r)
 /* The largest of all definitions'; what comes from outside may be anything. */
 static void find_zeros(struct jit_unit *u)
 {
-    for (unsigned i = 0; i < u->nr_webs; i++)
+    bool changed = false;
+
+    for (unsigned i = 0; i < u->nr_webs; i++) {
         u->web[i].zero_above = u->web[i].entry ? 16 : 4;
-    for (bool changed = true; changed;) {
+        changed |= u->web[i].vec;
+    }
+    while (changed) {
         changed = false;
         for (unsigned i = 0; i < u->nr_ir; i++) {
             const struct ir *r = &u->ir[i];
@@ -404,22 +447,20 @@ static void find_zeros(struct jit_unit *u)
 
 void jit_find_webs(struct jit_unit *u)
 {
-    struct lives *l = malloc(sizeof(*l));
-
-    if (!l) {
+    if (!u->lives && !(u->lives = malloc(sizeof(*u->lives)))) {
         u->failed = true;
         return;
     }
+    struct lives *l = u->lives;
     l->u = u;
     l->nr = 0;
     u->nr_webs = 0;
-    find_liveness(u);
+    find_liveness(l);
     find_lives(l);
     if (l->nr + u->nr_temps > MAX_LIVES)
         u->failed = true;
     else
         rename_webs(l);
-    free(l);
     if (u->failed)
         return;
     find_zeros(u);
@@ -441,5 +482,5 @@ void jit_find_webs(struct jit_unit *u)
         memset(u->held, 0, words * sizeof(uint64_t));
     }
     for (unsigned n = 0; n < u->nr_blocks; n++)
-        find_places_in(u, u->order[n]);
+        find_places_in(l, u->order[n]);
 }
