@@ -64,33 +64,37 @@ static void found_at_home(struct emit *e, var_t web)
 
 /* --- Which homes may be older than their registers, at the start of each block ----------------------------------------- */
 
-static uint64_t dirty_through(const struct jit_unit *u, const struct jit_block *b, uint64_t dirty)
+/* What a block does to it: at its end those are dirty that it makes so, and of the others that were those that it leaves. */
+static void dirty_through(const struct jit_unit *u, const struct jit_block *b, uint64_t *makes, uint64_t *leaves)
 {
+    *makes = 0;
+    *leaves = UINT64_MAX;
     for (unsigned i = b->ir_first; i < b->ir_end; i++) {
         const struct ir *r = &u->ir[i];
         if (r->op == IR_INTERP)
-            dirty = 0;
+            *makes = *leaves = 0;
         if (!(ir_traits[r->op] & IRT_D) || r->d >= JIT_MAX_WEBS || u->web[r->d].var == VAR_TEMP)
             continue;
-        if (u->web[r->d].lazy && r->op != IR_HOME)
-            dirty |= BIT64(u->web[r->d].var);
-        else
-            dirty &= ~BIT64(u->web[r->d].var);
+        const uint64_t v = BIT64(u->web[r->d].var);
+        *leaves &= ~v;
+        *makes = u->web[r->d].lazy && r->op != IR_HOME ? *makes | v : *makes & ~v;
     }
-    return dirty;
 }
 
 static void find_dirty(struct emit *e)
 {
     const struct jit_unit *u = e->u;
+    uint64_t makes[JIT_MAX_BLOCKS], leaves[JIT_MAX_BLOCKS];
 
+    for (unsigned n = 0; n < u->nr_blocks; n++)
+        dirty_through(u, &u->block[u->order[n]], &makes[u->order[n]], &leaves[u->order[n]]);
     for (bool changed = true; changed;) {
         changed = false;
         for (unsigned n = 0; n < u->nr_blocks; n++) {
-            const struct jit_block *b = &u->block[u->order[n]];
-            const uint64_t out = dirty_through(u, b, e->dirty_in[u->order[n]]);
+            const uint16_t k = u->order[n];
+            const uint64_t out = makes[k] | (e->dirty_in[k] & leaves[k]);
             uint16_t succ[JIT_MAX_BLOCKS];
-            const unsigned nr = jit_successors(u, u->order[n], succ);
+            const unsigned nr = jit_successors(u, k, succ);
             for (unsigned s = 0; s < nr; s++)
                 if (out & ~e->dirty_in[succ[s]]) {
                     e->dirty_in[succ[s]] |= out;
@@ -134,7 +138,7 @@ static void finish_sites(struct emit *e)
         s->locs = u->nr_locs;
         s->nr_locs = 0;
         s->flags_stay = s->len && !flag_operand_in(&s->flags, e->written);
-        for (uint64_t m = u->vars; m; m &= m - 1) {
+        for (uint64_t m = e->dirty_before | e->written; m; m &= m - 1) {
             const unsigned v = (unsigned)__builtin_ctzll(m);
             const var_t old = e->now_before[v], new = e->now[v];
             const bool dirty = e->dirty_before >> v & 1;

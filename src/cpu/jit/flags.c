@@ -48,8 +48,9 @@ static bool keeps_host_flags(const struct ir *r)
 
 struct flow {
     bool asked[JIT_MAX_BLOCKS], read[JIT_MAX_BLOCKS]; /* at the block's start: by anybody; by a reader */
-    struct flag_state in[JIT_MAX_BLOCKS], out[JIT_MAX_BLOCKS];
     bool known[JIT_MAX_BLOCKS];
+    /* Not cleared for a region. */
+    struct flag_state in[JIT_MAX_BLOCKS], out[JIT_MAX_BLOCKS];
 };
 
 static bool is_conditional(const struct ir *r)
@@ -81,18 +82,22 @@ static void find_near(struct jit_unit *u, const struct jit_block *b)
     }
 }
 
-/* Backward over one operation. */
-static void ask(const struct jit_unit *u, const struct ir *r, bool *asked, bool *reader)
+/* Who asks at an operation, and whether those behind it ask for what it makes. */
+enum asking { ASKS = 1, READS = 2, SETS = 4 };
+
+static unsigned asking_of(const struct jit_unit *u, const struct ir *r)
 {
-    if ((r->fl & IRF_SETF) || r->op == IR_INTERP)
-        *asked = *reader = false;
-    if ((ir_traits[r->op] & IRT_F) && !(r->fl & IRF_NEAR))
-        *asked = *reader = true;
+    const uint16_t t = ir_traits[r->op];
+    unsigned a = (r->fl & IRF_SETF) || r->op == IR_INTERP ? SETS : 0;
+
+    if ((t & IRT_F) && !(r->fl & IRF_NEAR))
+        a |= ASKS | READS;
     /* An exit right behind the setter works the flags out of the host's. */
-    if ((ir_traits[r->op] & IRT_E) || (jit_leaves(r) && !(r->fl & IRF_NEAR)))
-        *asked = true;
+    if ((t & IRT_E) || (jit_leaves(r) && !(r->fl & IRF_NEAR)))
+        a |= ASKS;
     if (r->op == IR_LABEL && jit_may_leave_before(u, &u->block[r->aux]))
-        *asked = true;
+        a |= ASKS;
+    return a;
 }
 
 static void asked_at_end(const struct jit_unit *u, const struct flow *f, uint16_t k, bool *asked,
@@ -110,14 +115,25 @@ static void asked_at_end(const struct jit_unit *u, const struct flow *f, uint16_
 
 static void find_asked(const struct jit_unit *u, struct flow *f)
 {
+    uint8_t block[JIT_MAX_BLOCKS]; /* as one operation */
+
+    for (unsigned n = 0; n < u->nr_blocks; n++) {
+        const uint16_t k = u->order[n];
+        unsigned all = 0;
+        for (unsigned i = u->block[k].ir_end; i-- > u->block[k].ir_first;) {
+            const unsigned a = asking_of(u, &u->ir[i]);
+            all = a & SETS ? a : all | a;
+        }
+        block[k] = (uint8_t)all;
+    }
     for (bool changed = true; changed;) {
         changed = false;
         for (unsigned n = u->nr_blocks; n-- > 0;) {
             const uint16_t k = u->order[n];
             bool asked, reader;
             asked_at_end(u, f, k, &asked, &reader);
-            for (unsigned i = u->block[k].ir_end; i-- > u->block[k].ir_first;)
-                ask(u, &u->ir[i], &asked, &reader);
+            asked = (block[k] & ASKS) || (asked && !(block[k] & SETS));
+            reader = (block[k] & READS) || (reader && !(block[k] & SETS));
             changed |= asked != f->asked[k] || reader != f->read[k];
             f->asked[k] = asked;
             f->read[k] = reader;
@@ -125,8 +141,8 @@ static void find_asked(const struct jit_unit *u, struct flow *f)
     }
 }
 
-/* 2. */
-static void drop_unread(struct jit_unit *u, const struct flow *f)
+/* 2. And notes who asks behind each operation. */
+static void drop_unread(struct jit_unit *u, const struct flow *f, bool drop)
 {
     for (unsigned n = 0; n < u->nr_blocks; n++) {
         const struct jit_block *b = &u->block[u->order[n]];
@@ -134,15 +150,15 @@ static void drop_unread(struct jit_unit *u, const struct flow *f)
         asked_at_end(u, f, u->order[n], &asked, &reader);
         for (unsigned i = b->ir_end; i-- > b->ir_first;) {
             struct ir *r = &u->ir[i];
-            const bool sets = r->fl & IRF_SETF, is_near = r->fl & IRF_NEAR;
-            if (sets && !asked && !near)
-                r->fl &= (uint8_t)~IRF_SETF;
-            if (sets)
+            const unsigned a = asking_of(u, r);
+            u->asked_behind[i] = asked;
+            if (r->fl & IRF_SETF) {
+                if (drop && !asked && !near)
+                    r->fl &= (uint8_t)~IRF_SETF;
                 near = false;
-            near |= is_near;
-            if (sets)
-                asked = reader = false;
-            ask(u, r, &asked, &reader);
+            }
+            near |= (r->fl & IRF_NEAR) != 0;
+            asked = (a & ASKS) || (asked && !(a & SETS));
         }
     }
 }
@@ -218,16 +234,26 @@ struct walk {
     struct flag_state now;
     struct ir *out;            /* null: only the state is wanted */
     unsigned nr_out, gi_start; /* operations; the first of the guest instruction at work */
+    uint16_t index;            /* of the state now, if it is noted */
+    bool noted;
 };
 
-static void put(struct walk *w, const struct ir *r)
+static void set_state(struct walk *w, const struct flag_state *s)
+{
+    w->now = *s;
+    w->noted = false;
+}
+
+static void put(struct walk *w, const struct ir *r, uint16_t state)
 {
     if (!w->out)
         return;
-    if (w->nr_out >= JIT_MAX_IR - 4)
+    if (w->nr_out >= JIT_MAX_IR - 4) {
         w->u->failed = true;
-    else
-        w->out[w->nr_out++] = *r;
+        return;
+    }
+    w->out[w->nr_out] = *r;
+    w->out[w->nr_out++].flags = state;
 }
 
 static struct ir new_op(enum ir_op op, uint16_t gi, var_t a, unsigned slot)
@@ -246,7 +272,7 @@ static struct ir new_op(enum ir_op op, uint16_t gi, var_t a, unsigned slot)
 static void put_new(struct walk *w, enum ir_op op, uint16_t gi, var_t a, unsigned slot)
 {
     const struct ir r = new_op(op, gi, a, slot);
-    put(w, &r);
+    put(w, &r, 0);
 }
 
 /* Saves a guest register ahead of the instruction that overwrites it: if C code does the whole of that at a site, the next thing is what comes behind
@@ -255,24 +281,30 @@ static void save_ahead(struct walk *w, uint16_t gi, var_t v, unsigned slot)
 {
     const struct ir r = new_op(IR_FSAVE, gi, v, slot);
 
-    put(w, &r);
+    put(w, &r, 0);
     if (!w->out || w->u->failed)
         return;
     memmove(&w->out[w->gi_start + 1], &w->out[w->gi_start], (w->nr_out - 1 - w->gi_start) * sizeof(r));
     w->out[w->gi_start++] = r;
 }
 
-static uint16_t state_index(struct jit_unit *u, const struct flag_state *s)
+/* The number of the state now. */
+static uint16_t state_index(struct walk *w)
 {
+    struct jit_unit *u = w->u;
+
+    if (w->noted || !w->out)
+        return w->index;
+    w->noted = true;
     for (unsigned i = u->nr_flag_states; i-- > 0 && i + 8 > u->nr_flag_states;)
-        if (same_state(&u->flag_state[i], s))
-            return (uint16_t)i;
+        if (same_state(&u->flag_state[i], &w->now))
+            return w->index = (uint16_t)i;
     if (u->nr_flag_states == ARRAY_LEN(u->flag_state)) {
         u->failed = true;
-        return 0;
+        return w->index = 0;
     }
-    u->flag_state[u->nr_flag_states] = *s;
-    return (uint16_t)u->nr_flag_states++;
+    u->flag_state[u->nr_flag_states] = w->now;
+    return w->index = (uint16_t)u->nr_flag_states++;
 }
 
 /* v is about to be overwritten: what the flags are made of moves to a slot. */
@@ -283,6 +315,7 @@ static void before_write(struct walk *w, const struct ir *at, var_t v, bool aske
 
     if ((s->form != FS_STATIC && s->form != FS_SELECT) || (!in_a && !in_b))
         return;
+    w->noted = false;
     if (!asked) {
         *s = dead;
         return;
@@ -322,17 +355,18 @@ static struct flag_state of_sum(struct walk *w, const struct ir *r, bool asked)
 
 static void step_setter(struct walk *w, const struct ir *r, bool asked)
 {
+    const uint16_t before = state_index(w);
     struct flag_state s = host;
 
     switch (r->op) {
     case IR_ADD:
     case IR_SUB:
         s = of_sum(w, r, asked);
-        put(w, r);
+        put(w, r, before);
         break;
     case IR_AND:
     case IR_ANDN:
-        put(w, r);
+        put(w, r, before);
         s.kind = r->sz == 3 ? FLAG_LOGIC64 : FLAG_LOGIC32;
         if (r->d < VAR_NR_GUEST) {
             s.a_at = FP_VAR;
@@ -342,64 +376,58 @@ static void step_setter(struct walk *w, const struct ir *r, bool asked)
         }
         break;
     default:
-        put(w, r);
+        put(w, r, before);
         if (asked)
             put_new(w, IR_FHOST, r->gi, VAR_NONE, 0);
         break;
     }
-    w->now = asked ? s : dead;
+    set_state(w, asked ? &s : &dead);
 }
 
 /* asked: whether anybody who is not near asks behind it. */
-static void step(struct walk *w, struct ir r, bool asked)
+static void step(struct walk *w, const struct ir *r, bool asked)
 {
-    if (r.op == IR_NOP)
+    if (r->op == IR_NOP)
         return;
-    if (w->out)
-        r.flags = state_index(w->u, &w->now);
-    if (r.fl & IRF_SETF) {
-        step_setter(w, &r, asked);
+    if (r->fl & IRF_SETF) {
+        step_setter(w, r, asked);
         return;
     }
-    if (r.op == IR_INTERP) /* the site hands the flags over, and takes them back */
-        w->now = host;
-    else if ((ir_traits[r.op] & IRT_D) && r.d < VAR_NR_GUEST)
-        before_write(w, &r, r.d, asked);
-    put(w, &r);
+    const uint16_t before = state_index(w);
+    if (r->op == IR_INTERP) /* the site hands the flags over, and takes them back */
+        set_state(w, &host);
+    else if ((ir_traits[r->op] & IRT_D) && r->d < VAR_NR_GUEST)
+        before_write(w, r, r->d, asked);
+    put(w, r, before);
 }
 
 static void walk_block(struct walk *w, const struct flow *f, uint16_t k)
 {
     struct jit_unit *u = w->u;
     const struct jit_block *b = &u->block[k];
-    bool asked, reader;
-
-    asked_at_end(u, f, k, &asked, &reader);
-    for (unsigned i = b->ir_end; i-- > b->ir_first;) {
-        u->asked_behind[i] = asked;
-        ask(u, &u->ir[i], &asked, &reader);
-    }
-    w->now = f->in[k];
     uint16_t gi = UINT16_MAX;
+
+    set_state(w, &f->in[k]);
     for (unsigned i = b->ir_first; i < b->ir_end; i++) {
         if (u->ir[i].gi != gi || u->ir[i - 1].op == IR_LABEL)
             w->gi_start = w->nr_out;
         gi = u->ir[i].gi;
-        step(w, u->ir[i], u->asked_behind[i]);
+        step(w, &u->ir[i], u->asked_behind[i]);
     }
 }
 
 void jit_pass_flags(struct jit_unit *u)
 {
-    struct flow *f = &(struct flow){0};
+    static _Thread_local struct flow flow;
+    struct flow *f = &flow;
     const bool off = u->j->opt.passes_off & 1u << JIT_PASS_FLAGS;
 
+    memset(f, 0, offsetof(struct flow, in));
     u->nr_flag_states = 0;
     for (unsigned n = 0; n < u->nr_blocks && !off; n++)
         find_near(u, &u->block[u->order[n]]);
     find_asked(u, f);
-    if (!off)
-        drop_unread(u, f);
+    drop_unread(u, f, !off);
 
     /* A state can only become more dynamic; after some rounds it is made so. */
     bool changed = true;
@@ -407,11 +435,14 @@ void jit_pass_flags(struct jit_unit *u)
         changed = false;
         for (unsigned n = 0; n < u->nr_blocks; n++) {
             const uint16_t k = u->order[n];
+            const struct flag_state in = round < 8      ? state_in(u, f, k)
+                                         : !f->asked[k] ? dead
+                                         : f->read[k]   ? host
+                                                        : dynamic;
+            if (f->known[k] && same_state(&f->in[k], &in)) /* and so is what comes of it */
+                continue;
             struct walk w = {.u = u};
-            f->in[k] = round < 8      ? state_in(u, f, k)
-                       : !f->asked[k] ? dead
-                       : f->read[k]   ? host
-                                      : dynamic;
+            f->in[k] = in;
             walk_block(&w, f, k);
             changed |= !f->known[k] || !same_state(&f->out[k], &w.now);
             f->known[k] = true;

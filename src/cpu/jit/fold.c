@@ -160,7 +160,7 @@ void jit_pass_fold(struct jit_unit *u)
 
     for (unsigned n = 0; n < u->nr_blocks; n++) {
         const struct jit_block *b = &u->block[u->order[n]];
-        memset(k.is, 0, sizeof(k.is));
+        memset(k.is, 0, VAR_NR_GUEST * sizeof(k.is[0])); /* temporaries are defined before they are used */
         for (unsigned i = b->ir_first; i < b->ir_end; i++)
             fold(&k, &u->ir[i]);
     }

@@ -24,7 +24,7 @@ struct group {
     uint16_t first;           /* operation */
     uint16_t last_gi, nr_insns;
     uint8_t sz; /* of the largest */
-    bool write, open;
+    bool write;
     bool crosses; /* too often: its accesses are on their own */
     var_t h;
 };
@@ -33,7 +33,7 @@ struct state {
     struct jit_unit *u;
     struct value value[JIT_MAX_VARS];
     uint32_t next_root;
-    unsigned nr_groups;
+    unsigned nr_groups, first_open; /* those of the blocks before are closed */
     struct group group[MAX_GROUPS];
     uint8_t group_of[JIT_MAX_IR]; /* number + 1 */
     int64_t offset[JIT_MAX_IR];   /* of those in groups, from their roots */
@@ -55,7 +55,7 @@ static void follow(struct state *s, const struct ir *r)
 /* Whether the access that with is a group of belongs to g. */
 static bool joins(const struct group *g, const struct group *with, bool ordered)
 {
-    if (!g->open || g->root != with->root || g->index != with->index || g->scale != with->scale ||
+    if (g->root != with->root || g->index != with->index || g->scale != with->scale ||
         MAX(g->hi, with->hi) - MIN(g->lo, with->lo) > MAX_SPAN)
         return false;
     /* Where alignment is asked for, the lowest byte's must tell that of all. */
@@ -107,11 +107,10 @@ static void add(struct state *s, unsigned i, const struct ir *r, unsigned len, b
                                 .last_gi = r->gi,
                                 .nr_insns = 1,
                                 .sz = r->sz,
-                                .open = true,
                                 .crosses = crosses_often(s->u->j, s->u->insn[r->gi].va)};
     struct group *g = NULL;
 
-    for (unsigned n = s->nr_groups; n-- > 0 && !g;)
+    for (unsigned n = s->nr_groups; n-- > s->first_open && !g;)
         if (joins(&s->group[n], &alone, ordered))
             g = &s->group[n];
     if (!g) {
@@ -147,12 +146,16 @@ static void find_groups(struct state *s, const struct jit_block *b)
         else if (plain && (r->op == IR_LD || r->op == IR_ST || r->op == IR_VLD || r->op == IR_VST))
             add(s, i, r, 1u << r->sz, r->op == IR_ST || r->op == IR_VST);
         else if (r->op == IR_INTERP || (r->op == IR_STC && r->imm == CPU_AT(tlb_ctx)))
-            for (unsigned n = 0; n < s->nr_groups; n++)
-                s->group[n].open = false;
+            s->first_open = s->nr_groups;
         follow(s, r);
     }
-    for (unsigned n = 0; n < s->nr_groups; n++)
-        s->group[n].open = false;
+    s->first_open = s->nr_groups;
+}
+
+/* A check for itself alone is what an access has as it is. */
+static bool is_worthwhile(const struct group *g)
+{
+    return g->nr_insns >= 2 && !g->crosses;
 }
 
 void jit_pass_probes(struct jit_unit *u)
@@ -162,10 +165,15 @@ void jit_pass_probes(struct jit_unit *u)
     unsigned nr = 0;
 
     s->u = u;
-    s->nr_groups = s->next_root = 0;
+    s->nr_groups = s->first_open = s->next_root = 0;
     memset(s->group_of, 0, u->nr_ir);
     for (unsigned n = 0; n < u->nr_blocks; n++)
         find_groups(s, &u->block[u->order[n]]);
+    bool any = false;
+    for (unsigned n = 0; n < s->nr_groups; n++)
+        any |= is_worthwhile(&s->group[n]);
+    if (!any)
+        return;
 
     for (unsigned n = 0; n < u->nr_blocks; n++) {
         struct jit_block *b = &u->block[u->order[n]];
@@ -176,7 +184,7 @@ void jit_pass_probes(struct jit_unit *u)
         for (unsigned i = b->ir_first; i < b->ir_end; i++) {
             struct ir r = u->ir[i];
             struct group *g = s->group_of[i] ? &s->group[s->group_of[i] - 1] : NULL;
-            if (g && (g->nr_insns < 2 || g->crosses))
+            if (g && !is_worthwhile(g))
                 g = NULL;
             if (nr + 2 >= JIT_MAX_IR || u->nr_temps + 2 >= JIT_MAX_WEBS) {
                 u->failed = true;
