@@ -100,6 +100,7 @@ struct code_page {
     gva_t va;             /* with icache_by_address(); else 0 */
     const uint32_t *host; /* the guest's words */
     struct code_page *hash_next;
+    bool used;                            /* the ITLB may have it: icache.c */
     struct a64_insn insn[PAGE_INSNS + 1]; /* the last one steps into the next page */
 };
 

@@ -64,15 +64,15 @@ void icache_destroy(struct code_cache *cc);
 
 /* From now on, pages are decoded for each virtual address at which they are run. Before anything is. */
 void icache_by_address(struct cpu *c);
-/* The decoded page of pa (page-aligned) at va, whose words are at host. Never null: an old page is recycled when there are many, which forgets the
- * ITLB: no pointer to an instruction outlives the call. */
+/* The decoded page of pa (page-aligned) at va, whose words are at host. Never null: when there are many, one that has not been used for long is made anew, and
+ * the ITLB forgets some. The page that c->code is in stays. */
 struct code_page *icache_page(struct cpu *c, gva_t va, gpa_t pa, const void *host);
-/* Whether the instruction at va, in the page at pa, has ever been run here. */
-bool icache_was_run(const struct cpu *c, gva_t va, gpa_t page);
+/* The instruction at va, which lies in p, with its own function. Whether it has ever been run here. */
+bool icache_decoded(const struct code_page *p, gva_t va, struct a64_insn *insn);
 /* The word of an instruction of c->code as it is decoded, or will be. */
 uint32_t icache_word(const struct cpu *c, const struct a64_insn *insn);
-/* The decoded instruction at va, of which pa is the physical address, if its page is known, gets fn for its function. */
-void icache_mark_entry(struct cpu *c, gva_t va, gpa_t pa, a64_fn *fn);
+/* The decoded instruction at va, of which pa is the physical address, if its page is known, gets jit_enter() for its function. */
+void icache_mark_entry(struct cpu *c, gva_t va, gpa_t pa);
 void icache_flush_all(struct cpu *c);
 void icache_flush_pa(struct cpu *c, gpa_t pa, uint64_t len);
 

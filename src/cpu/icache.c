@@ -14,10 +14,14 @@
 #define ICACHE_BUCKETS 1024u
 #define ICACHE_MAX_PAGES 1024u /* 32 KiB each */
 
+/* So many there are at least, whatever memory the host has: the one that is being run, and one to be made anew. */
+#define ICACHE_MIN_PAGES 2u
+
 struct code_cache {
     struct code_page *bucket[ICACHE_BUCKETS];
-    unsigned nr_pages;
-    struct code_page *spare; /* for when the host has no more memory; null while it is in use */
+    struct code_page *page[ICACHE_MAX_PAGES];
+    unsigned nr_pages, nr_unused; /* the first ones of page[] */
+    unsigned hand;                /* the next that may have to go */
     bool by_address;
 };
 
@@ -25,35 +29,24 @@ struct code_cache *icache_create(void)
 {
     struct code_cache *cc = calloc(1, sizeof(*cc));
 
-    if (cc && !(cc->spare = malloc(sizeof(*cc->spare)))) {
-        free(cc);
-        return NULL;
+    while (cc && cc->nr_pages < ICACHE_MIN_PAGES) {
+        struct code_page *p = malloc(sizeof(*p));
+        if (!p) {
+            icache_destroy(cc);
+            return NULL;
+        }
+        cc->page[cc->nr_pages++] = p;
+        cc->nr_unused++;
     }
     return cc;
-}
-
-/* But for a spare one. */
-static void free_pages(struct code_cache *cc)
-{
-    for (unsigned i = 0; i < ICACHE_BUCKETS; i++) {
-        for (struct code_page *p = cc->bucket[i], *next; p; p = next) {
-            next = p->hash_next;
-            if (cc->spare)
-                free(p);
-            else
-                cc->spare = p;
-        }
-        cc->bucket[i] = NULL;
-    }
-    cc->nr_pages = 0;
 }
 
 void icache_destroy(struct code_cache *cc)
 {
     if (!cc)
         return;
-    free_pages(cc);
-    free(cc->spare);
+    for (unsigned i = 0; i < cc->nr_pages; i++)
+        free(cc->page[i]);
     free(cc);
 }
 
@@ -107,46 +100,99 @@ static struct code_page *find_page(const struct cpu *c, gva_t va, gpa_t pa)
     return NULL;
 }
 
-/* The cache is full, or the host has no more memory: the pages make room for one. */
-static struct code_page *take_spare(struct cpu *c)
+static struct code_page **bucket_of(struct code_cache *cc, gpa_t pa)
+{
+    return &cc->bucket[(pa >> TLB_PAGE_SHIFT) & (ICACHE_BUCKETS - 1)];
+}
+
+static void forget_page(struct code_cache *cc, const struct code_page *page)
+{
+    struct code_page **p = bucket_of(cc, page->pa);
+
+    while (*p != page)
+        p = &(*p)->hash_next;
+    *p = page->hash_next;
+}
+
+/* A page that has not been used since the hand came by the last time: what the ITLB has is used, and it loses those that the hand comes by. */
+static struct code_page *recycle(struct cpu *c)
 {
     struct code_cache *cc = c->icache;
 
-    free_pages(cc);
-    for (unsigned i = 0; i < ITLB_ENTRIES; i++)
-        c->itlb[i].tag = TLB_TAG_NONE;
-    struct code_page *p = cc->spare;
-    cc->spare = NULL;
+    for (;;) {
+        struct code_page *p = cc->page[cc->hand];
+        cc->hand = (cc->hand + 1) % cc->nr_pages;
+        if (p->insn == c->code.insns) /* being run */
+            continue;
+        if (!p->used) {
+            forget_page(cc, p);
+            return p;
+        }
+        p->used = false;
+        for (unsigned i = 0; i < ITLB_ENTRIES; i++)
+            if (c->itlb[i].page == p)
+                c->itlb[i].tag = TLB_TAG_NONE;
+    }
+}
+
+static struct code_page *new_page(struct cpu *c)
+{
+    struct code_cache *cc = c->icache;
+
+    if (cc->nr_unused)
+        return cc->page[--cc->nr_unused];
+    struct code_page *p = cc->nr_pages < ICACHE_MAX_PAGES ? malloc(sizeof(*p)) : NULL;
+    if (!p)
+        return recycle(c);
+    cc->page[cc->nr_pages++] = p;
     return p;
+}
+
+static void mark_entry(void *opaque, unsigned offset)
+{
+    struct code_page *p = opaque;
+    struct a64_insn *insn = &p->insn[offset / 4];
+
+    if (insn->fn == op_first_time)
+        a64_decode(__atomic_load_n(&p->host[offset / 4], __ATOMIC_RELAXED), insn);
+    insn->fn = jit_enter;
 }
 
 struct code_page *icache_page(struct cpu *c, gva_t va, gpa_t pa, const void *host)
 {
     struct code_cache *cc = c->icache;
-    struct code_page **head = &cc->bucket[(pa >> TLB_PAGE_SHIFT) & (ICACHE_BUCKETS - 1)];
     struct code_page *p = find_page(c, va, pa);
 
-    if (p)
-        return p;
-    if (cc->nr_pages < ICACHE_MAX_PAGES)
-        p = malloc(sizeof(*p));
-    if (!p)
-        p = take_spare(c);
-    p->pa = pa;
-    p->va = page_va(cc, va);
-    p->host = host;
-    reset_entries(p, 0, PAGE_INSNS);
-    p->insn[PAGE_INSNS] = (struct a64_insn){.fn = op_next_page};
-    p->hash_next = *head;
-    *head = p;
-    cc->nr_pages++;
+    if (!p) {
+        struct code_page **head = bucket_of(cc, pa);
+        p = new_page(c);
+        p->pa = pa;
+        p->va = page_va(cc, va);
+        p->host = host;
+        reset_entries(p, 0, PAGE_INSNS);
+        p->insn[PAGE_INSNS] = (struct a64_insn){.fn = op_next_page};
+        p->hash_next = *head;
+        *head = p;
+        if (c->jit && !c->observe)
+            jit_for_each_entry(c->jit, va & ~(gva_t)(TLB_PAGE_SIZE - 1), pa, mark_entry, p);
+    }
+    p->used = true;
     return p;
 }
 
-bool icache_was_run(const struct cpu *c, gva_t va, gpa_t page)
+bool icache_decoded(const struct code_page *p, gva_t va, struct a64_insn *insn)
 {
-    const struct code_page *p = find_page(c, va, page);
-    return p && p->insn[(va >> 2) & (PAGE_INSNS - 1)].fn != op_first_time;
+    const unsigned at = (unsigned)(va >> 2) & (PAGE_INSNS - 1);
+    const struct a64_insn *mine = &p->insn[at];
+
+    if (mine->fn == op_first_time) {
+        a64_decode(__atomic_load_n(&p->host[at], __ATOMIC_RELAXED), insn);
+        return false;
+    }
+    *insn = *mine;
+    if (insn->fn == jit_enter || insn->fn == observe_op || insn->fn == debug_op)
+        a64_decode(mine->word, insn);
+    return true;
 }
 
 uint32_t icache_word(const struct cpu *c, const struct a64_insn *insn)
@@ -157,16 +203,12 @@ uint32_t icache_word(const struct cpu *c, const struct a64_insn *insn)
                                      : insn->word;
 }
 
-void icache_mark_entry(struct cpu *c, gva_t va, gpa_t pa, a64_fn *fn)
+void icache_mark_entry(struct cpu *c, gva_t va, gpa_t pa)
 {
     struct code_page *p = find_page(c, va, pa & ~(gpa_t)(TLB_PAGE_SIZE - 1));
-    const unsigned index = (unsigned)(pa >> 2) & (PAGE_INSNS - 1);
 
-    if (!p)
-        return;
-    if (p->insn[index].fn == op_first_time)
-        a64_decode(__atomic_load_n(&p->host[index], __ATOMIC_RELAXED), &p->insn[index]);
-    p->insn[index].fn = fn;
+    if (p)
+        mark_entry(p, (unsigned)(pa & (TLB_PAGE_SIZE - 1)));
 }
 
 void icache_flush_all(struct cpu *c)

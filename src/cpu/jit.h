@@ -108,4 +108,10 @@ bool jit_show(struct cpu *c, gva_t va, FILE *f);
 /* A branch in the interpreter to target: counts it, and translates it when it is hot. Returns whether an entry was made. */
 bool jit_hot(struct cpu *c, gva_t target);
 
+/* What an instruction at which translated code begins has for a function. */
+a64_fn jit_enter;
+/* Calls mark() for each instruction of the page at pa at which translated code begins when it is run at va, with its offset in the page. */
+void jit_for_each_entry(const struct jit *j, gva_t va, gpa_t pa,
+                        void (*mark)(void *opaque, unsigned offset), void *opaque);
+
 #endif

@@ -174,12 +174,12 @@ void jit_page_unmapped(struct cpu *c, gva_t va, uint64_t len)
 
 bool jit_peek_fetch(struct cpu *c, gva_t va, gpa_t *pa, const uint32_t **host)
 {
-    const struct itlb_entry *e = &c->itlb[(va >> TLB_PAGE_SHIFT) & (ITLB_ENTRIES - 1)];
+    const struct code_page *p = jit_peek_page(c, va);
 
-    if (e->tag != ((va & ~(gva_t)(TLB_PAGE_SIZE - 1)) | c->tlb_ctx))
+    if (!p)
         return false;
-    *pa = e->page->pa;
-    *host = e->page->host;
+    *pa = p->pa;
+    *host = p->host;
     return true;
 }
 
@@ -238,53 +238,73 @@ static struct jit_entry **entry_bucket(struct jit *j, gva_t va, gpa_t pa)
     return &j->bucket[(pa >> 2 ^ (va >> 12) * 0x9e3779b1u) & (JIT_ENTRY_BUCKETS - 1)];
 }
 
-static uint32_t *nr_entries_at(struct jit *j, gpa_t pa)
+static unsigned place_of(gpa_t pa)
 {
-    return &j->nr_at[(pa >> 2 ^ pa >> 16) & (JIT_ENTRY_BUCKETS - 1)];
+    return (unsigned)(pa >> 2 ^ pa >> 16) & (JIT_ENTRY_BUCKETS - 1);
 }
 
-struct jit_entry *jit_entry_at(struct cpu *c, gva_t va, gpa_t pa, bool *any)
+bool jit_any_entry_at(const struct jit *j, gpa_t pa)
+{
+    return j->nr_at[place_of(pa)] != 0;
+}
+
+struct jit_entry *jit_entry_at(struct cpu *c, gva_t va, gpa_t pa)
 {
     struct jit *j = c->jit;
+    const uint32_t stamp = c->jit_hot.stamp[(int64_t)va >= 0];
 
-    *any = *nr_entries_at(j, pa) != 0;
-    for (struct jit_entry *e = *any ? *entry_bucket(j, va, pa) : NULL; e; e = e->next)
-        if (e->pa == pa && e->va == va && e->region->mode == j->mode && region_holds(c, e->region))
+    for (struct jit_entry *e = *entry_bucket(j, va, pa); e; e = e->next) {
+        if (e->pa != pa || e->va != va || e->mode != j->mode)
+            continue;
+        if (likely(e->stamp == stamp))
             return e;
+        if (region_holds(c, e->region)) {
+            e->stamp = stamp;
+            return e;
+        }
+    }
     return NULL;
 }
 
 struct jit_entry *jit_find_entry(struct cpu *c, gva_t va)
 {
     gpa_t pa;
-    bool any;
 
-    if (!look_ahead(c, va, &pa))
-        return NULL;
-    return jit_entry_at(c, va, pa | (va & (TLB_PAGE_SIZE - 1)), &any);
+    return look_ahead(c, va, &pa) ? jit_entry_at(c, va, pa | (va & (TLB_PAGE_SIZE - 1))) : NULL;
 }
 
 struct jit_entry *jit_find_known_entry(struct cpu *c, gva_t va)
 {
-    const uint32_t *host;
-    gpa_t pa;
-    bool any;
+    const struct code_page *p = va & 3 ? NULL : jit_peek_page(c, va);
 
-    return (va & 3) || !jit_peek_fetch(c, va, &pa, &host)
-               ? NULL
-               : jit_entry_at(c, va, pa | (va & (TLB_PAGE_SIZE - 1)), &any);
+    return p ? jit_entry_at(c, va, p->pa | (va & (TLB_PAGE_SIZE - 1))) : NULL;
 }
 
-const uint8_t *jit_entry_code(const struct jit *j, const struct jit_entry *e)
+void jit_for_each_entry(const struct jit *j, gva_t va, gpa_t pa,
+                        void (*mark)(void *opaque, unsigned offset), void *opaque)
 {
-    return j->rx + e->region->code + e->code;
+    for (const struct jit_page *p = j->page_bucket[pa >> TLB_PAGE_SHIFT & (JIT_PAGE_BUCKETS - 1)];
+         p; p = p->next)
+        for (unsigned i = 0; p->pa == pa && p->va == va && i < p->region->nr_entries; i++)
+            if ((p->region->entry[i].va & ~(gva_t)(TLB_PAGE_SIZE - 1)) == va)
+                mark(opaque, (unsigned)p->region->entry[i].va & (TLB_PAGE_SIZE - 1));
 }
 
 /* --- Regions -------------------------------------------------------------------------------------------------------- */
 
-static void *copy_of(const void *from, size_t len)
+/* The next len bytes of a region's memory, after which *at is. Null is the first: only the length is wanted. */
+static void *piece(uint8_t *base, size_t *at, size_t len)
 {
-    void *p = malloc(len ? len : 1);
+    const size_t was = *at;
+
+    *at += (len + 15) & ~(size_t)15;
+    return base ? base + was : NULL;
+}
+
+/* A copy of len bytes there. */
+static void *copy_to(uint8_t *base, size_t *at, const void *from, size_t len)
+{
+    void *p = piece(base, at, len);
 
     if (p && len)
         memcpy(p, from, len);
@@ -293,13 +313,7 @@ static void *copy_of(const void *from, size_t len)
 
 static void free_region(struct jit_region *r)
 {
-    free(r->site);
-    free(r->loc);
-    free(r->link);
-    free(r->entry);
-    free(r->insn);
-    free(r->va);
-    free(r);
+    free(r); /* with all that it has */
 }
 
 /* Room for one more in by_code. */
@@ -316,23 +330,32 @@ static bool reserve_by_code(struct jit *j)
     return true;
 }
 
-/* The region with copies of what the unit has; null: out of memory. */
+/* The region with copies of what the unit has, at base, which is zero, or null; how long that is. Entries first: they are lines. */
+static size_t lay_out(const struct jit_unit *u, uint8_t *base)
+{
+    struct jit_region none, *r = base ? (struct jit_region *)(void *)base : &none;
+    size_t at = 0;
+
+    piece(base, &at, (sizeof(*r) + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1));
+    r->entry = copy_to(base, &at, u->entry, u->nr_entries * sizeof(u->entry[0]));
+    r->site = copy_to(base, &at, u->site, u->nr_sites * sizeof(u->site[0]));
+    r->link = copy_to(base, &at, u->link, u->nr_links * sizeof(u->link[0]));
+    r->insn = piece(base, &at, u->nr_insns * sizeof(r->insn[0]));
+    r->va = u->c->check ? piece(base, &at, u->nr_insns * sizeof(r->va[0])) : NULL;
+    r->loc = copy_to(base, &at, u->loc, u->nr_locs * sizeof(u->loc[0]));
+    return at;
+}
+
+/* Null: out of memory. */
 static struct jit_region *make_region(const struct jit_unit *u)
 {
-    struct jit_region *r = calloc(1, sizeof(*r));
+    void *base = NULL;
 
-    if (!r)
+    if (posix_memalign(&base, CACHE_LINE, lay_out(u, NULL)))
         return NULL;
-    r->site = copy_of(u->site, u->nr_sites * sizeof(u->site[0]));
-    r->loc = copy_of(u->loc, u->nr_locs * sizeof(u->loc[0]));
-    r->link = copy_of(u->link, u->nr_links * sizeof(u->link[0]));
-    r->entry = copy_of(u->entry, u->nr_entries * sizeof(u->entry[0]));
-    r->insn = malloc((u->nr_insns + 1) * sizeof(r->insn[0]));
-    r->va = u->c->check ? malloc((u->nr_insns + 1) * sizeof(r->va[0])) : NULL;
-    if (r->site && r->loc && r->link && r->entry && r->insn && (r->va || !u->c->check))
-        return r;
-    free_region(r);
-    return NULL;
+    memset(base, 0, sizeof(struct jit_region));
+    lay_out(u, base);
+    return base;
 }
 
 struct jit_region *jit_publish(struct jit_unit *u)
@@ -377,6 +400,9 @@ struct jit_region *jit_publish(struct jit_unit *u)
         struct jit_entry *e = &r->entry[i];
         const gva_t va = u->entry[i].va;
         e->region = r;
+        e->mode = r->mode;
+        e->stamp = 0;
+        e->code += r->code;
         e->pa = 0;
         for (unsigned p = 0; p < r->nr_pages; p++)
             if (r->page[p].va == (va & ~(gva_t)(TLB_PAGE_SIZE - 1)))
@@ -384,8 +410,8 @@ struct jit_region *jit_publish(struct jit_unit *u)
         struct jit_entry **b = entry_bucket(j, va, e->pa);
         e->next = *b;
         *b = e;
-        ++*nr_entries_at(j, e->pa);
-        icache_mark_entry(u->c, va, e->pa, jit_enter);
+        j->nr_at[place_of(e->pa)]++;
+        icache_mark_entry(u->c, va, e->pa);
     }
     for (unsigned p = 0; p < r->nr_pages; p++) {
         uint64_t bit_, *w = filter_word(j, r->page[p].va, &bit_);
@@ -433,7 +459,7 @@ void jit_link_to(struct cpu *c, struct jit_link *l, struct jit_entry *e)
         l->next_to = e->region->incoming;
         e->region->incoming = l;
     }
-    x64_patch_rel32(j->rw + l->from->code + l->jump, j->rw + e->region->code + e->code);
+    x64_patch_rel32(j->rw + l->from->code + l->jump, j->rw + e->code);
     set_guard(j, l, c->jit_hot.stamp[(int64_t)l->target >= 0]);
     j->stats.nr_links++;
 }
@@ -472,7 +498,7 @@ static void kill_region(struct cpu *c, struct jit_region *r)
 
     for (unsigned i = 0; i < r->nr_entries; i++) {
         struct jit_entry *e = &r->entry[i];
-        --*nr_entries_at(j, e->pa);
+        j->nr_at[place_of(e->pa)]--;
         for (struct jit_entry **p = entry_bucket(j, e->va, e->pa); *p; p = &(*p)->next)
             if (*p == e) {
                 *p = e->next;
@@ -517,21 +543,40 @@ void jit_drop_region(struct cpu *c, struct jit_region *r)
     jit_forget_targets(c);
 }
 
+unsigned jit_region_before(const struct jit *j, uint32_t at)
+{
+    unsigned lo = 0, hi = j->nr_by_code;
+
+    while (lo < hi) {
+        const unsigned mid = (lo + hi) / 2;
+        if (j->by_code[mid]->code <= at)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo ? lo - 1 : j->nr_by_code;
+}
+
 void jit_bury(struct jit *j)
 {
-    unsigned n = 0;
+    unsigned n = j->nr_by_code;
 
     if (!j->graveyard)
         return;
-    for (unsigned i = 0; i < j->nr_by_code; i++)
-        if (!j->by_code[i]->dead)
-            j->by_code[n++] = j->by_code[i];
-    j->nr_by_code = n;
+    for (struct jit_region *r = j->graveyard; r; r = r->next) {
+        r->index = jit_region_before(j, r->code);
+        n = MIN(n, r->index);
+    }
     while (j->graveyard) {
         struct jit_region *r = j->graveyard;
         j->graveyard = r->next;
+        j->by_code[r->index] = NULL;
         free_region(r);
     }
+    for (unsigned i = n; i < j->nr_by_code; i++)
+        if (j->by_code[i])
+            j->by_code[n++] = j->by_code[i];
+    j->nr_by_code = n;
 }
 
 void jit_flush_pa(struct cpu *c, gpa_t pa, uint64_t len)

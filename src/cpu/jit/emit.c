@@ -65,7 +65,8 @@ static void found_at_home(struct emit *e, var_t web)
 /* --- Which homes may be older than their registers, at the start of each block ----------------------------------------- */
 
 /* What a block does to it: at its end those are dirty that it makes so, and of the others that were those that it leaves. */
-static void dirty_through(const struct jit_unit *u, const struct jit_block *b, uint64_t *makes, uint64_t *leaves)
+static void dirty_through(const struct jit_unit *u, const struct jit_block *b, uint64_t *makes,
+                          uint64_t *leaves)
 {
     *makes = 0;
     *leaves = UINT64_MAX;

@@ -92,30 +92,18 @@ bool jit_fp_gives_up(struct jit *j, const struct jit_site *s)
     return true;
 }
 
-/* The region that has code at this offset. */
-static struct jit_region *region_at(const struct jit *j, uint32_t at)
-{
-    unsigned lo = 0, hi = j->nr_by_code;
-
-    while (lo < hi) {
-        const unsigned mid = (lo + hi) / 2;
-        if (j->by_code[mid]->code <= at)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo && at - j->by_code[lo - 1]->code < j->by_code[lo - 1]->code_len ? j->by_code[lo - 1] : NULL;
-}
-
 const uint8_t *jit_fp_trap(struct cpu *c, const uint8_t *pc, uint64_t *rax)
 {
     struct jit *j = c ? c->jit : NULL;
 
     if (!j || pc < j->rx || pc >= j->rx + j->code_used)
         return NULL;
-    struct jit_region *r = region_at(j, (uint32_t)(pc - j->rx));
-    const uint32_t at = r ? (uint32_t)(pc - j->rx) - r->code : 0;
-    for (unsigned i = 0; r && i < r->nr_sites; i++)
+    const unsigned index = jit_region_before(j, (uint32_t)(pc - j->rx));
+    if (index == j->nr_by_code)
+        return NULL;
+    struct jit_region *r = j->by_code[index];
+    const uint32_t at = (uint32_t)(pc - j->rx) - r->code;
+    for (unsigned i = 0; at < r->code_len && i < r->nr_sites; i++)
         if (r->site[i].kind == SITE_FLOAT && at >= r->site[i].retry && at < r->site[i].resume) {
             r->site[i].nr_traps += r->site[i].nr_traps < JIT_MAX_TRAPS;
             *rax = (uintptr_t)&r->site[i];

@@ -242,7 +242,6 @@ bool jit_hot(struct cpu *c, gva_t target)
     uint16_t *count = &c->hot[(target >> 2) & (HOT_SLOTS - 1)];
     const uint32_t *host;
     gpa_t pa;
-    bool any;
 
     if (!j) {
         *count = UINT16_MAX;
@@ -263,8 +262,8 @@ bool jit_hot(struct cpu *c, gva_t target)
         jit_probe_forget(j);
     }
     pa |= target & (TLB_PAGE_SIZE - 1);
-    if (jit_entry_at(c, target, pa, &any)) {
-        icache_mark_entry(c, target, pa, jit_enter); /* the decoded page is a new one */
+    if (jit_entry_at(c, target, pa)) {
+        icache_mark_entry(c, target, pa); /* the decoded page is a new one */
         return true;
     }
 
@@ -402,12 +401,12 @@ const struct a64_insn *jit_enter(struct cpu *c, const struct a64_insn *insn)
 {
     const struct code_page *p = CONTAINER_OF(c->code.insns, const struct code_page, insn[0]);
     const gva_t va = cpu_pc(c, insn);
+    const gpa_t pa = p->pa | (va & (TLB_PAGE_SIZE - 1));
     struct jit *j = c->jit;
-    bool any;
+    const struct jit_entry *e = jit_entry_at(c, va, pa);
 
-    const struct jit_entry *e = jit_entry_at(c, va, p->pa | (va & (TLB_PAGE_SIZE - 1)), &any);
     if (!e)
-        return not_here(c, insn, !any);
+        return not_here(c, insn, !jit_any_entry_at(j, pa));
     if (c->one_plain) {
         c->one_plain = false;
         return not_here(c, insn, false);

@@ -102,14 +102,19 @@ struct jit_link {
     bool is_call;
 };
 
-/* A place where a region may be entered with all guest registers at home. */
+/* A place where a region may be entered with all guest registers at home. All that a search looks at, in one cache line. */
 struct jit_entry {
     struct jit_entry *next; /* in the hash */
     struct jit_region *region;
     gva_t va;
     gpa_t pa;
-    uint32_t code; /* offset */
+    uint32_t mode;  /* the region's */
+    uint32_t stamp; /* with which the region was found to hold, by a search that came here */
+    uint32_t code;  /* offset in the cache; in the region as long as that is being made */
+    uint32_t pad[5];
 };
+#define CACHE_LINE 64
+_Static_assert(sizeof(struct jit_entry) == CACHE_LINE, "one line");
 
 struct jit_region {
     struct jit_region *next, *prev; /* of all */
@@ -118,6 +123,7 @@ struct jit_region {
     bool dead;
     uint32_t nr_runs; /* entered from the interpreter, for --check-jit */
     uint32_t stamp;   /* with which its pages were found to be mapped as it says */
+    unsigned index;   /* of by_code, while it is being buried */
     struct jit_page page[JIT_MAX_PAGES];
     struct tlb_block ram_block; /* that its loads and stores take for granted; len 0: none */
     uint32_t code, code_len;
@@ -133,7 +139,7 @@ struct jit_region {
 /* --- What a CPU's translator has ------------------------------------------------------------------------------------ */
 
 #define JIT_ENTRY_BUCKETS 65536u
-#define JIT_PAGE_BUCKETS 1024u
+#define JIT_PAGE_BUCKETS 8192u
 #define JIT_NR_SPACES 32u
 #define JIT_CODE_LEN_DEFAULT (64u << 20)
 #define JIT_FILTER_BITS 4096u
@@ -208,6 +214,7 @@ struct jit_insn {
     struct a64_insn i;
     gva_t va;
     uint16_t block;
+    uint8_t ending; /* region.c */
 };
 
 /* A connected life of a guest register, or a temporary. */
@@ -342,25 +349,36 @@ void jit_verify(const struct jit_unit *u, const char *after);
 void jit_dump_ir(FILE *f, const struct jit_unit *u, const char *pass);
 void jit_dump_code(FILE *f, const uint8_t *code, uint32_t len);
 
-/* jit.c: an entry's place in the decoded pages has this for a function. */
-a64_fn jit_enter;
-
 /* cache.c. Null: out of memory. */
 struct jit_region *jit_publish(struct jit_unit *u);
 uint32_t jit_current_mode(const struct cpu *c);
 /* Whether some instruction is no more what it was when it was translated: written to, and IC IVAU is still to come. With --check-jit. */
 bool jit_code_is_stale(struct cpu *c);
-/* The page of a fetch from va, if the ITLB has it. */
+/* The page of a fetch from va, if the ITLB has it; else null. */
+static inline const struct code_page *jit_peek_page(const struct cpu *c, gva_t va)
+{
+    const struct itlb_entry *e = &c->itlb[(va >> TLB_PAGE_SHIFT) & (ITLB_ENTRIES - 1)];
+
+    return e->tag == ((va & ~(gva_t)(TLB_PAGE_SIZE - 1)) | c->tlb_ctx) ? e->page : NULL;
+}
+/* The same: where it is. */
 bool jit_peek_fetch(struct cpu *c, gva_t va, gpa_t *pa, const uint32_t **host);
-/* The entry at va, in the present mode and address space; null: none, *any: but perhaps for others at this physical address. */
-struct jit_entry *jit_entry_at(struct cpu *c, gva_t va, gpa_t pa, bool *any);
+/* The entry at va, in the present mode and address space; null: none. */
+struct jit_entry *jit_entry_at(struct cpu *c, gva_t va, gpa_t pa);
+/* Whether there may be some at this physical address, for another address space or mode. */
+bool jit_any_entry_at(const struct jit *j, gpa_t pa);
 struct jit_entry *jit_find_entry(struct cpu *c, gva_t va);
 /* The same, without a look at translation tables. */
 struct jit_entry *jit_find_known_entry(struct cpu *c, gva_t va);
 
 /* Whether a live translation is of any of these bytes. */
 bool jit_has_code(const struct cpu *c, gpa_t pa, uint64_t len);
-const uint8_t *jit_entry_code(const struct jit *j, const struct jit_entry *e);
+static inline const uint8_t *jit_entry_code(const struct jit *j, const struct jit_entry *e)
+{
+    return j->rx + e->code;
+}
+/* The region whose code is at this offset, or before it: an index of by_code; nr_by_code: none. */
+unsigned jit_region_before(const struct jit *j, uint32_t at);
 void jit_link_to(struct cpu *c, struct jit_link *l, struct jit_entry *e);
 void jit_forget_targets(struct cpu *c);
 /* Branches to va, and the run loop when it is there, need not look for its code any more. */

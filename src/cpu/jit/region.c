@@ -10,7 +10,6 @@
 #include "cpu/jit/jit_internal.h"
 #include "cpu/observe.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 /* How an instruction ends a block. */
@@ -61,9 +60,9 @@ bool jit_in_place(const struct jit_unit *u, unsigned row)
 }
 
 /* To begin a region with an instruction of the interpreter's would be to come back for ever. */
-static bool may_begin(const struct jit_unit *u, const struct a64_insn *i)
+static bool may_begin(const struct jit_unit *u, const struct jit_insn *n)
 {
-    return (ending_of(i) != END_STOP && ending_of(i) != END_RESUME) || jit_in_place(u, i->row);
+    return (n->ending != END_STOP && n->ending != END_RESUME) || jit_in_place(u, n->i.row);
 }
 
 /* Not to be translated: somebody wants to come by there. */
@@ -90,8 +89,15 @@ struct search {
     struct jit_unit *u;
     uint16_t bucket[FOUND_BUCKETS]; /* index + 1 into u->insn by address; open addressing */
     uint64_t leader[JIT_MAX_INSNS / 64];
+    const struct code_page *page; /* the last one that was asked for, and its number in u->page */
+    unsigned page_index;
+    unsigned nr_pending, nr_runs;
+    /* From here on nothing is cleared for a region. */
     gva_t pending[NR_PENDING];
-    unsigned nr_pending;
+    struct {
+        uint16_t first, nr; /* of u->insn: one behind the other in the guest's memory too */
+    } run[NR_PENDING];
+    struct jit_insn sorted[JIT_MAX_INSNS];
 };
 
 static uint16_t *slot_of(struct search *s, gva_t va)
@@ -108,21 +114,25 @@ static void later(struct search *s, gva_t va)
         s->pending[s->nr_pending++] = va;
 }
 
-/* The page of va as the region knows it; null when it can't have another one or there is nothing. */
-static const struct jit_page *page_of(struct jit_unit *u, gva_t va, const uint32_t **host)
+/* The decoded page of va, which is one of the region's now; null when that can't have another one or there is nothing. */
+static const struct code_page *page_of(struct search *s, gva_t va)
 {
+    struct jit_unit *u = s->u;
     const gva_t page = va & ~(gva_t)(TLB_PAGE_SIZE - 1);
-    gpa_t pa;
 
-    if (!jit_peek_fetch(u->c, page, &pa, host))
+    if (s->page && u->page[s->page_index].va == page)
+        return s->page;
+    const struct code_page *p = jit_peek_page(u->c, page);
+    unsigned i = 0;
+    while (i < u->nr_pages && u->page[i].va != page)
+        i++;
+    if (!p || i == JIT_MAX_PAGES)
         return NULL;
-    for (unsigned i = 0; i < u->nr_pages; i++)
-        if (u->page[i].va == page)
-            return &u->page[i];
-    if (u->nr_pages == JIT_MAX_PAGES)
-        return NULL;
-    u->page[u->nr_pages] = (struct jit_page){.va = page, .pa = pa, .lo = TLB_PAGE_SIZE};
-    return &u->page[u->nr_pages++];
+    if (i == u->nr_pages)
+        u->page[u->nr_pages++] = (struct jit_page){.va = page, .pa = p->pa, .lo = TLB_PAGE_SIZE};
+    s->page = p;
+    s->page_index = i;
+    return p;
 }
 
 /* Only the first nr instructions stay: the last to come are the first to go, so that the others are still found. */
@@ -149,19 +159,15 @@ static bool is_leaf(struct jit_unit *u, gva_t va)
     while (nr_todo) {
         va = todo[--nr_todo];
         for (bool on = true; on; va += 4) {
-            const uint32_t *host;
-            gpa_t pa;
             struct a64_insn i;
-            const unsigned at = (unsigned)(va >> 2) & (PAGE_INSNS - 1);
             for (unsigned n = 0; n < nr_seen && on; n++)
                 on = seen[n] != va;
-            if (!on || (va & 3) || !jit_peek_fetch(u->c, va & ~(gva_t)(TLB_PAGE_SIZE - 1), &pa, &host) ||
-                !icache_was_run(u->c, va, pa))
+            const struct code_page *p = on && !(va & 3) ? jit_peek_page(u->c, va) : NULL;
+            if (!p || !icache_decoded(p, va, &i))
                 break;
             if (nr_seen == MAX || nr_todo + 2 > MAX)
                 return false;
             seen[nr_seen++] = va;
-            a64_decode(__atomic_load_n(&host[at], __ATOMIC_RELAXED), &i);
             if (is_marked(u->c, va, i.word))
                 return false;
             switch (ending_of(&i)) {
@@ -193,7 +199,6 @@ static void find_from(struct search *s, gva_t va, bool first)
 
     for (bool start = true;; va += 4, start = false) {
         uint16_t *slot = slot_of(s, va);
-        const uint32_t *host;
         if (*slot) {
             s->leader[(*slot - 1) / 64] |= BIT64((*slot - 1) % 64);
             return;
@@ -203,22 +208,21 @@ static void find_from(struct search *s, gva_t va, bool first)
                 take_back(s, nr_before);
             return;
         }
-        const struct jit_page *p = page_of(u, va, &host);
+        const struct code_page *p = page_of(s, va);
         if (!p)
-            return;
-        const unsigned at = (unsigned)(va >> 2) & (PAGE_INSNS - 1);
-        /* With coverage, what is run is decoded first: icache.c. */
-        if (!(first && !u->c->observe) && !icache_was_run(u->c, va, p->pa))
             return;
         struct jit_insn *n = &u->insn[u->nr_insns];
         n->va = va;
-        a64_decode(__atomic_load_n(&host[at], __ATOMIC_RELAXED), &n->i);
+        /* With coverage, what is run is decoded first: icache.c. */
+        if (!icache_decoded(p, va, &n->i) && !(first && !u->c->observe))
+            return;
+        n->ending = (uint8_t)ending_of(&n->i);
         if (is_marked(u->c, va, n->i.word))
             return;
         *slot = (uint16_t)++u->nr_insns;
         if (start)
             s->leader[(u->nr_insns - 1) / 64] |= BIT64((u->nr_insns - 1) % 64);
-        switch (ending_of(&n->i)) {
+        switch ((enum ending)n->ending) {
         case END_NONE: first = false; break;
         case END_BRANCH: later(s, branch_target(&n->i, va)); return;
         case END_COND:
@@ -243,44 +247,50 @@ static void find_from(struct search *s, gva_t va, bool first)
 
 /* --- Blocks --------------------------------------------------------------------------------------------------------- */
 
+/* What find_from() has found since there were nr instructions. */
+static void note_run(struct search *s, unsigned nr)
+{
+    const struct jit_unit *u = s->u;
+    unsigned at = s->nr_runs;
+
+    if (u->nr_insns == nr)
+        return;
+    for (; at && u->insn[s->run[at - 1].first].va > u->insn[nr].va; at--)
+        s->run[at] = s->run[at - 1];
+    s->run[at].first = (uint16_t)nr;
+    s->run[at].nr = (uint16_t)(u->nr_insns - nr);
+    s->nr_runs++;
+}
+
 /* Instructions by address, leaders moving along. */
-static bool sort_insns(struct search *s)
+static void sort_insns(struct search *s)
 {
     struct jit_unit *u = s->u;
     uint64_t leader[JIT_MAX_INSNS / 64] = {0};
-    uint16_t index[JIT_MAX_INSNS];
-    static const unsigned gaps[] = {132, 57, 23, 10, 4, 1};
+    unsigned nr = 0;
 
-    for (unsigned i = 0; i < u->nr_insns; i++)
-        index[i] = (uint16_t)i;
-    for (unsigned g = 0; g < ARRAY_LEN(gaps); g++)
-        for (unsigned i = gaps[g]; i < u->nr_insns; i++) {
-            const uint16_t k = index[i];
-            unsigned j = i;
-            for (; j >= gaps[g] && u->insn[index[j - gaps[g]]].va > u->insn[k].va; j -= gaps[g])
-                index[j] = index[j - gaps[g]];
-            index[j] = k;
+    for (unsigned r = 0; r < s->nr_runs; r++)
+        for (unsigned i = s->run[r].first; i < (unsigned)s->run[r].first + s->run[r].nr; i++) {
+            leader[nr / 64] |= (s->leader[i / 64] >> (i % 64) & 1) << (nr % 64);
+            s->sorted[nr++] = u->insn[i];
         }
-    struct jit_insn *sorted = malloc(u->nr_insns * sizeof(*sorted));
-    if (!sorted)
-        return false;
-    for (unsigned i = 0; i < u->nr_insns; i++) {
-        sorted[i] = u->insn[index[i]];
-        if (s->leader[index[i] / 64] >> (index[i] % 64) & 1)
-            leader[i / 64] |= BIT64(i % 64);
-    }
-    memcpy(u->insn, sorted, u->nr_insns * sizeof(*sorted));
-    free(sorted);
+    memcpy(u->insn, s->sorted, nr * sizeof(u->insn[0]));
     memcpy(s->leader, leader, sizeof(leader));
-    return true;
 }
 
+/* Before there are copies, blocks are in the order of their addresses. */
 static uint16_t block_at(const struct jit_unit *u, gva_t va)
 {
-    for (unsigned i = 0; i < u->nr_blocks; i++)
-        if (u->block[i].va == va)
-            return (uint16_t)i;
-    return JIT_MAX_BLOCKS;
+    unsigned lo = 0, hi = u->nr_blocks;
+
+    while (lo < hi) {
+        const unsigned mid = (lo + hi) / 2;
+        if (u->block[mid].va < va)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < u->nr_blocks && u->block[lo].va == va ? (uint16_t)lo : JIT_MAX_BLOCKS;
 }
 
 static bool make_blocks(struct search *s)
@@ -289,7 +299,7 @@ static bool make_blocks(struct search *s)
 
     for (unsigned i = 0; i < u->nr_insns; i++) {
         const bool follows =
-            i && u->insn[i - 1].va + 4 == u->insn[i].va && ending_of(&u->insn[i - 1].i) == END_NONE;
+            i && u->insn[i - 1].va + 4 == u->insn[i].va && u->insn[i - 1].ending == END_NONE;
         if (!follows || (s->leader[i / 64] >> (i % 64) & 1)) {
             if (u->nr_blocks == JIT_MAX_BLOCKS)
                 return false;
@@ -305,7 +315,7 @@ static bool make_blocks(struct search *s)
     for (unsigned i = 0; i < u->nr_blocks; i++) {
         struct jit_block *b = &u->block[i];
         const struct jit_insn *last = &u->insn[b->first + b->nr - 1];
-        switch (ending_of(&last->i)) {
+        switch ((enum ending)last->ending) {
         case END_NONE: b->next = block_at(u, last->va + 4); break;
         case END_BRANCH: b->next = block_at(u, branch_target(&last->i, last->va)); break;
         case END_COND:
@@ -322,7 +332,7 @@ static bool make_blocks(struct search *s)
             const uint16_t back = block_at(u, last->va + 4);
             if (back == JIT_MAX_BLOCKS)
                 break;
-            u->block[back].entry = may_begin(u, &u->insn[u->block[back].first].i);
+            u->block[back].entry = may_begin(u, &u->insn[u->block[back].first]);
             if (u->block[back].entry && last->i.row == A64_ROW_BL_only_branch_imm)
                 b->taken = block_at(u, branch_target(&last->i, last->va));
             if (b->taken != JIT_MAX_BLOCKS)
@@ -486,16 +496,20 @@ bool jit_find_region(struct jit_unit *u, gva_t va)
 {
     struct search s;
 
-    memset(&s, 0, sizeof(s));
+    memset(&s, 0, offsetof(struct search, pending));
     s.u = u;
     u->nr_insns = u->nr_blocks = u->nr_pages = u->nr_returned = 0;
     u->call_tag = u->j->next_call_tag = u->j->next_call_tag % INT32_MAX + 1;
     later(&s, va);
-    for (unsigned i = 0; i < s.nr_pending; i++)
+    for (unsigned i = 0; i < s.nr_pending; i++) {
+        const unsigned nr = u->nr_insns;
         find_from(&s, s.pending[i], i == 0);
-    if (!u->nr_insns || !may_begin(u, &u->insn[0].i))
+        note_run(&s, nr);
+    }
+    if (!u->nr_insns || !may_begin(u, &u->insn[0]))
         return false;
-    if (!sort_insns(&s) || !make_blocks(&s))
+    sort_insns(&s);
+    if (!make_blocks(&s))
         return false;
     const uint16_t first = block_at(u, va);
     u->block[first].entry = true;

@@ -83,7 +83,7 @@ struct lives {
     uint64_t reads[JIT_MAX_IR], writes[JIT_MAX_IR];
     bool asks[JIT_MAX_IR];
     struct {
-        uint64_t live, held; /* at its start in any case */
+        uint64_t live, held;       /* at its start in any case */
         uint64_t written, settled; /* what is live, held at its end is not at its start */
     } block[JIT_MAX_BLOCKS];
     uint16_t parent[MAX_LIVES];

@@ -66,11 +66,11 @@ static inline uint8_t *opcode(uint8_t *p, uint32_t op)
 }
 
 /* byte_reg: a register operand of 8 bits needs REX from number 4 on. */
-static inline uint8_t *prefixes(uint8_t *p, uint32_t op, enum x64_width w, int reg, int index, int base,
-                                bool byte_reg)
+static inline uint8_t *prefixes(uint8_t *p, uint32_t op, enum x64_width w, int reg, int index,
+                                int base, bool byte_reg)
 {
-    const unsigned rex = (w == X_64 ? 8u : 0) | ((unsigned)reg & 8) >> 1 | ((unsigned)index & 8) >> 2 |
-                         ((unsigned)base & 8) >> 3;
+    const unsigned rex = (w == X_64 ? 8u : 0) | ((unsigned)reg & 8) >> 1 |
+                         ((unsigned)index & 8) >> 2 | ((unsigned)base & 8) >> 3;
 
     if (w == X_16)
         *p++ = 0x66;
@@ -388,8 +388,8 @@ static unsigned mandatory_prefix(uint32_t op)
     return prefix == 0x66 ? 1 : prefix == 0xf3 ? 2 : prefix == 0xf2 ? 3 : 0;
 }
 
-static inline uint8_t *vex(uint8_t *p, uint32_t op, bool wide, bool l256, int reg, int index, int base,
-                           int vvvv)
+static inline uint8_t *vex(uint8_t *p, uint32_t op, bool wide, bool l256, int reg, int index,
+                           int base, int vvvv)
 {
     const unsigned map = opcode_map(op);
     const unsigned last = (~(unsigned)vvvv & 15) << 3 | (l256 ? 4u : 0) | mandatory_prefix(op);
@@ -422,7 +422,8 @@ void x64_vex_rrm(struct x64_buf *b, uint32_t op, bool wide, bool l256, int reg, 
         return;
     if (m.gs)
         *p++ = 0x65;
-    p = vex(p, op, wide, l256, reg, m.index == X64_NONE ? 0 : m.index, m.base == X64_NONE ? 0 : m.base, vvvv);
+    p = vex(p, op, wide, l256, reg, m.index == X64_NONE ? 0 : m.index,
+            m.base == X64_NONE ? 0 : m.base, vvvv);
     b->p = modrm_mem(p, reg, m, true);
 }
 
@@ -434,7 +435,8 @@ static unsigned inverted(unsigned bit_set, unsigned value)
 }
 
 /* extend: bit 4 of rm, or bit 3 of the index. */
-static inline uint8_t *evex(uint8_t *p, uint32_t op, bool wide, int reg, unsigned extend, int base, int vvvv)
+static inline uint8_t *evex(uint8_t *p, uint32_t op, bool wide, int reg, unsigned extend, int base,
+                            int vvvv)
 {
     *p++ = 0x62;
     *p++ = (uint8_t)(inverted(reg & 8, 0x80) | inverted(extend, 0x40) | inverted(base & 8, 0x20) |
@@ -461,6 +463,7 @@ void x64_evex_rrm(struct x64_buf *b, uint32_t op, bool wide, int reg, int vvvv, 
         return;
     if (m.gs)
         *p++ = 0x65;
-    p = evex(p, op, wide, reg, m.index == X64_NONE ? 0 : m.index & 8, m.base == X64_NONE ? 0 : m.base, vvvv);
+    p = evex(p, op, wide, reg, m.index == X64_NONE ? 0 : m.index & 8,
+             m.base == X64_NONE ? 0 : m.base, vvvv);
     b->p = modrm_mem(p, reg, m, false);
 }
