@@ -333,7 +333,7 @@ static bool reserve_by_code(struct jit *j)
 /* The region with copies of what the unit has, at base, which is zero, or null; how long that is. Entries first: they are lines. */
 static size_t lay_out(const struct jit_unit *u, uint8_t *base)
 {
-    struct jit_region none, *r = base ? (struct jit_region *)(void *)base : &none;
+    struct jit_region none = {0}, *r = base ? (struct jit_region *)(void *)base : &none;
     size_t at = 0;
 
     piece(base, &at, (sizeof(*r) + CACHE_LINE - 1) & ~(size_t)(CACHE_LINE - 1));

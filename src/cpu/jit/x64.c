@@ -39,14 +39,11 @@ void x64_u64(struct x64_buf *b, uint64_t v)
 /* The longest instruction, and some. */
 #define ROOM 16
 
-/* Where an instruction is to be written, with room for all of it; null: it is full. */
-static inline uint8_t *begin(struct x64_buf *b)
+/* Whether there is room for an instruction; then none of its bytes has to ask. */
+static inline bool has_room(struct x64_buf *b)
 {
-    if (unlikely(b->end - b->p < ROOM)) {
-        b->full = true;
-        return NULL;
-    }
-    return b->p;
+    b->full |= unlikely(b->end - b->p < ROOM);
+    return likely(b->end - b->p >= ROOM);
 }
 
 static inline uint8_t *put_u32(uint8_t *p, uint32_t v)
@@ -131,18 +128,14 @@ static inline uint8_t *put_rm(uint8_t *p, uint32_t op, enum x64_width w, int reg
 
 void x64_rr(struct x64_buf *b, uint32_t op, enum x64_width w, int reg, int rm)
 {
-    uint8_t *p = begin(b);
-
-    if (p)
-        b->p = put_rr(p, op, w, reg, rm);
+    if (has_room(b))
+        b->p = put_rr(b->p, op, w, reg, rm);
 }
 
 void x64_rm(struct x64_buf *b, uint32_t op, enum x64_width w, int reg, struct x64_mem m)
 {
-    uint8_t *p = begin(b);
-
-    if (p)
-        b->p = put_rm(p, op, w, reg, m);
+    if (has_room(b))
+        b->p = put_rm(b->p, op, w, reg, m);
 }
 
 /* --- Integer operations --------------------------------------------------------------------------------------------- */
@@ -182,18 +175,16 @@ static inline uint32_t alu_imm_op(enum x64_width w, int32_t imm)
 
 void x64_alu_ri(struct x64_buf *b, enum x64_alu op, enum x64_width w, int d, int32_t imm)
 {
-    uint8_t *p = begin(b);
-
-    if (p)
-        b->p = put_immediate(put_rr(p, alu_imm_op(w, imm), w, (int)op, d), is_imm8(imm) ? X_8 : w, imm);
+    if (has_room(b))
+        b->p = put_immediate(put_rr(b->p, alu_imm_op(w, imm), w, (int)op, d),
+                             is_imm8(imm) ? X_8 : w, imm);
 }
 
 void x64_alu_mi(struct x64_buf *b, enum x64_alu op, enum x64_width w, struct x64_mem m, int32_t imm)
 {
-    uint8_t *p = begin(b);
-
-    if (p)
-        b->p = put_immediate(put_rm(p, alu_imm_op(w, imm), w, (int)op, m), is_imm8(imm) ? X_8 : w, imm);
+    if (has_room(b))
+        b->p = put_immediate(put_rm(b->p, alu_imm_op(w, imm), w, (int)op, m),
+                             is_imm8(imm) ? X_8 : w, imm);
 }
 
 void x64_mov_rr(struct x64_buf *b, enum x64_width w, int d, int s)
@@ -204,9 +195,9 @@ void x64_mov_rr(struct x64_buf *b, enum x64_width w, int d, int s)
 void x64_mov_ri(struct x64_buf *b, int d, uint64_t imm)
 {
     const bool is_signed = imm > UINT32_MAX && (int64_t)imm == (int32_t)imm;
-    uint8_t *p = begin(b);
+    uint8_t *p = b->p;
 
-    if (!p)
+    if (!has_room(b))
         return;
     if (is_signed) {
         p = put_rr(p, 0xc7, X_64, 0, d);
@@ -231,10 +222,8 @@ void x64_store(struct x64_buf *b, enum x64_width w, struct x64_mem m, int s)
 
 void x64_store_imm(struct x64_buf *b, enum x64_width w, struct x64_mem m, int32_t imm)
 {
-    uint8_t *p = begin(b);
-
-    if (p)
-        b->p = put_immediate(put_rm(p, w == X_8 ? 0xc6 : 0xc7, w, 0, m), w, imm);
+    if (has_room(b))
+        b->p = put_immediate(put_rm(b->p, w == X_8 ? 0xc6 : 0xc7, w, 0, m), w, imm);
 }
 
 void x64_lea(struct x64_buf *b, enum x64_width w, int d, struct x64_mem m)
@@ -249,10 +238,8 @@ void x64_test_rr(struct x64_buf *b, enum x64_width w, int a, int r)
 
 void x64_test_ri(struct x64_buf *b, enum x64_width w, int r, int32_t imm)
 {
-    uint8_t *p = begin(b);
-
-    if (p)
-        b->p = put_immediate(put_rr(p, w == X_8 ? 0xf6 : 0xf7, w, 0, r), w, imm);
+    if (has_room(b))
+        b->p = put_immediate(put_rr(b->p, w == X_8 ? 0xf6 : 0xf7, w, 0, r), w, imm);
 }
 
 void x64_shift_ri(struct x64_buf *b, enum x64_shift op, enum x64_width w, int d, unsigned n)
@@ -300,10 +287,8 @@ void x64_patch_rel32(uint8_t *at, const uint8_t *target)
 
 uint8_t *x64_jcc(struct x64_buf *b, enum x64_cc cc)
 {
-    uint8_t *p = begin(b);
-
-    if (p)
-        b->p = put_u32(opcode(p, 0x0f80 | (uint32_t)cc), 0);
+    if (has_room(b))
+        b->p = put_u32(opcode(b->p, 0x0f80 | (uint32_t)cc), 0);
     return b->p - 4;
 }
 
@@ -361,18 +346,14 @@ void x64_patch8_here(struct x64_buf *b, uint8_t *at)
 
 void x64_push(struct x64_buf *b, int r)
 {
-    uint8_t *p = begin(b);
-
-    if (p)
-        b->p = opcode(prefixes(p, 0, X_32, 0, 0, r, false), 0x50 | (uint32_t)(r & 7));
+    if (has_room(b))
+        b->p = opcode(prefixes(b->p, 0, X_32, 0, 0, r, false), 0x50 | (uint32_t)(r & 7));
 }
 
 void x64_pop(struct x64_buf *b, int r)
 {
-    uint8_t *p = begin(b);
-
-    if (p)
-        b->p = opcode(prefixes(p, 0, X_32, 0, 0, r, false), 0x58 | (uint32_t)(r & 7));
+    if (has_room(b))
+        b->p = opcode(prefixes(b->p, 0, X_32, 0, 0, r, false), 0x58 | (uint32_t)(r & 7));
 }
 
 /* --- VEX ------------------------------------------------------------------------------------------------------------ */
@@ -408,17 +389,15 @@ static inline uint8_t *vex(uint8_t *p, uint32_t op, bool wide, bool l256, int re
 
 void x64_vex_rrr(struct x64_buf *b, uint32_t op, bool wide, bool l256, int reg, int vvvv, int rm)
 {
-    uint8_t *p = begin(b);
-
-    if (p)
-        b->p = modrm_reg(vex(p, op, wide, l256, reg, 0, rm, vvvv), reg, rm);
+    if (has_room(b))
+        b->p = modrm_reg(vex(b->p, op, wide, l256, reg, 0, rm, vvvv), reg, rm);
 }
 
 void x64_vex_rrm(struct x64_buf *b, uint32_t op, bool wide, bool l256, int reg, int vvvv, struct x64_mem m)
 {
-    uint8_t *p = begin(b);
+    uint8_t *p = b->p;
 
-    if (!p)
+    if (!has_room(b))
         return;
     if (m.gs)
         *p++ = 0x65;
@@ -449,17 +428,15 @@ static inline uint8_t *evex(uint8_t *p, uint32_t op, bool wide, int reg, unsigne
 
 void x64_evex_rrr(struct x64_buf *b, uint32_t op, bool wide, int reg, int vvvv, int rm)
 {
-    uint8_t *p = begin(b);
-
-    if (p)
-        b->p = modrm_reg(evex(p, op, wide, reg, rm & 16, rm, vvvv), reg, rm);
+    if (has_room(b))
+        b->p = modrm_reg(evex(b->p, op, wide, reg, rm & 16, rm, vvvv), reg, rm);
 }
 
 void x64_evex_rrm(struct x64_buf *b, uint32_t op, bool wide, int reg, int vvvv, struct x64_mem m)
 {
-    uint8_t *p = begin(b);
+    uint8_t *p = b->p;
 
-    if (!p)
+    if (!has_room(b))
         return;
     if (m.gs)
         *p++ = 0x65;
