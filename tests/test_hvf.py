@@ -184,7 +184,7 @@ class SelfTest(unittest.TestCase):
                            ("registers whose reads exit", r".*\bICC_IAR1_EL1\b.*\bCNTP_CTL_EL0\b"),
                            ("registers that are UNDEFINED", "$"), ("a store to a device and back", r"\d+ ns$"), ("calls", "none failed"), ("the framework's GIC", "there"),
                            *((whose + " GIC: " + what, r"\d+ ns$") for whose in ("own", "host's")
-                             for what in ("reading a register", "an IPI to itself", "a timer interrupt")),
+                             for what in ("reading a register", "an IPI to itself", "an IPI to another", "a timer interrupt")),
                            ("WFI with it", "neither ends nor exits within a second"), ("its GICD_TYPER", "0x[0-9a-f]+$"), ("its GICR_TYPER", "0x30$"),
                            ("its GICR_PIDR2", "0x3b$"),
                            *behaviour.DEBUGS):

@@ -1,4 +1,6 @@
-/* See vm/gic_self_test.h. The project's GIC is put around the vCPU as the board and the run loop do it, without what they have beyond it. */
+/* See vm/gic_self_test.h. The project's GIC is put around the vCPUs as the board and the run loop do it, without what they have beyond it.
+ *
+ * Threads: vCPU 0 is the caller's; vCPU 1 has one, and a third ends what does not end. */
 #include "vm/gic_self_test.h"
 
 #include "arch/sysreg.h"
@@ -11,40 +13,57 @@
 
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
-#define ROUNDS 5000u
-#define LIMIT_NS UINT64_C(5000000000) /* of each guest */
+#define LIMIT_NS UINT64_C(20000000000) /* of each guest */
 #define RAM_BASE UINT64_C(0x40000000)
 #define RAM_LEN (1u << 20)
 #define DIST_BASE UINT64_C(0x08000000)
+#define DIST_LEN UINT64_C(0x10000)
 #define CPU_BASE UINT64_C(0x080a0000)
+#define CPU_LEN UINT64_C(0x20000)
 #define VECTORS 0x800u
+#define CODE(n) (0x1000u * ((n) + 1))
 #define NR_SPIS 32u
 #define PMU_INTID 23u
 #define CTL_LEVEL_MASK 7u /* ENABLE, IMASK, ISTATUS */
 #define CTL_LEVEL 5u
+#define MAX_CPUS 2u
+
+struct gic_test;
+
+struct test_cpu {
+    struct gic_test *t;
+    unsigned index;
+    struct hv_vcpu *v; /* null: it could not be created */
+    _Atomic bool over; /* its guest is to end */
+};
 
 struct gic_test {
     const struct hv_backend *hv;
     struct hv_vm *vm;
-    struct hv_vcpu *v;
+    unsigned nr_cpus;
+    struct test_cpu cpu[MAX_CPUS];
     uint8_t *host;     /* RAM_BASE */
     struct gicv3 *gic; /* null: it is the backend's */
     struct bus bus;
+    struct err second_error;
 
-    /* A thread that ends what does not end. */
-    pthread_t watchdog;
-    pthread_mutex_t lock;
+    pthread_t second, watchdog;
+    bool has_second, has_watchdog;
+    pthread_mutex_t lock; /* over what follows */
     pthread_cond_t changed;
+    enum { SECOND_COMES, SECOND_WAITS, SECOND_STARTS, SECOND_ANSWERS } state; /* vCPU 1 */
     uint64_t limit_ns; /* UINT64_MAX: nothing runs */
     bool stop;
 };
 
 /* --- The guest ------------------------------------------------------------------------------------------------------ */
 
-/* SGI 0 and PPI 27 of this CPU are enabled, in group 1. x9: distributor, x10: redistributor, x20: rounds; x0 stays 1. */
+/* SGI 0 and PPI 27 of this CPU are enabled, in group 1. x9: distributor, x10: its redistributor, x20: rounds, x21: the CPUs that an SGI goes to;
+ * x0 stays 1. */
 static const uint32_t preamble[] = {
     0xb9401540, /*     ldr  w0, [x10, #GICR_WAKER] */
     0x121e7800, /*     and  w0, w0, #~ProcessorSleep */
@@ -72,13 +91,20 @@ static const uint32_t reads[] = {
     0x54ffffc1, /*     b.ne 1b */
     0xd4000022, /*     hvc  #1 */
 };
-static const uint32_t sgis[] = {
-    0xd518cba0, /* 1:  msr  ICC_SGI1R_EL1, x0 */
+static const uint32_t ping[] = {
+    0xd518cbb5, /* 1:  msr  ICC_SGI1R_EL1, x21 */
     0xb400000c, /* 2:  cbz  x12, 2b */
     0xd280000c, /*     mov  x12, #0 */
     0xf1000694, /*     subs x20, x20, #1 */
     0x54ffff81, /*     b.ne 1b */
     0xd4000022, /*     hvc  #1 */
+};
+static const uint32_t pong[] = {
+    0xd4000022, /*     hvc  #1 */
+    0xb400000c, /* 1:  cbz  x12, 1b */
+    0xd280000c, /*     mov  x12, #0 */
+    0xd518cbb5, /*     msr  ICC_SGI1R_EL1, x21 */
+    0x17fffffd, /*     b    1b */
 };
 static const uint32_t timers[] = {
     0xd51be31f, /* 1:  msr  CNTV_TVAL_EL0, xzr */
@@ -100,49 +126,149 @@ static const uint32_t on_irq[] = {
 
 /* --- The machine around it, where the GIC is the project's ---------------------------------------------------------- */
 
-static void set_irq(void *opaque, unsigned cpu, bool irq, bool fiq)
+static void set_irq(void *opaque, unsigned index, bool irq, bool fiq)
 {
     const struct gic_test *t = opaque;
-    (void)cpu;
-    if (t->v)
-        t->hv->set_irq(t->v, irq, fiq);
+    if (t->cpu[index].v)
+        t->hv->set_irq(t->cpu[index].v, irq, fiq);
 }
 
 static void on_timer(void *opaque)
 {
-    struct gic_test *t = opaque;
+    struct test_cpu *c = opaque;
     uint64_t ctl = 0;
 
-    t->hv->get_reg(t->v, HV_REG_SYS | SYSENC_CNTV_CTL_EL0, &ctl);
-    gic_set_ppi(t->gic, 0, GTIMER_INTID_VIRT, (ctl & CTL_LEVEL_MASK) == CTL_LEVEL);
+    c->t->hv->get_reg(c->v, HV_REG_SYS | SYSENC_CNTV_CTL_EL0, &ctl);
+    gic_set_ppi(c->t->gic, c->index, GTIMER_INTID_VIRT, (ctl & CTL_LEVEL_MASK) == CTL_LEVEL);
+}
+
+static bool access_sysreg(const struct test_cpu *c, struct hv_exit *x)
+{
+    struct gicv3 *gic = c->t->gic;
+
+    if (!gic)
+        return false;
+    return x->u.sysreg.write
+               ? gic_sysreg_write(gic, c->index, x->u.sysreg.encoding, x->u.sysreg.value)
+               : gic_sysreg_read(gic, c->index, x->u.sysreg.encoding, &x->u.sysreg.value);
 }
 
 static enum hv_action on_exit(void *opaque, struct hv_exit *x)
 {
-    struct gic_test *t = opaque;
+    struct test_cpu *c = opaque;
 
     switch (x->reason) {
     case HV_EXIT_MMIO_READ:
     case HV_EXIT_MMIO_WRITE:
-        x->u.mmio.failed = bus_access(&t->bus, x->u.mmio.gpa, x->u.mmio.size,
-                                      x->reason == HV_EXIT_MMIO_WRITE, &x->u.mmio.data) == BUS_NONE;
+        x->u.mmio.failed = bus_access_by(&c->t->bus, c->index, x->u.mmio.gpa, x->u.mmio.size,
+                                         x->reason == HV_EXIT_MMIO_WRITE, &x->u.mmio.data) == BUS_NONE;
         break;
-    case HV_EXIT_SYSREG:
-        x->u.sysreg.failed =
-            !t->gic || !(x->u.sysreg.write
-                             ? gic_sysreg_write(t->gic, 0, x->u.sysreg.encoding, x->u.sysreg.value)
-                             : gic_sysreg_read(t->gic, 0, x->u.sysreg.encoding, &x->u.sysreg.value));
-        break;
+    case HV_EXIT_SYSREG: x->u.sysreg.failed = !access_sysreg(c, x); break;
     case HV_EXIT_TIMER:
-        if (t->gic)
-            on_timer(t);
+        if (c->t->gic)
+            on_timer(c);
         break;
     default: break;
     }
     return HV_CONTINUE;
 }
 
+/* --- A vCPU, by its thread ------------------------------------------------------------------------------------------ */
+
+static int create(struct gic_test *t, unsigned index, struct err *e)
+{
+    struct test_cpu *c = &t->cpu[index];
+    const struct hv_vcpu_config cfg = {
+        .index = index, .mpidr = BIT64(31) | index, .on_exit = on_exit, .opaque = c};
+    const int r = t->hv->vcpu_create(t->vm, &c->v, &cfg, e);
+
+    if (r)
+        c->v = NULL;
+    else if (t->gic)
+        t->hv->set_deadline(c->v, UINT64_MAX, on_timer);
+    return r;
+}
+
+static void retire(struct test_cpu *c)
+{
+    if (c->v && c->t->hv->vcpu_retire)
+        c->t->hv->vcpu_retire(c->v);
+}
+
+static void place(struct gic_test *t, unsigned index, const uint32_t *loop, size_t len)
+{
+    uint8_t *code = t->host + CODE(index);
+
+    memcpy(code, preamble, sizeof(preamble));
+    memcpy(code + sizeof(preamble), loop, len);
+    memcpy(t->host + VECTORS + 0x280, on_irq, sizeof(on_irq));
+    t->hv->code_changed(t->vm, RAM_BASE, RAM_LEN);
+}
+
+static void prepare(struct test_cpu *c, unsigned target, uint64_t rounds)
+{
+    const struct hv_backend *hv = c->t->hv;
+
+    hv->vcpu_reset(c->v);
+    hv->set_reg(c->v, HV_REG_PC, RAM_BASE + CODE(c->index));
+    hv->set_reg(c->v, HV_REG_SYS | SYSENC_VBAR_EL1, RAM_BASE + VECTORS);
+    hv->set_reg(c->v, HV_REG_X0 + 9, DIST_BASE);
+    hv->set_reg(c->v, HV_REG_X0 + 10, CPU_BASE + c->index * CPU_LEN);
+    hv->set_reg(c->v, HV_REG_X0 + 20, rounds);
+    hv->set_reg(c->v, HV_REG_X0 + 21, BIT64(target));
+}
+
+/* To its HVC. An interrupt ends a run as a kick does, on some backends. False: it is over before. */
+static bool run(struct test_cpu *c)
+{
+    struct hv_exit x;
+
+    do
+        c->t->hv->run(c->v, &x);
+    while (x.reason == HV_EXIT_CANCEL && !atomic_load(&c->over));
+    return x.reason == HV_EXIT_HVC;
+}
+
+static void set_state_locked(struct gic_test *t, int state)
+{
+    t->state = state;
+    pthread_cond_broadcast(&t->changed);
+}
+
+/* vCPU 1 answers, when it is asked to and has said that it is ready, until it is kicked. */
+static void *second_cpu(void *opaque)
+{
+    struct gic_test *t = opaque;
+    struct test_cpu *c = &t->cpu[1];
+    const int r = create(t, 1, &t->second_error);
+
+    pthread_mutex_lock(&t->lock);
+    set_state_locked(t, SECOND_WAITS);
+    while (!t->stop) {
+        const int state = t->state;
+        if (r || state == SECOND_WAITS) {
+            pthread_cond_wait(&t->changed, &t->lock);
+            continue;
+        }
+        pthread_mutex_unlock(&t->lock);
+        if (state == SECOND_STARTS)
+            prepare(c, 0, 0);
+        const bool ready = run(c);
+        pthread_mutex_lock(&t->lock);
+        set_state_locked(t, ready ? SECOND_ANSWERS : SECOND_WAITS);
+    }
+    pthread_mutex_unlock(&t->lock);
+    retire(c);
+    return NULL;
+}
+
 /* --- What does not end ---------------------------------------------------------------------------------------------- */
+
+static void end_guest(struct test_cpu *c)
+{
+    atomic_store(&c->over, true);
+    c->t->hv->kick(c->v);
+}
 
 static void *watch(void *opaque)
 {
@@ -152,7 +278,9 @@ static void *watch(void *opaque)
     while (!t->stop) {
         os_cond_wait_until(&t->changed, &t->lock, t->limit_ns);
         if (os_now_ns() >= t->limit_ns) {
-            t->hv->kick(t->v);
+            for (unsigned i = 0; i < t->nr_cpus; i++)
+                if (t->cpu[i].v)
+                    end_guest(&t->cpu[i]);
             t->limit_ns = UINT64_MAX;
         }
     }
@@ -160,41 +288,60 @@ static void *watch(void *opaque)
     return NULL;
 }
 
-static void set_limit(struct gic_test *t, uint64_t limit_ns, bool stop)
+static void set_limit(struct gic_test *t, uint64_t limit_ns)
 {
     pthread_mutex_lock(&t->lock);
     t->limit_ns = limit_ns;
-    t->stop = stop;
-    pthread_cond_signal(&t->changed);
+    pthread_cond_broadcast(&t->changed);
     pthread_mutex_unlock(&t->lock);
 }
 
 /* --- What is timed -------------------------------------------------------------------------------------------------- */
 
-/* Nanoseconds of a round; 0: it did not come to its end. */
-static uint64_t time_guest(struct gic_test *t, const uint32_t *loop, size_t len)
+/* vCPU 1 into its guest, where it waits for an interrupt. False: it does not come to that. */
+static bool start_second(struct gic_test *t)
 {
-    const struct hv_backend *hv = t->hv;
-    struct hv_exit x = {.reason = HV_EXIT_ERROR};
-    uint64_t left = ROUNDS;
+    place(t, 1, pong, sizeof(pong));
+    atomic_store(&t->cpu[1].over, false);
+    pthread_mutex_lock(&t->lock);
+    set_state_locked(t, SECOND_STARTS);
+    while (t->state == SECOND_STARTS)
+        pthread_cond_wait(&t->changed, &t->lock);
+    const bool ready = t->state == SECOND_ANSWERS;
+    pthread_mutex_unlock(&t->lock);
+    return ready;
+}
 
-    memcpy(t->host, preamble, sizeof(preamble));
-    memcpy(t->host + sizeof(preamble), loop, len);
-    memcpy(t->host + VECTORS + 0x280, on_irq, sizeof(on_irq));
-    hv->code_changed(t->vm, RAM_BASE, RAM_LEN);
-    hv->vcpu_reset(t->v);
-    hv->set_reg(t->v, HV_REG_PC, RAM_BASE);
-    hv->set_reg(t->v, HV_REG_SYS | SYSENC_VBAR_EL1, RAM_BASE + VECTORS);
-    hv->set_reg(t->v, HV_REG_X0 + 9, DIST_BASE);
-    hv->set_reg(t->v, HV_REG_X0 + 10, CPU_BASE);
-    hv->set_reg(t->v, HV_REG_X0 + 20, ROUNDS);
-    const uint64_t start = os_now_ns();
-    set_limit(t, start + LIMIT_NS, false);
-    hv->run(t->v, &x);
-    const uint64_t ns = os_now_ns() - start;
-    set_limit(t, UINT64_MAX, false);
-    hv->get_reg(t->v, HV_REG_X0 + 20, &left);
-    return left ? 0 : ns / ROUNDS;
+static void end_second(struct gic_test *t)
+{
+    end_guest(&t->cpu[1]);
+    pthread_mutex_lock(&t->lock);
+    while (t->state != SECOND_WAITS)
+        pthread_cond_wait(&t->changed, &t->lock);
+    pthread_mutex_unlock(&t->lock);
+}
+
+/* Nanoseconds; 0: it did not come to its end. target: the CPU that an SGI goes to. */
+static uint64_t time_guest(struct gic_test *t, const uint32_t *loop, size_t len, unsigned target,
+                           uint64_t rounds)
+{
+    struct test_cpu *c = &t->cpu[0];
+    uint64_t left = rounds, ns = 0;
+
+    place(t, 0, loop, len);
+    atomic_store(&c->over, false);
+    set_limit(t, os_now_ns() + LIMIT_NS);
+    if (!target || start_second(t)) {
+        prepare(c, target, rounds);
+        const uint64_t start = os_now_ns();
+        run(c);
+        ns = os_now_ns() - start;
+        t->hv->get_reg(c->v, HV_REG_X0 + 20, &left);
+    }
+    set_limit(t, UINT64_MAX);
+    if (target)
+        end_second(t);
+    return left ? 0 : ns;
 }
 
 static void time_all(struct gic_test *t, hv_say_fn *say, void *opaque)
@@ -203,28 +350,39 @@ static void time_all(struct gic_test *t, hv_say_fn *say, void *opaque)
         const char *name;
         const uint32_t *words;
         size_t len;
+        unsigned target;
+        unsigned rounds, times; /* times: in each */
     } guest[] = {
-        {"reading a register", reads, sizeof(reads)},
-        {"an IPI to itself", sgis, sizeof(sgis)},
-        {"a timer interrupt", timers, sizeof(timers)},
+        {"reading a register", reads, sizeof(reads), 0, 5000, 1},
+        {"an IPI to itself", ping, sizeof(ping), 0, 5000, 1},
+        {"an IPI to another", ping, sizeof(ping), 1, 100, 2},
+        {"a timer interrupt", timers, sizeof(timers), 0, 5000, 1},
     };
 
     for (unsigned i = 0; i < ARRAY_LEN(guest); i++) {
         char what[64], answer[64] = "does not end";
-        const uint64_t ns = time_guest(t, guest[i].words, guest[i].len);
+        if (guest[i].target >= t->nr_cpus)
+            continue;
+        const uint64_t ns =
+            time_guest(t, guest[i].words, guest[i].len, guest[i].target, guest[i].rounds);
         snprintf(what, sizeof(what), "%s GIC: %s", t->gic ? "own" : "host's", guest[i].name);
         if (ns)
-            snprintf(answer, sizeof(answer), "%" PRIu64 " ns", ns);
+            snprintf(answer, sizeof(answer), "%" PRIu64 " ns", ns / guest[i].rounds / guest[i].times);
         say(opaque, what, answer);
     }
 }
 
 /* --- Making it ------------------------------------------------------------------------------------------------------ */
 
-static int add_own_gic(struct gic_test *t, const uint64_t *mpidr, struct err *e)
+static int add_own_gic(struct gic_test *t, struct err *e)
 {
-    const struct gic_config cfg = {
-        .version = 3, .nr_cpus = 1, .mpidr = mpidr, .nr_spis = NR_SPIS, .set_irq = set_irq, .opaque = t};
+    const uint64_t mpidr[MAX_CPUS] = {BIT64(31), BIT64(31) | 1};
+    const struct gic_config cfg = {.version = 3,
+                                   .nr_cpus = t->nr_cpus,
+                                   .mpidr = mpidr,
+                                   .nr_spis = NR_SPIS,
+                                   .set_irq = set_irq,
+                                   .opaque = t};
     int r;
 
     t->gic = gic_create(&cfg, DIST_BASE, CPU_BASE, e);
@@ -235,22 +393,79 @@ static int add_own_gic(struct gic_test *t, const uint64_t *mpidr, struct err *e)
     return bus_add(&t->bus, gic_redist(t->gic), e);
 }
 
-static int run_on(struct gic_test *t, const struct hv_vm_config *cfg,
-                  const struct hv_vcpu_config *vcpu, hv_say_fn *say, void *opaque, struct err *e)
+static int start_thread(pthread_t *thread, bool *has, void *(*fn)(void *), struct gic_test *t,
+                        struct err *e)
+{
+    const int r = pthread_create(thread, NULL, fn, t);
+
+    *has = !r;
+    return r ? err_set(e, r, "cannot start a thread: %s", strerror(r)) : 0;
+}
+
+/* vCPU 0, then vCPU 1: the backend's CPUs are numbered as they come. */
+static int create_all(struct gic_test *t, struct err *e)
 {
     int r;
 
-    if ((r = t->hv->vm_create(&t->vm, cfg, e)))
+    if ((r = create(t, 0, e)) || (r = start_thread(&t->watchdog, &t->has_watchdog, watch, t, e)))
         return r;
-    if ((r = t->hv->vcpu_create(t->vm, &t->v, vcpu, e)))
+    if (t->nr_cpus == 1)
+        return 0;
+    if ((r = start_thread(&t->second, &t->has_second, second_cpu, t, e)))
         return r;
+    pthread_mutex_lock(&t->lock);
+    while (t->state == SECOND_COMES)
+        pthread_cond_wait(&t->changed, &t->lock);
+    pthread_mutex_unlock(&t->lock);
+    if (t->cpu[1].v)
+        return 0;
+    *e = t->second_error;
+    return -e->code;
+}
+
+static void destroy(struct gic_test *t)
+{
+    pthread_mutex_lock(&t->lock);
+    t->stop = true;
+    pthread_cond_broadcast(&t->changed);
+    pthread_mutex_unlock(&t->lock);
+    if (t->has_second)
+        pthread_join(t->second, NULL);
+    if (t->has_watchdog)
+        pthread_join(t->watchdog, NULL);
+    retire(&t->cpu[0]);
+    for (unsigned i = 0; i < t->nr_cpus; i++)
+        if (t->cpu[i].v)
+            t->hv->vcpu_destroy(t->cpu[i].v);
+    if (t->vm)
+        t->hv->vm_destroy(t->vm);
+    bus_destroy(&t->bus);
     if (t->gic)
-        t->hv->set_deadline(t->v, UINT64_MAX, on_timer);
-    if ((r = pthread_create(&t->watchdog, NULL, watch, t)))
-        return err_set(e, r, "cannot start a thread: %s", strerror(r));
+        gic_destroy(t->gic);
+    pthread_mutex_destroy(&t->lock);
+    pthread_cond_destroy(&t->changed);
+}
+
+static int run_all(struct gic_test *t, struct ram *ram, hv_say_fn *say, void *opaque, struct err *e)
+{
+    const struct hv_vm_config cfg = {.ram = ram,
+                                     .nr_vcpus = t->nr_cpus,
+                                     .counter_base_ns = os_now_ns() / 1000 * 1000,
+                                     .gic = {.version = 3,
+                                             .dist_base = DIST_BASE,
+                                             .dist_len = DIST_LEN,
+                                             .cpu_base = CPU_BASE,
+                                             .cpu_len = CPU_LEN,
+                                             .nr_spis = NR_SPIS},
+                                     .pmu_intid = PMU_INTID};
+    int r;
+
+    if ((r = ram_add(ram, RAM_BASE, RAM_LEN, RAM_KIND_RAM, e)))
+        return r;
+    t->host = ram_ptr(ram, RAM_BASE, RAM_LEN, true);
+    if ((r = t->hv->vm_create(&t->vm, &cfg, e)) || (r = create_all(t, e)))
+        return r;
     time_all(t, say, opaque);
-    set_limit(t, UINT64_MAX, true);
-    pthread_join(t->watchdog, NULL);
     return 0;
 }
 
@@ -258,46 +473,21 @@ void gic_self_test(const struct hv_backend *hv, hv_say_fn *say, void *opaque)
 {
     struct gic_test t = {.hv = hv, .limit_ns = UINT64_MAX};
     struct ram ram;
-    const uint64_t mpidr = BIT64(31);
-    const struct hv_vm_config cfg = {.ram = &ram,
-                                     .nr_vcpus = 1,
-                                     .counter_base_ns = os_now_ns() / 1000 * 1000,
-                                     .gic = {.version = 3,
-                                             .dist_base = DIST_BASE,
-                                             .dist_len = 0x10000,
-                                             .cpu_base = CPU_BASE,
-                                             .cpu_len = 0x20000,
-                                             .nr_spis = NR_SPIS},
-                                     .pmu_intid = PMU_INTID};
-    const struct hv_vcpu_config vcpu = {.mpidr = mpidr, .on_exit = on_exit, .opaque = &t};
     struct hv_caps caps;
     struct err e = {0};
-    int r;
 
     if (hv->probe(&caps, &e) || (caps.irqchip ? !bit(caps.gic_versions, 3) : !caps.vtimer))
         return;
+    /* Where PSCI is the backend's, the guest would have to switch the other on. */
+    t.nr_cpus = caps.psci || caps.max_vcpus < MAX_CPUS ? 1 : MAX_CPUS;
+    for (unsigned i = 0; i < MAX_CPUS; i++)
+        t.cpu[i] = (struct test_cpu){.t = &t, .index = i};
     pthread_mutex_init(&t.lock, NULL);
     os_cond_init(&t.changed);
     bus_init(&t.bus);
-    if (!(r = ram_init(&ram, &e)) && !(r = ram_add(&ram, RAM_BASE, RAM_LEN, RAM_KIND_RAM, &e))) {
-        t.host = ram_ptr(&ram, RAM_BASE, RAM_LEN, true);
-        if (!caps.irqchip)
-            r = add_own_gic(&t, &mpidr, &e);
-        if (!r)
-            r = run_on(&t, &cfg, &vcpu, say, opaque, &e);
-    }
-    if (r)
+    if (ram_init(&ram, &e) || (!caps.irqchip && add_own_gic(&t, &e)) ||
+        run_all(&t, &ram, say, opaque, &e))
         say(opaque, "its GIC", e.text);
-    if (t.v && hv->vcpu_retire)
-        hv->vcpu_retire(t.v);
-    if (t.v)
-        hv->vcpu_destroy(t.v);
-    if (t.vm)
-        hv->vm_destroy(t.vm);
-    bus_destroy(&t.bus);
-    if (t.gic)
-        gic_destroy(t.gic);
+    destroy(&t);
     ram_destroy(&ram);
-    pthread_mutex_destroy(&t.lock);
-    pthread_cond_destroy(&t.changed);
 }

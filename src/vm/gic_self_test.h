@@ -1,4 +1,4 @@
-/* What interrupts cost with a native backend: small guests on one vCPU, with the backend's GIC or, where that has none, with the project's. For --self-test: the
+/* What interrupts cost with a native backend: small guests on one vCPU or two, with the backend's GIC or, where that has none, with the project's. For --self-test: the
  * two of a backend that leaves the choice can so be compared. Main thread, while there is no VM.
  */
 #ifndef VIBE_VM_GIC_SELF_TEST_H
