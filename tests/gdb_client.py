@@ -144,6 +144,15 @@ def every_backend(c, points):
     for command, says in (("cpus", r"(?m)^\* vCPU 0  on +pc 0x0*1000c "), ("regs", r"(?m)^x0  0x0*9 "), ("pagewalk 0x10004", "0x0*10004"),
                           ("devices", "pl011@9000000"), ("exits", "Debug Exits"), ("stats", "vCPU 0 Statistics")):
         assert re.search(says, c.monitor(command)), (command, c.text)
+    # Between two steps the guest's clock stands still, as between a pause and its end.
+    assert c.ask("M10004,8:" + number(0xD53BE040, 4) + number(0xD53BE001, 4)) == b"OK"  # mrs x0, CNTVCT_EL0; mrs x1, CNTFRQ_EL0
+    counts, start = [], time.monotonic()
+    for wait_s in (0.5, 0):
+        assert c.ask("P20=" + number(0x10004)) == b"OK"
+        assert c.ask("vCont;s")[:3] == c.ask("vCont;s")[:3] == b"T05"
+        counts.append(c.registers()[0] / c.registers()[1])
+        time.sleep(wait_s)
+    assert 0 < counts[1] - counts[0] < time.monotonic() - start - 0.5, counts
     c.monitor("reset")
     assert here()[0] == 0, here()
     assert c.ask("m10004,4") == number(0x91000400, 4).encode()

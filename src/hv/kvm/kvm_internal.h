@@ -44,7 +44,9 @@ struct hv_vm {
     unsigned nr_events;
     _Atomic int broken; /* errno of what failed where nobody could be told: no vCPU runs any more */
 
-    pthread_mutex_t lock; /* over what follows, which vm_reset() replaces; a leaf */
+    pthread_mutex_t lock;     /* over what follows; a leaf */
+    uint64_t counter_base_ns; /* as the virtual counter follows it */
+    /* vm_reset() replaces these. */
     int fd;
     int gic_fd;
     bool gic_ready;
@@ -121,6 +123,7 @@ void kvm_self_test(hv_say_fn *say, void *opaque);
 /* kvm_regs_linux.c */
 int kvm_get_reg(struct hv_vcpu *v, unsigned reg, uint64_t *val);
 int kvm_set_reg(struct hv_vcpu *v, unsigned reg, uint64_t val);
+void kvm_set_counter_base(struct hv_vcpu *v, uint64_t counter_base_ns);
 
 /* kvm_stats_linux.c: the exits that KVM deals with, since the vCPU was opened. */
 void kvm_stats_read(const struct hv_vcpu *v, uint64_t exits[HV_NR_EXITS]);

@@ -274,6 +274,7 @@ static int kvm_vm_create(struct hv_vm **out, const struct hv_vm_config *cfg, str
         return err_set(e, ENOMEM, "out of memory for the virtual machine");
     }
     vm->cfg = *cfg;
+    vm->counter_base_ns = cfg->counter_base_ns;
     vm->dev_fd = dev_fd;
     vm->fd = vm->gic_fd = -1;
     pthread_mutex_init(&vm->lock, NULL);
@@ -334,6 +335,7 @@ const struct hv_backend hv_kvm = {
     .set_step = kvm_set_step,
     .get_reg = kvm_get_reg,
     .set_reg = kvm_set_reg,
+    .set_counter_base = kvm_set_counter_base,
     .counters = kvm_counters,
     .code_changed = kvm_code_changed,
     .memory_changed = kvm_memory_changed,

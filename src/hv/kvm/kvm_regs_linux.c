@@ -83,6 +83,33 @@ int kvm_get_reg(struct hv_vcpu *v, unsigned reg, uint64_t *val)
     return r;
 }
 
+static uint64_t host_cntfrq(void)
+{
+    uint64_t hz;
+    __asm__("mrs %0, cntfrq_el0" : "=r"(hz));
+    return hz;
+}
+
+/* KVM has one virtual counter for all vCPUs, and its own time at which that was 0: the first vCPU that goes on sets it back by as long as it has stood
+ * still. */
+void kvm_set_counter_base(struct hv_vcpu *v, uint64_t counter_base_ns)
+{
+    struct hv_vm *vm = v->vm;
+    uint64_t count;
+    int r = 0;
+
+    pthread_mutex_lock(&vm->lock);
+    const uint64_t ns = counter_base_ns - vm->counter_base_ns;
+    vm->counter_base_ns = counter_base_ns;
+    if (ns && !(r = one_reg(v, KVM_GET_ONE_REG, KVM_REG_ARM_TIMER_CNT, &count))) {
+        count -= (uint64_t)((unsigned __int128)ns * host_cntfrq() / 1000000000);
+        r = one_reg(v, KVM_SET_ONE_REG, KVM_REG_ARM_TIMER_CNT, &count);
+    }
+    pthread_mutex_unlock(&vm->lock);
+    if (r)
+        kvm_break(vm, "setting the virtual counter", -r);
+}
+
 int kvm_set_reg(struct hv_vcpu *v, unsigned reg, uint64_t val)
 {
     const uint64_t id = id_of(v, reg);
