@@ -412,6 +412,7 @@ struct jit_region *jit_publish(struct jit_unit *u)
         *b = e;
         j->nr_at[place_of(e->pa)]++;
         icache_mark_entry(u->c, va, e->pa);
+        jit_note_found(u->c, va, e);
     }
     for (unsigned p = 0; p < r->nr_pages; p++) {
         uint64_t bit_, *w = filter_word(j, r->page[p].va, &bit_);
@@ -467,7 +468,7 @@ void jit_link_to(struct cpu *c, struct jit_link *l, struct jit_entry *e)
 void jit_remember_target(struct cpu *c, gva_t va, const void *code)
 {
     /* In guarded pages somebody has to look at BTYPE. */
-    if (!c->itlb[(va >> TLB_PAGE_SHIFT) & (ITLB_ENTRIES - 1)].guarded)
+    if (jit_peek_page(c, va) && !c->itlb[(va >> TLB_PAGE_SHIFT) & (ITLB_ENTRIES - 1)].guarded)
         c->jit_hot.target[(va >> 2) & (JIT_NR_TARGETS - 1)] =
             (struct jit_target){.va = va, .code = code, .stamp = c->jit_hot.stamp[(int64_t)va >= 0]};
 }
@@ -499,6 +500,8 @@ static void kill_region(struct cpu *c, struct jit_region *r)
     for (unsigned i = 0; i < r->nr_entries; i++) {
         struct jit_entry *e = &r->entry[i];
         j->nr_at[place_of(e->pa)]--;
+        if (jit_found_slot(j, e->va)->code == e->code)
+            jit_found_slot(j, e->va)->stamp = 0;
         for (struct jit_entry **p = entry_bucket(j, e->va, e->pa); *p; p = &(*p)->next)
             if (*p == e) {
                 *p = e->next;

@@ -262,7 +262,9 @@ bool jit_hot(struct cpu *c, gva_t target)
         jit_probe_forget(j);
     }
     pa |= target & (TLB_PAGE_SIZE - 1);
-    if (jit_entry_at(c, target, pa)) {
+    const struct jit_entry *e = jit_entry_at(c, target, pa);
+    if (e) {
+        jit_note_found(c, target, e);
         icache_mark_entry(c, target, pa); /* the decoded page is a new one */
         return true;
     }
@@ -403,10 +405,17 @@ const struct a64_insn *jit_enter(struct cpu *c, const struct a64_insn *insn)
     const gva_t va = cpu_pc(c, insn);
     const gpa_t pa = p->pa | (va & (TLB_PAGE_SIZE - 1));
     struct jit *j = c->jit;
-    const struct jit_entry *e = jit_entry_at(c, va, pa);
+    const struct jit_found *f = jit_found_at(c, va);
+    const struct jit_entry *e = NULL;
 
-    if (!e)
-        return not_here(c, insn, !jit_any_entry_at(j, pa));
+    if (!f || unlikely(c->check)) {
+        e = jit_entry_at(c, va, pa);
+        f = jit_note_found(c, va, e);
+        if (!e)
+            return not_here(c, insn, !jit_any_entry_at(j, pa));
+    }
+    if (!f->code)
+        return not_here(c, insn, false);
     if (c->one_plain) {
         c->one_plain = false;
         return not_here(c, insn, false);
@@ -421,7 +430,7 @@ const struct a64_insn *jit_enter(struct cpu *c, const struct a64_insn *insn)
         c->leave = CPU_LEAVE_SLICE;
         return NULL;
     }
-    const void *code = jit_entry_code(j, e);
+    const void *code = j->rx + f->code;
     if (unlikely(c->check) && to_be_checked(e->region))
         return run_checked(c, code);
     jit_remember_target(c, va, code);

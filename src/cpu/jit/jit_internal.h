@@ -139,6 +139,7 @@ struct jit_region {
 /* --- What a CPU's translator has ------------------------------------------------------------------------------------ */
 
 #define JIT_ENTRY_BUCKETS 65536u
+#define JIT_NR_FOUND 65536u
 #define JIT_PAGE_BUCKETS 8192u
 #define JIT_NR_SPACES 32u
 #define JIT_CODE_LEN_DEFAULT (64u << 20)
@@ -150,6 +151,13 @@ struct jit_region {
 #define JIT_NR_CROSSING 256u
 
 struct jit_unit;
+
+/* What a search for code at an address came to: like an entry of jit_hot.target, it holds for a stamp. */
+struct jit_found {
+    gva_t va;
+    uint32_t stamp; /* 0: nothing is known here */
+    uint32_t code;  /* offset in the cache; 0: there was none */
+};
 
 /* How host code came back. */
 enum jit_exit {
@@ -179,6 +187,7 @@ struct jit {
     struct jit_page *page_bucket[JIT_PAGE_BUCKETS];
     struct jit_entry *bucket[JIT_ENTRY_BUCKETS]; /* by physical and virtual address */
     uint32_t nr_at[JIT_ENTRY_BUCKETS];           /* entries by physical address alone, hashed */
+    struct jit_found found[JIT_NR_FOUND]; /* by virtual address, hashed */
     uint64_t code_pages[2][JIT_FILTER_BITS / 64]; /* which virtual pages, hashed, have regions: lower and upper half */
     gva_t crossing[JIT_NR_CROSSING]; /* by hash: where groups of accesses began that often lay across two pages */
     gva_t trapping[JIT_NR_TRAPPING]; /* by hash: instructions whose floating point the host would trap all the time */
@@ -363,6 +372,27 @@ static inline const struct code_page *jit_peek_page(const struct cpu *c, gva_t v
 }
 /* The same: where it is. */
 bool jit_peek_fetch(struct cpu *c, gva_t va, gpa_t *pa, const uint32_t **host);
+static inline struct jit_found *jit_found_slot(struct jit *j, gva_t va)
+{
+    return &j->found[(va >> 2 ^ va >> 18) & (JIT_NR_FOUND - 1)];
+}
+/* What is known of code at va, in the present mode and address space; null: nothing. That there is none may be out of date: some page was not mapped then,
+ * perhaps. */
+static inline const struct jit_found *jit_found_at(const struct cpu *c, gva_t va)
+{
+    const struct jit_found *f = jit_found_slot(c->jit, va);
+
+    return f->va == va && f->stamp == c->jit_hot.stamp[(int64_t)va >= 0] ? f : NULL;
+}
+/* Notes the outcome of a search at va, which may be null. */
+static inline const struct jit_found *jit_note_found(struct cpu *c, gva_t va, const struct jit_entry *e)
+{
+    struct jit_found *f = jit_found_slot(c->jit, va);
+
+    *f = (struct jit_found){
+        .va = va, .stamp = c->jit_hot.stamp[(int64_t)va >= 0], .code = e ? e->code : 0};
+    return f;
+}
 /* The entry at va, in the present mode and address space; null: none. */
 struct jit_entry *jit_entry_at(struct cpu *c, gva_t va, gpa_t pa);
 /* Whether there may be some at this physical address, for another address space or mode. */

@@ -244,8 +244,11 @@ static const uint8_t *interpret(struct cpu *c, gva_t va)
 
 const uint8_t *jit_at_link(struct cpu *c, struct jit_link *l)
 {
-    struct jit_entry *e = jit_find_entry(c, l->target);
+    const struct jit_found *f = jit_found_at(c, l->target);
+    struct jit_entry *e = f && !f->code ? NULL : jit_find_entry(c, l->target);
 
+    if (!f)
+        jit_note_found(c, l->target, e);
     if (!e)
         return interpret(c, l->target);
     if (!l->from->dead) /* it may be running all the same */
@@ -256,14 +259,16 @@ const uint8_t *jit_at_link(struct cpu *c, struct jit_link *l)
 const uint8_t *jit_at_indirect(struct cpu *c, gva_t va, uint64_t btype)
 {
     va = arch_branch_addr(&c->st, va);
-    struct jit_entry *e = va & 3 ? NULL : jit_find_entry(c, va);
-    /* In guarded pages the interpreter sees to BTYPE. */
-    if (!e || (btype && c->itlb[(va >> TLB_PAGE_SHIFT) & (ITLB_ENTRIES - 1)].guarded)) {
+    const struct jit_found *f = jit_found_at(c, va);
+    /* In guarded pages the interpreter sees to BTYPE: the ITLB has to know the page. */
+    if (!f || (f->code && btype && !jit_peek_page(c, va)))
+        f = jit_note_found(c, va, va & 3 ? NULL : jit_find_entry(c, va));
+    if (!f->code || (btype && c->itlb[(va >> TLB_PAGE_SHIFT) & (ITLB_ENTRIES - 1)].guarded)) {
         interpret(c, va);
         c->st.btype = (uint8_t)btype;
         return NULL;
     }
-    const uint8_t *code = jit_entry_code(c->jit, e);
+    const uint8_t *code = c->jit->rx + f->code;
     jit_remember_target(c, va, code);
     return code;
 }
