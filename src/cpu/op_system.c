@@ -298,6 +298,15 @@ OP(MRS_RS_systemmove)
     return insn + 1;
 }
 
+/* Whether translations that were made before a register with EFFECT_TLB was written may not be used any more. Linux changes the enables of pointer
+ * authentication with the thread: nothing that is cached depends on them. */
+static bool drops_translations(const struct cpu *c, const struct sysreg_desc *d, uint64_t before)
+{
+    const uint64_t pac = SCTLR_EL1_EnIA | SCTLR_EL1_EnIB | SCTLR_EL1_EnDA | SCTLR_EL1_EnDB;
+
+    return (sysreg_read(&c->st, d) ^ before) & ~(d->id == SR_SCTLR_EL1 ? pac : 0);
+}
+
 OP(MSR_SR_systemmove)
 {
     const struct sysreg_desc *d = sysreg_find(a->enc);
@@ -316,12 +325,15 @@ OP(MSR_SR_systemmove)
     }
     if (d->home == HOME_COUNTER)
         return cpu_undefined(c, insn);
-    sysreg_write(&c->st, d, val);
-    if (likely(!d->effects))
+    if (likely(!d->effects)) {
+        sysreg_write(&c->st, d, val);
         return insn + 1;
+    }
+    const uint64_t before = d->effects & EFFECT_TLB ? sysreg_read(&c->st, d) : 0;
+    sysreg_write(&c->st, d, val);
     if (d->effects & EFFECT_VBAR)
         c->stuck.vbar_written = true;
-    if (d->effects & EFFECT_TLB)
+    if ((d->effects & EFFECT_TLB) && drops_translations(c, d, before))
         tlb_flush_all(c);
     if (d->effects & (EFFECT_MMU | EFFECT_TLB | EFFECT_FP))
         cpu_context_changed(c);

@@ -187,7 +187,7 @@ struct jit {
     struct jit_page *page_bucket[JIT_PAGE_BUCKETS];
     struct jit_entry *bucket[JIT_ENTRY_BUCKETS]; /* by physical and virtual address */
     uint32_t nr_at[JIT_ENTRY_BUCKETS];           /* entries by physical address alone, hashed */
-    struct jit_found found[JIT_NR_FOUND]; /* by virtual address, hashed */
+    struct jit_found found[JIT_NR_FOUND];        /* by virtual address, hashed */
     uint64_t code_pages[2][JIT_FILTER_BITS / 64]; /* which virtual pages, hashed, have regions: lower and upper half */
     gva_t crossing[JIT_NR_CROSSING]; /* by hash: where groups of accesses began that often lay across two pages */
     gva_t trapping[JIT_NR_TRAPPING]; /* by hash: instructions whose floating point the host would trap all the time */
