@@ -155,6 +155,14 @@ class FrameworksGic(unittest.TestCase):
                 p = self.run_it(*options, how=how)
                 self.assertEqual((p.returncode, p.stdout, p.stderr), (status, "", "vibevmm: " + says + "\n"))
 
+    def test_a_line_that_cannot_be_raised(self):
+        """By a thread of a device's, while the guest waits for it."""
+        p = subprocess.run([DOUBLE, "--accel", FRAMEWORK, "--binary", os.path.join(test_kernels.KERNELS, "entropy.raw"), "--stats=none", "--timeout", "20"],
+                           stdin=subprocess.DEVNULL, capture_output=True, timeout=vibe.LIMIT_S, check=False, env=dict(os.environ, HVF_DOUBLE="spi"), text=True)
+        self.assertRegex(p.stderr, r"^vibevmm: error: hvf: hv_gic_set_spi of INTID \d+: no such virtual machine or CPU \(0xfae94006\)\n"
+                                   r"vibevmm: error: hvf: vCPU 0: an interrupt is lost: [^\n]*\nvibevmm: error: vCPU 0: the hvf backend cannot go on[^\n]*\n$")
+        self.assertEqual(p.returncode, 1)
+
     def test_device_tree_is_the_same(self):
         """But for the random numbers in it."""
         with tempfile.TemporaryDirectory() as tmp:

@@ -4,7 +4,7 @@
  * The software CPU finishes an access to a device inside the instruction; the framework gives up before it. So the access is refused here, which makes
  * the CPU enter an exception, whose effects are taken back.
  *
- * $HVF_DOUBLE makes calls fail: denied, unsupported, memory, vcpu, run, gic; fast-counter: as a system shows it to programs linked for it; questions: what
+ * $HVF_DOUBLE makes calls fail: denied, unsupported, memory, vcpu, run, gic, spi; fast-counter: as a system shows it to programs linked for it; questions: what
  * breaks a rule only to see what happens; no-gic: as before macOS 15; gic-aligned, gic-placed: it has its GIC elsewhere; wfi-exits: also with that GIC.
  * Threads: as in the framework. Documentation: Apple, "Hypervisor"; README.md. */
 #include "tests/hvf/double.h"

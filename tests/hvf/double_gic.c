@@ -150,7 +150,7 @@ hv_return_t hv_gic_set_spi(uint32_t intid, bool level)
 {
     struct double_gic *d = &vm.gic;
 
-    if (!d->on)
+    if (!d->on || double_asked("spi"))
         return HV_NO_DEVICE;
     if (intid < 32 || intid >= 32 + NR_SPIS)
         return HV_BAD_ARGUMENT;

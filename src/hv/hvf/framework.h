@@ -5,6 +5,9 @@
 #define HV_REG_X0 FRAMEWORK_REG_X0
 #define HV_REG_PC FRAMEWORK_REG_PC
 #include <Hypervisor/Hypervisor.h>
+#ifdef __APPLE__
+#include <Availability.h>
+#endif
 #undef HV_REG_X0
 #undef HV_REG_PC
 
@@ -13,6 +16,7 @@
 #define HVF_HEADERS_HAVE_GIC 1
 #else
 typedef void *hv_gic_config_t;
+typedef uint16_t hv_gic_icc_reg_t;
 enum { HV_GIC_INT_EL1_VIRTUAL_TIMER = 27, HV_GIC_INT_EL1_PHYSICAL_TIMER = 30 };
 #define hv_gic_config_create() NULL
 #define hv_gic_config_set_distributor_base(config, base) HV_UNSUPPORTED

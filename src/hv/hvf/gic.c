@@ -103,12 +103,24 @@ void hvf_gic_destroy(struct hv_vm *vm)
 
 /* --- Lines ---------------------------------------------------------------------------------------------------------- */
 
+/* The guest would wait for ever: each vCPU comes out and ends. */
+static void break_locked(struct hvf_gic *g)
+{
+    atomic_store(&g->broken, true);
+    for (unsigned i = 0; i < g->nr_vcpus; i++) {
+        atomic_store(&g->vcpu[i]->kicked, true);
+        hvf_poke(g->vcpu[i]);
+    }
+}
+
 static void drive_locked(struct hv_vm *vm, unsigned intid)
 {
     const hv_return_t r = hv_gic_set_spi(intid, vm->gic.level[intid]);
 
-    if (r && !atomic_exchange(&vm->gic.broken, true))
-        log_error("hvf: hv_gic_set_spi of INTID %u: %s (0x%08x)", intid, hvf_error_text(r), (unsigned)r);
+    if (!r || atomic_load(&vm->gic.broken))
+        return;
+    log_error("hvf: hv_gic_set_spi of INTID %u: %s (0x%08x)", intid, hvf_error_text(r), (unsigned)r);
+    break_locked(&vm->gic);
 }
 
 /* Those that are high; the others are low as it begins, and after its reset. */
@@ -166,7 +178,8 @@ int hvf_gic_add_vcpu(struct hv_vcpu *v, struct err *e)
                        ", not at 0x%" PRIx64 OWN_ONE,
                        v->cfg.index, (uint64_t)base, wanted);
     pthread_mutex_lock(&vm->gic.lock);
-    if (++vm->gic.nr_vcpus == vm->cfg.nr_vcpus)
+    vm->gic.vcpu[vm->gic.nr_vcpus++] = v;
+    if (vm->gic.nr_vcpus == vm->cfg.nr_vcpus)
         drive_all_locked(vm);
     pthread_mutex_unlock(&vm->gic.lock);
     return 0;
@@ -182,7 +195,7 @@ void hvf_gic_reset_vcpu(struct hv_vcpu *v)
 {
     for (unsigned i = 0; i < ARRAY_LEN(icc_at_reset); i++) {
         const struct sysreg_desc *d = sysreg_of_id(icc_at_reset[i]);
-        const hv_return_t r = hv_gic_set_icc_reg(v->id, d->encoding, 0);
+        const hv_return_t r = hv_gic_set_icc_reg(v->id, (hv_gic_icc_reg_t)d->encoding, 0);
         if (r)
             log_warn("hvf: vCPU %u: %s cannot be reset: %s", v->cfg.index, d->name, hvf_error_text(r));
     }

@@ -44,7 +44,8 @@ struct hvf_gic {
     _Atomic bool broken;  /* a call failed where nobody could be told: no vCPU runs any more */
     pthread_mutex_t lock; /* over what follows; a leaf */
     pthread_cond_t changed;
-    unsigned nr_vcpus;         /* that have their redistributor; before all do no line is driven */
+    unsigned nr_vcpus; /* that have their redistributor; before all do no line is driven */
+    struct hv_vcpu *vcpu[HVF_MAX_VCPUS];
     bool level[HVF_NR_INTIDS]; /* of the SPIs, as the devices have them */
     uint64_t nr_rises;
 };

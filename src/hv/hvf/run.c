@@ -119,6 +119,16 @@ static bool handle_exit(struct hv_vcpu *v, struct hv_exit *exit)
     }
 }
 
+/* True: it cannot go on. */
+static bool has_failed(struct hv_vcpu *v, struct hv_exit *exit)
+{
+    if (likely(!v->failure))
+        return false;
+    exit->reason = HV_EXIT_ERROR;
+    exit->u.error.code = EIO;
+    return true;
+}
+
 static void run(struct hv_vcpu *v, struct hv_exit *exit)
 {
     bool out = false;
@@ -133,7 +143,7 @@ static void run(struct hv_vcpu *v, struct hv_exit *exit)
             v->on_timer(v->cfg.opaque);
         if (unlikely(atomic_load(&v->vm->gic.broken)))
             hvf_check(v, HV_ERROR, "an interrupt is lost");
-        if (hvf_debug_enter(v, exit))
+        if (has_failed(v, exit) || hvf_debug_enter(v, exit))
             return;
         if (!enter(v))
             continue;
@@ -141,11 +151,8 @@ static void run(struct hv_vcpu *v, struct hv_exit *exit)
         if (v->vtimer_masked)
             hvf_vtimer_sync(v);
         out = !v->failure && (handle_exit(v, exit) || hvf_debug_handled(v, exit));
-        if (v->failure) {
-            exit->reason = HV_EXIT_ERROR;
-            exit->u.error.code = EIO;
+        if (has_failed(v, exit))
             return;
-        }
     }
     if (v->stop)
         exit->reason = HV_EXIT_CANCEL;

@@ -9,6 +9,7 @@
 
 /* Of a later macOS than the oldest that the program is for: its address is null on one that lacks it. */
 #ifdef __APPLE__
+#include <Availability.h>
 #define HV_SINCE(version) __attribute__((availability(macos, introduced = version)))
 #else
 #define HV_SINCE(version)
