@@ -207,7 +207,7 @@ class Kvm(unittest.TestCase):
         """Small guests that try what no kernel can see, the debugger's registers and steps among it."""
         said = g.shell("vibevmm --self-test")
         for what, says in (("breakpoints, watchpoints", r"\d+, \d+"), ("a store to a device, handled", r"\d+ ns"),
-                           *behaviour.DEBUGS):
+                           *(("host's GIC: " + what, r"\d+ ns") for what in ("reading a register", "an IPI to itself", "a timer interrupt")), *behaviour.DEBUGS):
             self.assertRegex(said, r"(?m)^  %s +%s$" % (what, says))
 
     def gdb(self, g):
