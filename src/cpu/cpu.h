@@ -154,6 +154,7 @@ struct jit_hot {
     uint32_t code_changed; /* since it was entered: some translation is gone, or where code is mapped may have changed. ISB leaves */
     uint64_t pac_multiplier[2], pac_field[2][2]; /* arch/pac.h; [data], upper half first */
     uint64_t pac_tcr;                            /* for which that is */
+    uint32_t outside; /* code offset of the entry that found a base outside the region's RAM */
     uint64_t pair[2]; /* what an operation on 16 bytes has no registers for */
     struct jit_target target[JIT_NR_TARGETS]; /* of indirect branches */
 };

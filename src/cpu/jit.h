@@ -37,6 +37,7 @@ struct jit_options {
 enum jit_pass {
     JIT_PASS_PEEL,
     JIT_PASS_FOLD,
+    JIT_PASS_BOUNDS,
     JIT_PASS_FLAGS,
     JIT_PASS_DEAD,
     JIT_PASS_PROBES,

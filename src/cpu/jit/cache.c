@@ -369,6 +369,7 @@ struct jit_region *jit_publish(struct jit_unit *u)
     r->nr_pages = u->nr_pages;
     memcpy(r->page, u->page, sizeof(r->page));
     r->ram_block = u->ram_block;
+    r->start = u->start;
     for (unsigned i = 0; i < u->nr_insns; i++)
         for (unsigned p = 0; p < r->nr_pages; p++)
             if (r->page[p].va == (u->insn[i].va & ~(gva_t)(TLB_PAGE_SIZE - 1))) {
@@ -431,6 +432,28 @@ struct jit_region *jit_publish(struct jit_unit *u)
     j->by_code[j->nr_by_code++] = r;
     j->code_used += (r->code_len + 15) & ~15u;
     return r;
+}
+
+/* The index in by_code of the last region that begins at or before this offset; nr_by_code: there is none. */
+static unsigned region_before(const struct jit *j, uint32_t at)
+{
+    unsigned lo = 0, hi = j->nr_by_code;
+
+    while (lo < hi) {
+        const unsigned mid = (lo + hi) / 2;
+        if (j->by_code[mid]->code <= at)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo ? lo - 1 : j->nr_by_code;
+}
+
+struct jit_region *jit_region_at(const struct jit *j, uint32_t at)
+{
+    const unsigned i = region_before(j, at);
+
+    return i < j->nr_by_code && at - j->by_code[i]->code < j->by_code[i]->code_len ? j->by_code[i] : NULL;
 }
 
 static void unlink_from_target(struct jit_link *l)
@@ -546,20 +569,6 @@ void jit_drop_region(struct cpu *c, struct jit_region *r)
     jit_forget_targets(c);
 }
 
-unsigned jit_region_before(const struct jit *j, uint32_t at)
-{
-    unsigned lo = 0, hi = j->nr_by_code;
-
-    while (lo < hi) {
-        const unsigned mid = (lo + hi) / 2;
-        if (j->by_code[mid]->code <= at)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo ? lo - 1 : j->nr_by_code;
-}
-
 void jit_bury(struct jit *j)
 {
     unsigned n = j->nr_by_code;
@@ -567,7 +576,7 @@ void jit_bury(struct jit *j)
     if (!j->graveyard)
         return;
     for (struct jit_region *r = j->graveyard; r; r = r->next) {
-        r->index = jit_region_before(j, r->code);
+        r->index = region_before(j, r->code);
         n = MIN(n, r->index);
     }
     while (j->graveyard) {

@@ -320,7 +320,6 @@ void jit_emit(struct jit_unit *u)
     for (unsigned i = 0; i < u->nr_ir; i++)
         u->uses_fp |= ir_is_float(&u->ir[i]);
     find_dirty(e);
-    emit_find_block(e);
     for (unsigned n = 0; n < u->nr_blocks && !u->failed; n++)
         emit_block(e, u->order[n]);
     if (!u->failed)

@@ -176,7 +176,6 @@ int emit_checked(struct emit *e, const struct ir *r, bool write);
 bool emit_pac(struct emit *e, const struct ir *r);
 /* emit_atomic.c */
 bool emit_atomic(struct emit *e, const struct ir *r);
-void emit_find_block(struct emit *e);
 void emit_memory_stub(struct emit *e, const struct emit_stub *s);
 
 /* emit_exit.c: ends of blocks, stubs. */

@@ -175,12 +175,31 @@ static void indirect(struct emit *e, unsigned btype, bool call)
 
 /* --- Entering ------------------------------------------------------------------------------------------------------- */
 
+/* Whether the region's bases are where it takes for granted; else back to the interpreter. */
+static void look_at_bases(struct emit *e, uint16_t k)
+{
+    const struct jit_unit *u = e->u;
+
+    for (unsigned i = 0; i < u->nr_bases; i++) {
+        const struct jit_base *base = &u->base[i];
+        x64_load(e->b, X_64, SCRATCH, x64_at(CPU, emit_home(base->var)));
+        x64_lea(e->b, X_64, SCRATCH, x64_at(SCRATCH, (int32_t)(base->lo - (int64_t)u->ram_block.va)));
+        x64_alu_ri(e->b, ALU_CMP, X_64, SCRATCH, (int32_t)((int64_t)u->ram_block.len - (base->hi - base->lo)));
+        uint8_t *inside = x64_jcc8(e->b, CC_BE);
+        x64_store_imm(e->b, X_32, x64_at(CPU, CPU_AT(jit_hot.outside)),
+                      (int32_t)(u->code_at + (uint32_t)(e->b->p - e->b->start)));
+        leave_at(e, u->block[k].va, JIT_EXIT_OUTSIDE);
+        x64_patch8_here(e->b, inside);
+    }
+}
+
 /* From a state where all is home into block k: registers, flags. */
 static void enter_block(struct emit *e, uint16_t k)
 {
     const struct jit_unit *u = e->u;
 
     memset(e->now, 0xff, sizeof(e->now));
+    look_at_bases(e, k);
     emit_flags_convert(e, &(struct flag_state){.form = FS_DYNAMIC}, &u->flags_in[k]);
     for (uint64_t m = u->held_in[k] & u->vars; m; m &= m - 1) {
         const unsigned v = (unsigned)__builtin_ctzll(m);

@@ -227,12 +227,16 @@ static void access(struct emit *e, const struct ir *r, struct x64_mem m, int scr
 {
     switch (r->op) {
     case IR_LD:
+    case IR_LDRAM:
     case IR_LDK: load_extended(e, r, emit_def(e, r->d, scratch), m); break;
     case IR_ST:
+    case IR_STRAM:
     case IR_STK: store_value(e, r, m, scratch); break;
     case IR_VLD:
+    case IR_VLDRAM:
     case IR_VLDK: vector_from(e, r->sz, emit_vdef(e, r->d, VSCRATCH), m); break;
     case IR_VST:
+    case IR_VSTRAM:
     case IR_VSTK: vector_to(e, r->sz, m, emit_vuse(e, r->c, VSCRATCH), scratch); break;
     default: break;
     }
@@ -240,7 +244,7 @@ static void access(struct emit *e, const struct ir *r, struct x64_mem m, int scr
 
 static void accessed(struct emit *e, const struct ir *r, int scratch)
 {
-    if (r->op == IR_VLD || r->op == IR_VLDK)
+    if (ir_traits[r->op] & IRT_V)
         emit_vdefined(e, r->d, emit_vdef(e, r->d, VSCRATCH));
     else if (ir_traits[r->op] & IRT_D)
         emit_defined(e, r->d, emit_def(e, r->d, scratch));
@@ -260,9 +264,8 @@ static unsigned new_site(struct emit *e, const struct ir *r, uint32_t retry)
     return site;
 }
 
-void emit_find_block(struct emit *e)
+void jit_find_ram_block(struct jit_unit *u)
 {
-    struct jit_unit *u = e->u;
     struct tlb_block b;
 
     u->ram_block = (struct tlb_block){.len = 0};
@@ -380,6 +383,19 @@ static void checked_access(struct emit *e, const struct ir *r)
         access_by_tlb(e, r);
 }
 
+/* Without a check: the entry has made it. */
+static void ram_access(struct emit *e, const struct ir *r)
+{
+    struct x64_mem host = address(e, r).mem;
+
+    host.disp += (int32_t)e->u->ram_block.addend;
+    if (r->op == IR_HOSTRAM)
+        x64_lea(e->b, X_64, emit_def(e, r->d, SCRATCH3), host);
+    else
+        access(e, r, host, SCRATCH3);
+    accessed(e, r, SCRATCH3);
+}
+
 static void known_access(struct emit *e, const struct ir *r)
 {
     access(e, r, x64_at(emit_use(e, r->h, SCRATCH2), (int32_t)r->imm), SCRATCH3);
@@ -425,6 +441,11 @@ bool emit_memory_op(struct emit *e, const struct ir *r)
     case IR_VLD:
     case IR_VST:
     case IR_PROBE: checked_access(e, r); return true;
+    case IR_LDRAM:
+    case IR_STRAM:
+    case IR_VLDRAM:
+    case IR_VSTRAM:
+    case IR_HOSTRAM: ram_access(e, r); return true;
     case IR_LDK:
     case IR_STK:
     case IR_VLDK:

@@ -40,6 +40,11 @@ static bool keeps_host_flags(const struct ir *r)
     case IR_VLDK:
     case IR_VSTK:
     case IR_NOP: return true;
+    case IR_LDRAM:
+    case IR_STRAM:
+    case IR_VLDRAM:
+    case IR_VSTRAM:
+    case IR_HOSTRAM: return r->scale <= 3; /* else it is shifted */
     case IR_ADD: return r->b != VAR_IMM || r->imm == (int32_t)r->imm;
     case IR_SUB: return r->b == VAR_IMM && -r->imm == (int32_t)-r->imm;
     default: return false;

@@ -98,12 +98,9 @@ const uint8_t *jit_fp_trap(struct cpu *c, const uint8_t *pc, uint64_t *rax)
 
     if (!j || pc < j->rx || pc >= j->rx + j->code_used)
         return NULL;
-    const unsigned index = jit_region_before(j, (uint32_t)(pc - j->rx));
-    if (index == j->nr_by_code)
-        return NULL;
-    struct jit_region *r = j->by_code[index];
-    const uint32_t at = (uint32_t)(pc - j->rx) - r->code;
-    for (unsigned i = 0; at < r->code_len && i < r->nr_sites; i++)
+    struct jit_region *r = jit_region_at(j, (uint32_t)(pc - j->rx));
+    const uint32_t at = r ? (uint32_t)(pc - j->rx) - r->code : 0;
+    for (unsigned i = 0; r && i < r->nr_sites; i++)
         if (r->site[i].kind == SITE_FLOAT && at >= r->site[i].retry && at < r->site[i].resume) {
             r->site[i].nr_traps += r->site[i].nr_traps < JIT_MAX_TRAPS;
             *rax = (uintptr_t)&r->site[i];

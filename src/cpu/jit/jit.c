@@ -4,6 +4,7 @@
  *   peel       peel.c       the first turns of small loops apart
  *   lift       lift*.c      as IR
  *   fold       fold.c       constants
+ *   bounds     bounds.c     indexes, one check at the entry for all accesses off a base
  *   probes     probes.c     one TLB check for several accesses
  *   dead       fold.c       what nobody sees
  *   flags      flags.c      where NZCV is
@@ -31,7 +32,7 @@
 /* A region needs no more, and the end of the cache comes in good time. */
 #define REGION_CODE_MAX (256u << 10)
 
-const char *const jit_pass_name[JIT_NR_PASSES] = {"peel", "fold",   "flags",
+const char *const jit_pass_name[JIT_NR_PASSES] = {"peel", "fold",   "bounds",   "flags",
                                                   "dead", "probes", "registers"};
 
 const uint16_t ir_traits[IR_NR_OPS + 1] = {
@@ -118,6 +119,7 @@ static struct jit *create(struct cpu *c, const struct jit_options *opt)
     jit_forget_targets(c);
     jit_fp_trust_all(j);
     jit_probe_forget(j);
+    jit_bases_forget(j);
     j->has_traps = host_trap_install();
     return j;
 }
@@ -193,13 +195,20 @@ static bool translate_up_to(struct jit_unit *u, gva_t va, unsigned max_insns)
     u->max_insns = max_insns;
     u->ir = u->ir_space[0];
     u->spare = u->ir_space[1];
+    u->start = va;
+    u->nr_bases = 0;
     if (!jit_find_region(u, va))
         return false;
+    jit_find_ram_block(u);
     jit_lift(u);
     after(u, "lift");
     if (on(u, JIT_PASS_FOLD) && !u->failed) {
         jit_pass_fold(u);
         after(u, "fold");
+    }
+    if (on(u, JIT_PASS_BOUNDS) && !u->failed) {
+        jit_pass_bounds(u);
+        after(u, "bounds");
     }
     if (on(u, JIT_PASS_PROBES) && !u->failed) {
         jit_pass_probes(u);
@@ -260,6 +269,7 @@ bool jit_hot(struct cpu *c, gva_t target)
         j->stats.nr_flushes++;
         jit_fp_trust_all(j);
         jit_probe_forget(j);
+        jit_bases_forget(j);
     }
     pa |= target & (TLB_PAGE_SIZE - 1);
     const struct jit_entry *e = jit_entry_at(c, target, pa);
@@ -353,6 +363,7 @@ static const struct a64_insn *run(struct cpu *c, const void *code, uint64_t *don
     j->stats.insns += *done;
     c->one_plain = c->jit_hot.exit == JIT_EXIT_PLAIN;
     switch ((enum jit_exit)c->jit_hot.exit) {
+    case JIT_EXIT_OUTSIDE: jit_base_is_outside(c); /* fallthrough */
     case JIT_EXIT_INTERPRET:
     case JIT_EXIT_PLAIN:
         if (c->st.btype) { /* the run loop looks at it */

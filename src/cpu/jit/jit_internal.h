@@ -126,6 +126,7 @@ struct jit_region {
     unsigned index;   /* of by_code, while it is being buried */
     struct jit_page page[JIT_MAX_PAGES];
     struct tlb_block ram_block; /* that its loads and stores take for granted; len 0: none */
+    gva_t start; /* where its translation began */
     uint32_t code, code_len;
     struct jit_site *site;
     struct jit_loc *loc;
@@ -149,6 +150,7 @@ struct jit_region {
 #define JIT_NR_TRAPPING 64u
 #define JIT_MAX_CROSSINGS 32u /* so many of one group, and its accesses are checked one by one */
 #define JIT_NR_CROSSING 256u
+#define JIT_NR_OUTSIDE 256u
 
 struct jit_unit;
 
@@ -164,6 +166,7 @@ enum jit_exit {
     JIT_EXIT_INTERPRET, /* go on at st.pc in the interpreter */
     JIT_EXIT_PLAIN,     /* the same for one instruction, though there is code for it */
     JIT_EXIT_BUDGET,    /* the slice is over */
+    JIT_EXIT_OUTSIDE,   /* the same as INTERPRET: a base was not as the region took for granted */
     JIT_EXIT_LEAVE,     /* the interpreter's function left with cpu.leave */
 };
 
@@ -190,6 +193,7 @@ struct jit {
     struct jit_found found[JIT_NR_FOUND];        /* by virtual address, hashed */
     uint64_t code_pages[2][JIT_FILTER_BITS / 64]; /* which virtual pages, hashed, have regions: lower and upper half */
     gva_t crossing[JIT_NR_CROSSING]; /* by hash: where groups of accesses began that often lay across two pages */
+    gva_t outside[JIT_NR_OUTSIDE]; /* by hash: regions entered with a base from which not all is RAM */
     gva_t trapping[JIT_NR_TRAPPING]; /* by hash: instructions whose floating point the host would trap all the time */
     uint32_t next_stamp, next_call_tag;
     bool upper_has_asid; /* some code in the upper half is not global */
@@ -244,9 +248,16 @@ struct jit_web {
     uint32_t weight, def_weight; /* uses and definitions by how often they run */
 };
 
+/* A general register that the region does not write; bytes [lo, hi) from it are in the region's block of RAM. */
+struct jit_base {
+    var_t var;
+    int64_t lo, hi;
+};
+
 struct jit_unit {
     struct jit *j;
     struct cpu *c;
+    gva_t start;
     uint32_t mode;
     bool failed; /* did not fit somewhere, or the host has no more memory: the guest goes on without this region */
     uint64_t random; /* state of registers=random */
@@ -283,6 +294,8 @@ struct jit_unit {
     uint64_t live_in[JIT_MAX_BLOCKS], held_in[JIT_MAX_BLOCKS];
 
     struct tlb_block ram_block; /* len 0: none */
+    unsigned nr_bases;
+    struct jit_base base[4]; /* looked at at each entry */
     bool uses_vectors;          /* in host registers */
     bool uses_fp;               /* host floating point */
 
@@ -324,6 +337,8 @@ unsigned jit_peel(struct jit_unit *u, unsigned nr_all);
  * is nothing as a rule. */
 bool jit_in_place(const struct jit_unit *u, unsigned row);
 
+/* emit_memory.c: the block of RAM that the region's accesses are compared with, if there is one. */
+void jit_find_ram_block(struct jit_unit *u);
 /* lift*.c: the guest's instructions as IR. */
 void jit_lift(struct jit_unit *u);
 
@@ -331,6 +346,7 @@ void jit_lift(struct jit_unit *u);
 void jit_pass_fold(struct jit_unit *u);
 void jit_pass_flags(struct jit_unit *u);
 void jit_pass_dead(struct jit_unit *u);
+void jit_pass_bounds(struct jit_unit *u);
 void jit_pass_probes(struct jit_unit *u);
 void jit_find_webs(struct jit_unit *u);
 void jit_allocate(struct jit_unit *u);
@@ -407,14 +423,14 @@ static inline const uint8_t *jit_entry_code(const struct jit *j, const struct ji
 {
     return j->rx + e->code;
 }
-/* The region whose code is at this offset, or before it: an index of by_code; nr_by_code: none. */
-unsigned jit_region_before(const struct jit *j, uint32_t at);
 void jit_link_to(struct cpu *c, struct jit_link *l, struct jit_entry *e);
 void jit_forget_targets(struct cpu *c);
 /* Branches to va, and the run loop when it is there, need not look for its code any more. */
 void jit_remember_target(struct cpu *c, gva_t va, const void *code);
 /* Takes a region out of use; it may be running. */
 void jit_drop_region(struct cpu *c, struct jit_region *r);
+/* The region that has code at this offset, perhaps a dead one; null: none. */
+struct jit_region *jit_region_at(const struct jit *j, uint32_t at);
 /* Frees regions that are dead, when nothing runs. */
 void jit_bury(struct jit *j);
 
@@ -436,6 +452,10 @@ void jit_at_wfi(struct cpu *c);
  * anew. */
 bool jit_probe_gives_up(struct jit *j, struct jit_site *s, gva_t va);
 void jit_probe_forget(struct jit *j);
+/* After JIT_EXIT_OUTSIDE: that region is to be made anew, without bases. */
+void jit_base_is_outside(struct cpu *c);
+/* Nothing is known of any region any more. */
+void jit_bases_forget(struct jit *j);
 
 /* fpenv.c: between FPCR, FPSR and MXCSR. */
 bool jit_fpcr_is_plain(uint32_t fpcr);

@@ -17,14 +17,13 @@ static const uint8_t vector_avx512[] = {3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 
 
 struct allocation {
     struct jit_unit *u;
-    uint64_t *busy[2][X64_NR_VECTOR_REGS]; /* by class: where a register is taken */
+    /* By class: where a register is taken, and where those that have it would like to keep it. */
+    uint64_t *busy[2][X64_NR_VECTOR_REGS], *wanted[2][X64_NR_VECTOR_REGS];
 };
 
-static bool fits(const struct allocation *a, unsigned class, unsigned reg, const uint64_t *places,
+static bool fits(const struct allocation *a, const uint64_t *busy, const uint64_t *places,
                  const uint64_t *except)
 {
-    const uint64_t *busy = a->busy[class][reg];
-
     for (unsigned i = 0; i < a->u->nr_words; i++)
         if (busy[i] & places[i] & ~(except ? except[i] : 0))
             return false;
@@ -36,10 +35,25 @@ static const uint64_t *places(const struct jit_unit *u, const uint64_t *sets, un
     return &sets[(size_t)web * u->nr_words];
 }
 
-static void take(struct allocation *a, unsigned class, unsigned reg, const uint64_t *where)
+static void take(struct allocation *a, uint64_t *busy, const uint64_t *where)
 {
     for (unsigned i = 0; i < a->u->nr_words; i++)
-        a->busy[class][reg][i] |= where[i];
+        busy[i] |= where[i];
+}
+
+/* How well a register suits a web: 3, it can be kept for as long as the value may be asked for, and so can the others that have it; 2, it can, and not all others; 1, for as long as
+ * it is live; 0, not at all. */
+static unsigned suits(const struct allocation *a, unsigned web, unsigned reg)
+{
+    const unsigned class = a->u->web[web].vec;
+    const uint64_t *live = places(a->u, a->u->live, web), *held = places(a->u, a->u->held, web);
+    const uint64_t *busy = a->busy[class][reg], *wanted = a->wanted[class][reg];
+
+    if (!fits(a, busy, live, NULL))
+        return 0;
+    if (!fits(a, busy, held, NULL))
+        return 1;
+    return fits(a, wanted, live, NULL) && fits(a, wanted, held, NULL) ? 3 : 2;
 }
 
 /* A register that only wants to be loaded once to be read once is no gain. */
@@ -58,7 +72,6 @@ static void give_register(struct allocation *a, unsigned web)
     const unsigned nr = !class  ? ARRAY_LEN(general)
                         : upper ? ARRAY_LEN(vector_avx512)
                                 : ARRAY_LEN(vector);
-    const uint64_t *live = places(u, u->live, web), *held = places(u, u->held, web);
     const int hint = w->hint < JIT_MAX_WEBS ? u->web[w->hint].hreg : X64_NONE;
     int best = X64_NONE;
 
@@ -66,22 +79,26 @@ static void give_register(struct allocation *a, unsigned web)
         u->random = u->random * 6364136223846793005u + 1442695040888963407u;
         const unsigned start = (unsigned)(u->random >> 33) % nr;
         for (unsigned i = 0; i < nr && best == X64_NONE; i++)
-            if (fits(a, class, regs[(start + i) % nr], live, NULL))
+            if (suits(a, web, regs[(start + i) % nr]))
                 best = regs[(start + i) % nr];
     } else {
-        if (hint != X64_NONE && fits(a, class, (unsigned)hint, live, NULL))
+        unsigned how_well = hint == X64_NONE ? 0 : suits(a, web, (unsigned)hint);
+        if (how_well)
             best = hint;
-        for (unsigned i = 0; i < nr && best == X64_NONE; i++)
-            if (fits(a, class, regs[i], live, NULL) && fits(a, class, regs[i], held, NULL))
+        for (unsigned i = 0; i < nr && how_well < 3; i++) {
+            const unsigned s = suits(a, web, regs[i]);
+            if (s > how_well) {
+                how_well = s;
                 best = regs[i];
-        for (unsigned i = 0; i < nr && best == X64_NONE; i++)
-            if (fits(a, class, regs[i], live, NULL))
-                best = regs[i];
+            }
+        }
     }
     if (best == X64_NONE)
         return;
     w->hreg = (int8_t)best;
-    take(a, class, (unsigned)best, live);
+    take(a, a->busy[class][best], places(u, u->live, web));
+    if (w->defined && w->var != VAR_TEMP)
+        take(a, a->wanted[class][best], places(u, u->held, web));
 }
 
 /* Descending, by gaps: most have few, and few have many. */
@@ -146,15 +163,17 @@ void jit_allocate(struct jit_unit *u)
 {
     struct allocation a = {.u = u};
     enum { NR = X64_NR_VECTOR_REGS };
-    uint64_t *space = calloc((size_t)2 * NR * u->nr_words + u->nr_webs, sizeof(uint64_t));
+    uint64_t *space = calloc((size_t)4 * NR * u->nr_words + u->nr_webs, sizeof(uint64_t));
 
     if (!space) {
         u->failed = true;
         return;
     }
-    for (unsigned i = 0; i < 2 * NR; i++)
+    for (unsigned i = 0; i < 2 * NR; i++) {
         a.busy[i / NR][i % NR] = space + (size_t)i * u->nr_words;
-    uint64_t *order = space + (size_t)2 * NR * u->nr_words;
+        a.wanted[i / NR][i % NR] = space + (size_t)(2 * NR + i) * u->nr_words;
+    }
+    uint64_t *order = space + (size_t)4 * NR * u->nr_words;
 
     if (!(u->j->opt.passes_off & 1u << JIT_PASS_REGISTERS)) {
         unsigned nr = candidates(u, order, false);
@@ -165,10 +184,10 @@ void jit_allocate(struct jit_unit *u)
             const unsigned k = web_at(order, i);
             struct jit_web *w = &u->web[k];
             const uint64_t *held = places(u, u->held, k);
-            if (!fits(&a, w->vec, (unsigned)w->hreg, held, places(u, u->live, k)))
+            if (!fits(&a, a.busy[w->vec][w->hreg], held, places(u, u->live, k)))
                 continue;
             w->lazy = true;
-            take(&a, w->vec, (unsigned)w->hreg, held);
+            take(&a, a.busy[w->vec][w->hreg], held);
         }
     }
     spill_temps(u);

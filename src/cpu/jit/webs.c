@@ -394,6 +394,7 @@ static unsigned zero_above(const struct jit_unit *u, const struct ir *r)
 {
     switch (r->op) {
     case IR_VLD:
+    case IR_VLDRAM:
     case IR_VLDK: return r->sz == 4 ? 16 : r->sz == 3 ? 8 : 4;
     case IR_VMOVI: return r->q || r->sz == 4 ? 16 : (uint64_t)r->imm >> 32 ? 8 : 4;
     case IR_VMOV:
