@@ -6,7 +6,7 @@ import unittest
 
 import guests
 
-WAYS = ("", "without=peel", "without=fold", "without=flags", "without=dead", "without=probes", "without=registers", "without=peel+fold+flags+dead+probes+registers",
+WAYS = ("", "without=peel", "without=fold", "without=bounds", "without=flags", "without=dead", "without=probes", "without=registers", "without=peel+fold+bounds+flags+dead+probes+registers",
         "registers=random", "memory=slow", "cache=1M", "host-without=bmi2+lzcnt+avx+avx2+fma+sse4.2+avx512")
 
 

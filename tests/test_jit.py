@@ -11,10 +11,10 @@ import test_kernels
 import vibe
 
 # What is off or hard, as options of --accel soft.
-WAYS = ("", "without=peel+fold+flags+dead+probes+registers", "registers=random", "memory=slow", "cache=512K", "host-without=bmi2+lzcnt+avx+avx2+fma+sse4.2",
+WAYS = ("", "without=peel+fold+bounds+flags+dead+probes+registers", "registers=random", "memory=slow", "cache=512K", "host-without=bmi2+lzcnt+avx+avx2+fma+sse4.2",
         "host-without=aes+pclmul+sha")
 # With every pass alone, on kernels that have the most of everything.
-PASSES = ("peel", "fold", "flags", "dead", "probes", "registers")
+PASSES = ("peel", "fold", "bounds", "flags", "dead", "probes", "registers")
 HARD = ("pagefault", "simd", "lse", "syscall")
 
 

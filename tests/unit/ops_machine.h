@@ -81,6 +81,14 @@ static inline void map(gva_t va, gpa_t pa, unsigned ap, unsigned attr)
         pa | 3 | attr << 2 | ap << 6 | 3 << 8 | 1 << 10;
 }
 
+#define RAM_END (RAM_BASE + (1 << 20))
+
+/* All of the gigabyte by one descriptor of level 1, for EL1 alone; beyond RAM there is nothing. */
+static inline void map_as_block(void)
+{
+    poke(RAM_BASE + 8, RAM_BASE | 1 | 3 << 8 | 1 << 10);
+}
+
 static inline struct cpu *new_cpu(void)
 {
     struct cpu *n = cpu_create(&cluster, &ram, 0, &ops, NULL, 0);
@@ -102,11 +110,11 @@ static inline int setup(void **state)
 
     (void)state;
     memset(&cluster, 0, sizeof(cluster));
-    if (ram_init(&ram, &e) || ram_add(&ram, RAM_BASE, 1 << 20, RAM_KIND_RAM, &e))
+    if (ram_init(&ram, &e) || ram_add(&ram, RAM_BASE, RAM_END - RAM_BASE, RAM_KIND_RAM, &e))
         return -1;
     poke(RAM_BASE + 8, (RAM_BASE + 0x1000) | 3); /* level 1: the second gigabyte */
     poke(RAM_BASE + 0x1000, (RAM_BASE + 0x2000) | 3);
-    for (gva_t va = RAM_BASE; va < RAM_BASE + (1 << 20); va += 4096)
+    for (gva_t va = RAM_BASE; va < RAM_END; va += 4096)
         map(va, va, 0, 0);
     poke(RAM_BASE + 0x2000 + ((UNMAPPED - RAM_BASE) >> 12) * 8, 0);
     map(READ_ONLY, READ_ONLY, 2, 0);

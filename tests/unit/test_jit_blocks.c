@@ -21,6 +21,7 @@
 
 static uint64_t seed, machine_seed;
 static struct jit_options how;
+static bool one_block;                                  /* all memory is mapped by one descriptor */
 static uint64_t nr_programs_run, nr_blocks, nr_checked; /* programs, their translated blocks, comparisons */
 
 static uint64_t rnd(void)
@@ -275,7 +276,7 @@ static void random_state(unsigned len)
     for (unsigned i = 16; i < 24; i++)
         s->x[i] = (below(4)   ? DATA
                    : below(2) ? DATA_EL0
-                              : UNMAPPED - 64) +
+                              : (one_block ? RAM_END - 0x800 : UNMAPPED) - 64) +
                   0x800 + below(64) * (below(4) ? 16 : 1);
     for (unsigned i = 24; i < 27; i++)
         s->x[i] = below(32);
@@ -347,6 +348,9 @@ static void programs(const struct jit_options *opt, unsigned nr)
             machine_seed = seed;
             how = *opt;
             setup(&none);
+            one_block = below(2);
+            if (one_block)
+                map_as_block();
             for (unsigned i = 0; i < 0x800; i += 4)
                 memcpy(host(VECTORS + i), &(uint32_t){HVC}, 4);
             jit_attach(c, opt);

@@ -426,9 +426,90 @@ static void misaligned_on_a_known_page(void **state)
     teardown(&none);
 }
 
+/* Accesses with a bounded index, off a base that the loop leaves alone, are not checked one by one. That all they may reach is RAM is looked at when the loop is entered;
+ * where it is not, they are checked after all, and the one that lies outside faults. */
+static void base_outside(void **state)
+{
+    static const uint32_t words[] = {
+        0x927d2024, /* and x4, x1, #0xff8 */
+        0xf8646865, /* ldr x5, [x3, x4] */
+        0x8b0500c6, /* add x6, x6, x5 */
+        0x91002021, /* add x1, x1, #8 */
+        0xf1000400, /* subs x0, x0, #1 */
+        0x54ffff61, /* b.ne to the start */
+        HVC,
+    };
+    enum { TURNS = 1000, ROOM = 100 };
+
+    (void)state;
+    begin(&(struct jit_options){.threshold = 10});
+    map_as_block();
+    memcpy(host(PROGRAM), words, sizeof(words));
+    memcpy(host(VECTORS + 0x200), &(uint32_t){HVC}, 4);
+    for (unsigned i = 0; i < ROOM; i++)
+        poke(RAM_END - 8 * ROOM + 8 * i, i);
+    SYS(&c->st, SCTLR_EL1) |= 1;
+    for (unsigned round = 0; round < 4; round++) {
+        const bool outside = round % 2;
+        plain_state();
+        c->st.x[0] = TURNS;
+        c->st.x[3] = outside ? RAM_END - 8 * ROOM : DATA;
+        cpu_state_changed(c);
+        assert_int_equal(cpu_run(c), CPU_LEAVE_HVC);
+        assert_int_equal(c->st.x[0], outside ? TURNS - ROOM : 0);
+        if (round == 0)
+            assert_int_equal(site_kinds_at(PROGRAM + 4), 0);
+        if (!outside)
+            continue;
+        assert_int_equal(c->st.x[6], ROOM * (ROOM - 1) / 2);
+        assert_int_equal(c->st.elr_el[1], PROGRAM + 4);
+        assert_int_equal(SYS(&c->st, ESR_EL1) & 0x3f, FSC_EXTERNAL);
+        assert_int_equal(SYS(&c->st, FAR_EL1), RAM_END);
+    }
+    assert_int_equal(site_kinds_at(PROGRAM + 4), 1u << SITE_MEMORY);
+    assert_true(jit_statistics(c->jit)->insns > 2 * TURNS);
+    teardown(&none);
+}
+
+/* An index of 32 bits with something above them, where translated code is entered. Where that something would lead there is other memory. */
+static void index_not_narrow(void **state)
+{
+    static const uint32_t words[] = {
+        0xb8615865, /* ldr w5, [x3, w1, uxtw #2] */
+        0x11000421, /* add w1, w1, #1 */
+        0x8b0500c6, /* add x6, x6, x5 */
+        0xf1000400, /* subs x0, x0, #1 */
+        0x54ffff81, /* b.ne to the start */
+        HVC,
+    };
+    enum { TURNS = 500, L2 = 0x3000, L3 = 0x4000 };
+
+    (void)state;
+    begin(&(struct jit_options){.threshold = 10});
+    memcpy(host(PROGRAM), words, sizeof(words));
+    for (uint32_t i = 0; i < TURNS; i++)
+        memcpy(host(DATA + 4 * i), &(uint32_t){i + 1}, 4);
+    poke(RAM_BASE + 8 * (1 + (1 << (34 - 30))), (RAM_BASE + L2) | 3);
+    poke(RAM_BASE + L2, (RAM_BASE + L3) | 3);
+    poke(RAM_BASE + L3 + (DATA - RAM_BASE) / 4096 * 8, DATA2 | 3 | 3 << 8 | 1 << 10);
+    SYS(&c->st, SCTLR_EL1) |= 1;
+    for (unsigned round = 0; round < 2; round++) {
+        plain_state();
+        c->st.x[0] = TURNS;
+        c->st.x[1] = UINT64_C(1) << 32;
+        c->st.x[3] = DATA;
+        cpu_state_changed(c);
+        assert_int_equal(cpu_run(c), CPU_LEAVE_HVC);
+        assert_int_equal(c->st.x[6], TURNS * (TURNS + 1) / 2);
+    }
+    assert_true(jit_statistics(c->jit)->insns > TURNS);
+    teardown(&none);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(base_outside),          cmocka_unit_test(index_not_narrow),
         cmocka_unit_test(traps_often),           cmocka_unit_test(permissions_change),
         cmocka_unit_test(denormal_by_zero),      cmocka_unit_test(many_operations),
         cmocka_unit_test(isb_shows_new_code),    cmocka_unit_test(frame_across_pages),

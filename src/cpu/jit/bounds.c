@@ -25,7 +25,7 @@ struct candidate {
 };
 
 struct bounds {
-    uint64_t most[JIT_MAX_VARS]; /* where it is now. Of a temporary: once it is defined */
+    uint64_t most[JIT_MAX_VARS];         /* where it is now. Of a temporary: once it is defined */
     uint64_t in[JIT_MAX_BLOCKS][VAR_V0]; /* at each block's start */
     struct candidate base[VAR_V0];
 };
@@ -44,7 +44,9 @@ static uint64_t filled(uint64_t x)
 static uint64_t most_of_result(const struct bounds *s, const struct ir *r)
 {
     const uint64_t all = r->sz == 3 ? UNBOUNDED : UINT32_MAX, a = MIN(most(s, r->a), all);
-    const uint64_t b = r->b == VAR_IMM ? (uint64_t)r->imm & all : r->scale ? all : MIN(most(s, r->b), all);
+    const uint64_t b = r->b == VAR_IMM ? (uint64_t)r->imm & all
+                       : r->scale      ? all
+                                       : MIN(most(s, r->b), all);
 
     switch (r->op) {
     case IR_MOVI: return (uint64_t)r->imm;
@@ -60,7 +62,10 @@ static uint64_t most_of_result(const struct bounds *s, const struct ir *r)
     case IR_UBFX: return mask64(r->aux);
     case IR_LD:
     case IR_LDRAM:
-    case IR_LDK: return r->sz < 3 && r->ext == EXT_ZERO ? mask64(8u << r->sz) : r->ext == EXT_S32 ? UINT32_MAX : UNBOUNDED;
+    case IR_LDK:
+        return r->sz < 3 && r->ext == EXT_ZERO ? mask64(8u << r->sz)
+               : r->ext == EXT_S32             ? UINT32_MAX
+                                               : UNBOUNDED;
     case IR_CLZ:
     case IR_CLS: return 64;
     case IR_ADD:
@@ -283,8 +288,8 @@ static bool find_written(const struct jit_unit *u, struct bounds *s)
 
 static bool may_have_bases(struct jit_unit *u, struct bounds *s)
 {
-    return u->ram_block.len && !(u->mode & MODE_ALIGN) && *outside_slot(u->j, u->start) != u->start &&
-           find_written(u, s);
+    return u->ram_block.len && !(u->mode & MODE_ALIGN) &&
+           *outside_slot(u->j, u->start) != u->start && find_written(u, s);
 }
 
 static bool has_extensions(const struct jit_unit *u)

@@ -184,7 +184,8 @@ static void look_at_bases(struct emit *e, uint16_t k)
         const struct jit_base *base = &u->base[i];
         x64_load(e->b, X_64, SCRATCH, x64_at(CPU, emit_home(base->var)));
         x64_lea(e->b, X_64, SCRATCH, x64_at(SCRATCH, (int32_t)(base->lo - (int64_t)u->ram_block.va)));
-        x64_alu_ri(e->b, ALU_CMP, X_64, SCRATCH, (int32_t)((int64_t)u->ram_block.len - (base->hi - base->lo)));
+        x64_alu_ri(e->b, ALU_CMP, X_64, SCRATCH,
+                   (int32_t)((int64_t)u->ram_block.len - (base->hi - base->lo)));
         uint8_t *inside = x64_jcc8(e->b, CC_BE);
         x64_store_imm(e->b, X_32, x64_at(CPU, CPU_AT(jit_hot.outside)),
                       (int32_t)(u->code_at + (uint32_t)(e->b->p - e->b->start)));

@@ -126,7 +126,7 @@ struct jit_region {
     unsigned index;   /* of by_code, while it is being buried */
     struct jit_page page[JIT_MAX_PAGES];
     struct tlb_block ram_block; /* that its loads and stores take for granted; len 0: none */
-    gva_t start; /* where its translation began */
+    gva_t start;                /* where its translation began */
     uint32_t code, code_len;
     struct jit_site *site;
     struct jit_loc *loc;
@@ -296,8 +296,8 @@ struct jit_unit {
     struct tlb_block ram_block; /* len 0: none */
     unsigned nr_bases;
     struct jit_base base[4]; /* looked at at each entry */
-    bool uses_vectors;          /* in host registers */
-    bool uses_fp;               /* host floating point */
+    bool uses_vectors;       /* in host registers */
+    bool uses_fp;            /* host floating point */
 
     /* emit.c */
     struct x64_buf buf;
