@@ -1,14 +1,19 @@
-/* The first turn of a small loop, in blocks of its own.
+/* The first turn of a small loop, in blocks of its own; several turns of a loop of one block, one behind the other.
  *
  * What a loop leaves behind at the end of a turn (the flags, as a rule) is the same each time; what it is entered with is something else. With the
  * first turn apart, the others find only what a turn leaves, and nothing has to be stored for whoever asks which of the two it is (flags.c, FS_SELECT).
- * The copy of a block has the same instructions; only the way it is reached tells the two apart. */
+ * The copy of a block has the same instructions; only the way it is reached tells the two apart.
+ *
+ * A loop of one block looks at the budget each turn, which is one of its few branches; of several turns one does. */
 #include "cpu/jit/jit_internal.h"
 
 /* Of one loop, and of all in a region. */
 #define MAX_BLOCKS 6u
 #define MAX_INSNS 48u
 #define MAX_ALL 96u
+/* Of a loop of one block with several turns: in a longer one the look is a small part. */
+#define MAX_TURNS 4u
+#define MAX_TURNS_INSNS 32u
 
 struct loop {
     uint16_t header, block[MAX_BLOCKS];
@@ -82,6 +87,32 @@ static unsigned copy_loop(struct jit_unit *u, const struct loop *l, unsigned nr_
     return nr_all + l->nr;
 }
 
+static bool comes_to_itself(const struct jit_unit *u, uint16_t k)
+{
+    const struct jit_block *b = &u->block[k];
+    return (b->taken == k || b->next == k) && b->back == JIT_MAX_BLOCKS && !b->returns;
+}
+
+/* Several turns of k, a loop of one block. Returns how many blocks there are now. */
+static unsigned copy_turns(struct jit_unit *u, uint16_t k, unsigned turns, unsigned nr_all)
+{
+    const struct jit_block first = u->block[k];
+
+    for (unsigned i = 0; i < turns; i++) {
+        const uint16_t next = i + 1 < turns ? (uint16_t)(nr_all + i) : k;
+        struct jit_block *b = &u->block[i ? nr_all + i - 1 : k];
+        if (i) {
+            *b = first;
+            b->entry = false;
+        }
+        if (first.taken == k)
+            b->taken = next;
+        if (first.next == k)
+            b->next = next;
+    }
+    return nr_all + turns - 1;
+}
+
 unsigned jit_peel(struct jit_unit *u, unsigned nr_all)
 {
     const unsigned nr_before = u->nr_blocks;
@@ -89,12 +120,20 @@ unsigned jit_peel(struct jit_unit *u, unsigned nr_all)
     struct loop l;
 
     for (unsigned n = 0; n < nr_before; n++) {
-        const uint16_t k = u->order[n];
-        if (!u->block[k].header || !find_loop(u, k, &l) || nr_all + l.nr > JIT_MAX_BLOCKS ||
-            nr_insns + l.nr_insns > MAX_ALL)
+        uint16_t k = u->order[n];
+        if (!u->block[k].header)
             continue;
-        nr_insns += l.nr_insns;
-        nr_all = copy_loop(u, &l, nr_all);
+        if (find_loop(u, k, &l) && nr_all + l.nr <= JIT_MAX_BLOCKS && nr_insns + l.nr_insns <= MAX_ALL) {
+            nr_insns += l.nr_insns;
+            nr_all = copy_loop(u, &l, nr_all);
+            if (l.nr == 1)
+                k = (uint16_t)(nr_all - 1);
+        }
+        const unsigned turns = MIN(MAX_TURNS, MAX_TURNS_INSNS / MAX(u->block[k].nr, 1u));
+        if (turns > 1 && comes_to_itself(u, k) && nr_all + turns <= JIT_MAX_BLOCKS) {
+            nr_insns += (turns - 1) * u->block[k].nr;
+            nr_all = copy_turns(u, k, turns, nr_all);
+        }
     }
     return nr_all;
 }
