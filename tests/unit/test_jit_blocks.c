@@ -143,6 +143,7 @@ static uint32_t random_word(unsigned at, unsigned len)
     if (!below(flavour == INTEGER ? 12 : 32))
         return system_word();
     static uint32_t last_exclusive, last_aes;
+    static bool last_compares_if;
 
     if (last_exclusive && flavour != ONE_ROW && !below(4)) {
         const uint32_t word = store_exclusive_after(last_exclusive);
@@ -157,6 +158,11 @@ static uint32_t random_word(unsigned at, unsigned len)
         const uint32_t word = 0x4e286800 | (last_aes & 1u << 12) | (last_aes & 31) * 33;
         last_aes = 0;
         return word;
+    }
+    if (last_compares_if) { /* a branch on it, and two conditions are one */
+        last_compares_if = false;
+        if (below(2))
+            return aim(0x54000000 | below(14), A64_ROW_B_only_condbranch, at, len);
     }
     for (;;) {
         const unsigned row = flavour == ONE_ROW ? one_row : below(A64_NR_ROWS);
@@ -192,6 +198,9 @@ static uint32_t random_word(unsigned at, unsigned len)
             word = with(word, 5, 5, below(2) ? 30 : 27);
         if (good && (row == A64_ROW_LDXR_ldstexclr || row == A64_ROW_LDXP_ldstexclp))
             last_exclusive = word;
+        last_compares_if =
+            good && (row == A64_ROW_CCMP_condcmp_reg || row == A64_ROW_CCMP_condcmp_imm ||
+                     row == A64_ROW_CCMN_condcmp_reg || row == A64_ROW_CCMN_condcmp_imm);
         if (good && (row == A64_ROW_AESE_cryptoaes || row == A64_ROW_AESD_cryptoaes) && below(4))
             last_aes = word;
         if (good)

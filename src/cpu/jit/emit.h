@@ -156,6 +156,8 @@ void emit_flags_dynamic(struct emit *e, const struct flag_state *s);
 /* Makes the host's carry the guest's, or its complement. */
 void emit_carry(struct emit *e, const struct ir *r, bool inverted);
 void emit_ccmp(struct emit *e, const struct ir *r);
+/* The condition of a branch with IRF_FUSED, whose conditional compare stands before it; uncompared: the rel32 of a jump from where that does not compare. */
+enum x64_cc emit_fused_condition(struct emit *e, const struct ir *r, uint8_t **uncompared);
 /* After the host instruction of FCMP at e->at: what its near readers can use. Whether they want the operands the other way round is to be
  * asked before. */
 bool emit_fcmp_swapped(const struct emit *e);

@@ -324,6 +324,17 @@ static void flags_ahead(struct emit *e, uint32_t k, uint32_t other)
     e->kind_stored = true;
 }
 
+/* A conditional compare and its branch: where the flags would be the constant, it is known which way that goes. */
+static enum x64_cc fused_condition(struct emit *e, const struct ir *r)
+{
+    const bool taken = jit_condition_holds(r->cc, (r - 1)->aux);
+    uint8_t *uncompared;
+    const enum x64_cc cc = emit_fused_condition(e, r, &uncompared);
+
+    way_from(e, r, uncompared, taken ? r->aux : r->aux2, r->target);
+    return cc;
+}
+
 static void conditional(struct emit *e, const struct ir *r)
 {
     struct jit_unit *u = e->u;
@@ -334,7 +345,7 @@ static void conditional(struct emit *e, const struct ir *r)
     flags_ahead(e, r->aux, r->aux2);
     flags_ahead(e, r->aux2, r->aux);
     switch (r->op) {
-    case IR_BR: cc = emit_condition(e, r); break;
+    case IR_BR: cc = r->fl & IRF_FUSED ? fused_condition(e, r) : emit_condition(e, r); break;
     case IR_BZ:
     case IR_BNZ: {
         const int a = emit_hreg(e, r->a);

@@ -350,10 +350,8 @@ void emit_flags_constant(struct emit *e, unsigned nzcv)
 
 /* --- Conditional compare -------------------------------------------------------------------------------------------- */
 
-void emit_ccmp(struct emit *e, const struct ir *r)
+static void compare(struct emit *e, const struct ir *r)
 {
-    const enum x64_cc cc = emit_condition(e, r);
-    uint8_t *otherwise = x64_jcc8(e->b, (enum x64_cc)(cc ^ 1));
     const enum x64_width w = emit_width(r);
     const int64_t imm = r->b == VAR_IMM ? r->imm : 0;
     int a = emit_use(e, r->a, SCRATCH2);
@@ -367,10 +365,30 @@ void emit_ccmp(struct emit *e, const struct ir *r)
         x64_alu_ri(e->b, op, w, a, (int32_t)imm);
     else
         x64_alu_rr(e->b, op, w, a, emit_use(e, r->b, SCRATCH3));
-    if (r->op == IR_CCMN)
+    e->host = r->op == IR_CCMN ? HF_ADD : HF_SUB;
+}
+
+void emit_ccmp(struct emit *e, const struct ir *r)
+{
+    if (r->fl & IRF_FUSED)
+        return;
+    const enum x64_cc cc = emit_condition(e, r);
+    uint8_t *otherwise = x64_jcc8(e->b, (enum x64_cc)(cc ^ 1));
+    compare(e, r);
+    if (e->host != HF_SUB)
         cmc(e);
     uint8_t *end = x64_jmp8(e->b);
     x64_patch8_here(e->b, otherwise);
     emit_flags_constant(e, r->aux);
     x64_patch8_here(e->b, end);
+}
+
+enum x64_cc emit_fused_condition(struct emit *e, const struct ir *r, uint8_t **uncompared)
+{
+    const struct ir *ccmp = r - 1;
+    const enum x64_cc cc = emit_condition(e, ccmp);
+
+    *uncompared = x64_jcc(e->b, (enum x64_cc)(cc ^ 1));
+    compare(e, ccmp);
+    return host_condition(e, r->cc);
 }

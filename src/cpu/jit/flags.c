@@ -87,6 +87,29 @@ static void find_near(struct jit_unit *u, const struct jit_block *b)
     }
 }
 
+/* The block that a conditional compare's branch goes to when its condition does not hold, and the flags are its constant; there and elsewhere it may come by
+ * the comparison, too. */
+static uint32_t uncompared_way(const struct ir *compare, const struct ir *branch)
+{
+    return jit_condition_holds(branch->cc, compare->aux) ? branch->aux : branch->aux2;
+}
+
+static void fuse(struct jit_unit *u, const struct flow *f)
+{
+    for (unsigned n = 0; n < u->nr_blocks; n++) {
+        const unsigned end = u->block[u->order[n]].ir_end;
+        struct ir *compare = &u->ir[end - 2], *branch = &u->ir[end - 1];
+        if (end - u->block[u->order[n]].ir_first < 3 || branch->op != IR_BR || !(branch->fl & IRF_NEAR) ||
+            !(compare->op == IR_CCMP || compare->op == IR_CCMN) || !(compare->fl & IRF_SETF))
+            continue;
+        const uint32_t way = uncompared_way(compare, branch);
+        if (way != IR_NO_BLOCK && !f->asked[way]) {
+            compare->fl |= IRF_FUSED;
+            branch->fl |= IRF_FUSED;
+        }
+    }
+}
+
 /* Who asks at an operation, and whether those behind it ask for what it makes. */
 enum asking { ASKS = 1, READS = 2, SETS = 4 };
 
@@ -342,9 +365,10 @@ static struct flag_state of_sum(struct walk *w, const struct ir *r, bool asked)
     struct flag_state s = {
         .form = FS_STATIC, .a_at = FP_VAR, .a = sum ? r->d : r->a, .b = r->b, .imm = r->imm};
 
-    s.kind = r->op == IR_ADD ? r->sz == 3 ? FLAG_ADD64 : FLAG_ADD32
-             : r->sz == 3    ? FLAG_SUB64
-                             : FLAG_SUB32;
+    if (r->op == IR_ADD || r->op == IR_CCMN)
+        s.kind = r->sz == 3 ? FLAG_ADD64 : FLAG_ADD32;
+    else
+        s.kind = r->sz == 3 ? FLAG_SUB64 : FLAG_SUB32;
     s.kind |= sum ? FLAG_SUM : 0;
     s.b_at = r->b == VAR_IMM ? FP_IMM : FP_VAR;
     if (asked && s.a >= VAR_NR_GUEST) {
@@ -381,6 +405,11 @@ static void step_setter(struct walk *w, const struct ir *r, bool asked)
         }
         break;
     default:
+        if (r->fl & IRF_FUSED) { /* whoever asks is where it was compared */
+            s = of_sum(w, r, asked);
+            put(w, r, before);
+            break;
+        }
         put(w, r, before);
         if (asked)
             put_new(w, IR_FHOST, r->gi, VAR_NONE, 0);
@@ -433,6 +462,8 @@ void jit_pass_flags(struct jit_unit *u)
         find_near(u, &u->block[u->order[n]]);
     find_asked(u, f);
     drop_unread(u, f, !off);
+    if (!off)
+        fuse(u, f);
 
     /* A state can only become more dynamic; after some rounds it is made so. */
     bool changed = true;

@@ -106,6 +106,7 @@ enum ir_fl {
     IRF_NEAR = 4,    /* reads, or leaves with, the flags as the host has them */
     IRF_KEEP = 8,    /* must not change the host's flags */
     IRF_USER = 16,   /* memory: with the permissions of EL0 */
+    IRF_FUSED = 32, /* CCMP, CCMN and the BR behind it: one after the other branches, where nobody asks for the flags that are constant otherwise */
 };
 
 /* How a load is extended. */

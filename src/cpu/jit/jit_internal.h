@@ -8,6 +8,7 @@
 #include "cpu/jit.h"
 #include "cpu/jit/ir.h"
 #include "cpu/jit/x64.h"
+#include "cpu/operands.h"
 
 #include "gen/a64_rows.h"
 
@@ -352,6 +353,11 @@ void jit_find_webs(struct jit_unit *u);
 void jit_allocate(struct jit_unit *u);
 /* The spare operations, nr of them, become the unit's. */
 void jit_take_spare(struct jit_unit *u, unsigned nr);
+/* Whether condition cc holds with these flags: bit 3 N to bit 0 V. */
+static inline bool jit_condition_holds(unsigned cc, unsigned nzcv)
+{
+    return operand_cond(cc) >> nzcv & 1;
+}
 /* Flag states of the same value, whatever their form. */
 bool jit_same_flags(const struct flag_state *x, const struct flag_state *y);
 /* Whether a conditional branch may leave the region. */
