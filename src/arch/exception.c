@@ -28,7 +28,7 @@ static bool is_call(const struct exception *e)
 }
 
 /* AArch64.TakeException. */
-void exception_take(struct pe_state *s, const struct exception *e, unsigned target_el)
+HOT void exception_take(struct pe_state *s, const struct exception *e, unsigned target_el)
 {
     BUG_ON(target_el != 1 || target_el < s->el); /* EL2 and EL3 have no VBAR, SCTLR yet */
 
@@ -89,7 +89,7 @@ static bool return_ss(const struct pe_state *s, uint64_t spsr, bool illegal)
 }
 
 /* AArch64.ExceptionReturn, SetPSTATEFromPSR. The local monitor and the event register are the CPU's. */
-void exception_return(struct pe_state *s, uint64_t spsr, uint64_t elr)
+HOT void exception_return(struct pe_state *s, uint64_t spsr, uint64_t elr)
 {
     bool illegal = is_illegal_return(s, spsr);
     uint64_t psr = spsr & ~(uint64_t)PSR_SS;

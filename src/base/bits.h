@@ -8,6 +8,8 @@
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
+/* Of the functions that an exit passes: they are laid side by side. */
+#define HOT __attribute__((hot))
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 #define BIT64(n) (UINT64_C(1) << (n))
 #define CONTAINER_OF(p, type, member) ((type *)(void *)((char *)(p)-offsetof(type, member)))

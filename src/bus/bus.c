@@ -252,8 +252,8 @@ static bool access_class(struct device *d, unsigned cpu, uint32_t off, unsigned 
     return cls->read && cls->read(d, off, size, val);
 }
 
-enum bus_result bus_access_by(struct bus *b, unsigned cpu, gpa_t gpa, unsigned size, bool write,
-                              uint64_t *val)
+HOT enum bus_result bus_access_by(struct bus *b, unsigned cpu, gpa_t gpa, unsigned size, bool write,
+                                  uint64_t *val)
 {
     struct device *d = find_device(b, cpu, gpa);
     uint64_t v = write ? *val & mask64(8 * size) : 0;

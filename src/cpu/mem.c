@@ -56,7 +56,7 @@ static __attribute__((noinline)) bool load_misaligned(struct cpu *c, gva_t va, u
     return true;
 }
 
-bool mem_load_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint64_t *val)
+HOT bool mem_load_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint64_t *val)
 {
     struct tlb_view v;
 
@@ -105,7 +105,7 @@ static __attribute__((noinline)) bool store_misaligned(struct cpu *c, gva_t va, 
     return true;
 }
 
-bool mem_store_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint64_t val)
+HOT bool mem_store_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint64_t val)
 {
     struct tlb_view v;
 

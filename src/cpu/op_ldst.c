@@ -77,10 +77,10 @@ static inline void host_store(void *p, unsigned how, uint64_t v)
 #define SLOTS_N_T(NAME)                                                                            \
     _Static_assert(offsetof(struct a64_args_##NAME, t) == offsetof(struct a64_args_##NAME, n) + 1, "n, t")
 
-static __attribute__((noinline)) const struct a64_insn *load_miss(struct cpu *c,
-                                                                  const struct a64_insn *insn,
-                                                                  gva_t va, unsigned how,
-                                                                  const uint8_t *slots, uint64_t base)
+HOT static __attribute__((noinline)) const struct a64_insn *load_miss(struct cpu *c,
+                                                                      const struct a64_insn *insn,
+                                                                      gva_t va, unsigned how,
+                                                                      const uint8_t *slots, uint64_t base)
 {
     const unsigned t = how & HOW_LITERAL ? slots[0] : slots[1];
     uint64_t v;
@@ -109,10 +109,11 @@ static inline uint64_t load_hit(struct cpu *c, gva_t va, unsigned how)
     return extended(how, host_load((const void *)(va + tlb_slot(c, va)->addend), how));
 }
 
-static __attribute__((noinline)) const struct a64_insn *store_miss(struct cpu *c,
-                                                                   const struct a64_insn *insn,
-                                                                   gva_t va, unsigned how,
-                                                                   const uint8_t *slots, uint64_t base)
+HOT static __attribute__((noinline)) const struct a64_insn *store_miss(struct cpu *c,
+                                                                       const struct a64_insn *insn,
+                                                                       gva_t va, unsigned how,
+                                                                       const uint8_t *slots,
+                                                                       uint64_t base)
 {
     if (!sp_ok(c, slots[0]))
         return cpu_mem_fault(c, insn);

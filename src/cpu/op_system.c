@@ -65,7 +65,7 @@ OP(HLT_EX_exception)
     return cpu_undefined(c, insn);
 }
 
-static const struct a64_insn *eret(struct cpu *c, const struct a64_insn *insn, gva_t target)
+HOT static const struct a64_insn *eret(struct cpu *c, const struct a64_insn *insn, gva_t target)
 {
     branch_note(c, cpu_pc(c, insn), target);
     exception_return(&c->st, c->st.spsr_el[1], target);

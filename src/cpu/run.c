@@ -141,7 +141,8 @@ void cpu_set_deadline(struct cpu *c, uint64_t deadline_ns)
 
 /* --- Leaving an instruction ----------------------------------------------------------------------------------------- */
 
-const struct a64_insn *cpu_raise(struct cpu *c, const struct a64_insn *insn, enum esr_ec ec, uint32_t iss)
+HOT const struct a64_insn *cpu_raise(struct cpu *c, const struct a64_insn *insn, enum esr_ec ec,
+                                     uint32_t iss)
 {
     c->exc = (struct exception){.type = EXC_SYNC, .esr = esr_make(ec, iss), .ret = cpu_pc(c, insn)};
     c->st.pc = c->exc.ret;
@@ -160,7 +161,7 @@ const struct a64_insn *cpu_fp_trap(struct cpu *c, const struct a64_insn *insn)
     return cpu_raise(c, insn, EC_FP_ACCESS, 1u << 24 | 0xeu << 20);
 }
 
-const struct a64_insn *cpu_mem_fault(struct cpu *c, const struct a64_insn *insn)
+HOT const struct a64_insn *cpu_mem_fault(struct cpu *c, const struct a64_insn *insn)
 {
     c->exc.ret = c->st.pc = cpu_pc(c, insn);
     c->leave = CPU_LEAVE_EXCEPTION;
@@ -208,7 +209,7 @@ static uint64_t register_hash(const struct pe_state *s)
 
 /* Whether this fault of EL1 in EL1 has come so often, with nothing but itself in between, that it will for ever. SVC, HVC and BRK
  * may be repeated on purpose. */
-static bool is_stuck(struct cpu *c)
+HOT static bool is_stuck(struct cpu *c)
 {
     const unsigned ec = (unsigned)bits(c->exc.esr, 31, 26);
     const bool again =
@@ -239,7 +240,7 @@ static __attribute__((noinline, cold)) void tell_of_exception(struct cpu *c)
         observe_exception(c);
 }
 
-static void take(struct cpu *c)
+HOT static void take(struct cpu *c)
 {
     c->nr_exceptions++;
     exception_take(&c->st, &c->exc, 1);
@@ -250,7 +251,7 @@ static void take(struct cpu *c)
 }
 
 /* Enters c->exc. True: the vCPU is stuck (and has not entered it once more). */
-static bool take_exception(struct cpu *c)
+HOT static bool take_exception(struct cpu *c)
 {
     if (c->exc.type == EXC_SYNC && is_stuck(c))
         return true;
@@ -456,7 +457,7 @@ static enum cpu_leave look_around(struct cpu *c)
 }
 
 /* Translated code for st.pc that may be run as things are; null: by way of fetch(). */
-static const void *known_code(const struct cpu *c)
+HOT static const void *known_code(const struct cpu *c)
 {
     const gva_t pc = c->st.pc;
     const struct jit_target *t = &c->jit_hot.target[(pc >> 2) & (JIT_NR_TARGETS - 1)];
@@ -467,7 +468,7 @@ static const void *known_code(const struct cpu *c)
                : NULL;
 }
 
-const void *cpu_go_on_in_place(struct cpu *c)
+HOT const void *cpu_go_on_in_place(struct cpu *c)
 {
     const void *code;
 

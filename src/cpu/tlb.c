@@ -69,7 +69,7 @@ static uint64_t context(const struct cpu_mmu *m, unsigned variant)
 }
 
 /* What follows from the EL and PSTATE.PAN. */
-static void at_level(struct cpu *c)
+HOT static void at_level(struct cpu *c)
 {
     if (c->st.el == 0)
         c->tlb_ctx = c->tlb_ctx_el0;
@@ -108,7 +108,7 @@ void cpu_context_changed(struct cpu *c)
     jit_context_changed(c);
 }
 
-void cpu_level_changed(struct cpu *c)
+HOT void cpu_level_changed(struct cpu *c)
 {
     at_level(c);
     jit_level_changed(c);
@@ -340,7 +340,8 @@ static __attribute__((noinline)) bool fill(struct cpu *c, gva_t va, uint64_t tag
     return true;
 }
 
-static bool find_translation(struct cpu *c, gva_t va, bool write, unsigned flags, struct tlb_view *view)
+HOT static bool find_translation(struct cpu *c, gva_t va, bool write, unsigned flags,
+                                 struct tlb_view *view)
 {
     const uint64_t tag = tlb_key(flags & MEM_EL0 ? c->tlb_ctx_el0 : c->tlb_ctx, va, 1);
     const gva_t offset = va & (TLB_PAGE_SIZE - 1);
@@ -414,8 +415,8 @@ bool tlb_find_block(struct cpu *c, bool upper, struct tlb_block *b)
     return true;
 }
 
-bool tlb_translate(struct cpu *c, gva_t va, unsigned len, enum walk_access access, unsigned flags,
-                   struct tlb_view *view)
+HOT bool tlb_translate(struct cpu *c, gva_t va, unsigned len, enum walk_access access,
+                       unsigned flags, struct tlb_view *view)
 {
     if (unlikely(c->debug) && debug_watch_hit(c, va, len, access == WALK_WRITE))
         return false;

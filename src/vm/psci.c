@@ -141,7 +141,7 @@ static uint64_t argument(struct vcpu *v, uint32_t id, unsigned n)
     return get_x(v, n) & (id & SMCCC_64 ? UINT64_MAX : UINT32_MAX);
 }
 
-enum hv_action psci_call(struct vcpu *v)
+HOT enum hv_action psci_call(struct vcpu *v)
 {
     struct vm *vm = v->vm;
     const uint32_t id = (uint32_t)get_x(v, 0);

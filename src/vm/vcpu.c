@@ -225,7 +225,7 @@ static __attribute__((noinline)) enum hv_action wait_for_interrupt(struct vcpu *
 }
 
 /* A WFI that nothing could end is a yield. Otherwise it sleeps; one that is stepped over when the vCPU goes on, if it is not stepped then. */
-static enum hv_action exit_wfi(struct vcpu *v, struct hv_exit *exit)
+HOT static enum hv_action exit_wfi(struct vcpu *v, struct hv_exit *exit)
 {
     (void)exit;
     if (likely(v->can_wake && !atomic_load_explicit(v->can_wake, memory_order_relaxed)))
@@ -261,7 +261,7 @@ static void act_on_output(struct vm *vm)
         vm->watch.act(vm->watch.opaque);
 }
 
-static enum hv_action exit_mmio(struct vcpu *v, struct hv_exit *exit)
+HOT static enum hv_action exit_mmio(struct vcpu *v, struct hv_exit *exit)
 {
     if (!may_be_heard(v))
         return HV_STOP;
@@ -282,7 +282,7 @@ static enum hv_action exit_semihosting(struct vcpu *v, struct hv_exit *exit)
     return action;
 }
 
-static enum hv_action exit_call(struct vcpu *v, struct hv_exit *exit)
+HOT static enum hv_action exit_call(struct vcpu *v, struct hv_exit *exit)
 {
     (void)exit;
     return may_be_heard(v) ? psci_call(v) : HV_STOP;
@@ -441,7 +441,7 @@ static __attribute__((noinline)) enum hv_action handle_timed(struct vcpu *v, str
     return action;
 }
 
-enum hv_action vcpu_handle_exit(void *opaque, struct hv_exit *exit)
+HOT enum hv_action vcpu_handle_exit(void *opaque, struct hv_exit *exit)
 {
     struct vcpu *v = opaque;
     enum hv_action action;

@@ -101,7 +101,7 @@ static __attribute__((noinline)) void find_level(struct cpu *c, struct jit_level
     use_level(c, l);
 }
 
-void jit_level_changed(struct cpu *c)
+HOT void jit_level_changed(struct cpu *c)
 {
     if (!c->jit)
         return;

@@ -93,6 +93,24 @@ static bool comes_to_itself(const struct jit_unit *u, uint16_t k)
     return (b->taken == k || b->next == k) && b->back == JIT_MAX_BLOCKS && !b->returns;
 }
 
+/* Whether block k accesses a device, as the registers are now that its region has become hot: then C code comes back to it each turn, best to one place, which
+ * is what the host's processor expects. */
+static bool accesses_device(const struct jit_unit *u, uint16_t k)
+{
+    const struct jit_block *b = &u->block[k];
+
+    for (unsigned i = b->first; i < b->first + b->nr; i++) {
+        const struct a64_insn *insn = &u->insn[i].i;
+        const unsigned kind = a64_rows[insn->row].kind, n = insn->word >> 5 & 31;
+        const gva_t va = u->c->st.x[n == 31 ? REG_SP : n];
+        const struct tlb_entry *e = tlb_slot(u->c, va);
+        if ((kind == A64_KIND_LOAD || kind == A64_KIND_STORE) && (e->page & TLB_INFO_MMIO) &&
+            e->addend == tlb_key(u->c->tlb_ctx, va, 1))
+            return true;
+    }
+    return false;
+}
+
 /* Several turns of k, a loop of one block. Returns how many blocks there are now. */
 static unsigned copy_turns(struct jit_unit *u, uint16_t k, unsigned turns, unsigned nr_all)
 {
@@ -130,7 +148,8 @@ unsigned jit_peel(struct jit_unit *u, unsigned nr_all)
                 k = (uint16_t)(nr_all - 1);
         }
         const unsigned turns = MIN(MAX_TURNS, MAX_TURNS_INSNS / MAX(u->block[k].nr, 1u));
-        if (turns > 1 && comes_to_itself(u, k) && nr_all + turns <= JIT_MAX_BLOCKS) {
+        if (turns > 1 && comes_to_itself(u, k) && nr_all + turns <= JIT_MAX_BLOCKS &&
+            !accesses_device(u, k)) {
             nr_insns += (turns - 1) * u->block[k].nr;
             nr_all = copy_turns(u, k, turns, nr_all);
         }

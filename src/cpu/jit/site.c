@@ -21,7 +21,7 @@ static uint32_t nzcv_at_top(uint64_t a, uint64_t b, bool sub)
            (uint32_t)(overflow >> 63) * PSR_V;
 }
 
-static __attribute__((noinline)) uint32_t nzcv_of(unsigned kind, uint64_t a, uint64_t b)
+HOT static __attribute__((noinline)) uint32_t nzcv_of(unsigned kind, uint64_t a, uint64_t b)
 {
     const bool sum = kind & FLAG_SUM; /* of the operand a there is a + b, or a - b, alone */
 
@@ -47,7 +47,7 @@ static uint64_t host_of(uint32_t nzcv)
            (nzcv & PSR_V) / PSR_V;
 }
 
-uint32_t jit_dynamic_flags(const struct cpu *c)
+HOT uint32_t jit_dynamic_flags(const struct cpu *c)
 {
     return c->jit_hot.flag_kind == FLAG_NZCV
                ? (uint32_t)c->jit_hot.flag_a & 0xf0000000u
@@ -94,7 +94,7 @@ static uint32_t flags_at(struct cpu *c, const struct flag_state *s)
     return nzcv_of(s->kind, v[0], v[1]);
 }
 
-void jit_set_flags(struct cpu *c, uint32_t nzcv)
+HOT void jit_set_flags(struct cpu *c, uint32_t nzcv)
 {
     c->st.nzcv = nzcv;
     c->jit_hot.flag_kind = FLAG_NZCV;
@@ -116,7 +116,7 @@ void jit_at_flags(struct cpu *c)
     c->jit_hot.flag_static[0] = host_of(jit_dynamic_flags(c));
 }
 
-void jit_at_wfi(struct cpu *c)
+HOT void jit_at_wfi(struct cpu *c)
 {
     jit_fp_suspend(c);
     if (!cpu_wfi(c)) { /* the slice ends before the next loop */
@@ -166,7 +166,7 @@ static const struct a64_insn *insn_of(struct cpu *c, const struct jit_site *s)
     return insn;
 }
 
-const uint8_t *jit_at_site(struct cpu *c, struct jit_site *s, gva_t va)
+HOT const uint8_t *jit_at_site(struct cpu *c, struct jit_site *s, gva_t va)
 {
     struct jit *j = c->jit;
     struct jit_region *r = s->region;
@@ -211,7 +211,7 @@ const uint8_t *jit_at_site(struct cpu *c, struct jit_site *s, gva_t va)
     return NULL;
 }
 
-const uint8_t *jit_at_exception(struct cpu *c, struct jit_site *s)
+HOT const uint8_t *jit_at_exception(struct cpu *c, struct jit_site *s)
 {
     const struct a64_insn *insn = insn_of(c, s);
 
@@ -242,7 +242,7 @@ static const uint8_t *interpret(struct cpu *c, gva_t va)
     return NULL;
 }
 
-const uint8_t *jit_at_link(struct cpu *c, struct jit_link *l)
+HOT const uint8_t *jit_at_link(struct cpu *c, struct jit_link *l)
 {
     const struct jit_found *f = jit_found_at(c, l->target);
     struct jit_entry *e = f && !f->code ? NULL : jit_find_entry(c, l->target);
@@ -256,7 +256,7 @@ const uint8_t *jit_at_link(struct cpu *c, struct jit_link *l)
     return jit_entry_code(c->jit, e);
 }
 
-const uint8_t *jit_at_indirect(struct cpu *c, gva_t va, uint64_t btype)
+HOT const uint8_t *jit_at_indirect(struct cpu *c, gva_t va, uint64_t btype)
 {
     va = arch_branch_addr(&c->st, va);
     const struct jit_found *f = jit_found_at(c, va);

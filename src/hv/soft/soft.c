@@ -50,13 +50,13 @@ static void soft_vm_destroy(struct hv_vm *vm)
 
 /* --- What the CPU asks of the machine ------------------------------------------------------------------------------- */
 
-static void hand_over(struct hv_vcpu *v, struct hv_exit *exit)
+HOT static void hand_over(struct hv_vcpu *v, struct hv_exit *exit)
 {
     if (v->cfg.on_exit(v->cfg.opaque, exit) == HV_STOP)
         cpu_leave_soon(v->cpu);
 }
 
-static bool on_mmio(void *opaque, gpa_t gpa, unsigned size, bool write, uint64_t *val)
+HOT static bool on_mmio(void *opaque, gpa_t gpa, unsigned size, bool write, uint64_t *val)
 {
     struct hv_exit exit;
 
@@ -70,7 +70,7 @@ static bool on_mmio(void *opaque, gpa_t gpa, unsigned size, bool write, uint64_t
     return !exit.u.mmio.failed;
 }
 
-static bool on_sysreg(void *opaque, uint16_t encoding, bool write, uint64_t *val)
+HOT static bool on_sysreg(void *opaque, uint16_t encoding, bool write, uint64_t *val)
 {
     struct hv_exit exit;
 
@@ -84,7 +84,7 @@ static bool on_sysreg(void *opaque, uint16_t encoding, bool write, uint64_t *val
     return !exit.u.sysreg.failed;
 }
 
-static void on_wfi(void *opaque)
+HOT static void on_wfi(void *opaque)
 {
     struct hv_exit exit;
 
