@@ -506,15 +506,98 @@ static void index_not_narrow(void **state)
     teardown(&none);
 }
 
+/* More pages of code than are kept decoded, around and around. Each knows its translated loop when it is decoded anew, but not that of code which is no
+ * more. */
+static void many_pages(void **state)
+{
+    enum { PAGES = 1200, TURNS = 4, EACH = 20, INSNS = 3, OFTEN = 15, NEVER = 60000 };
+    static const uint32_t page[] = {
+        0xd2800283, /* mov x3, #20 */
+        0x91000400, /* add x0, x0, #1 */
+        0xf1000463, /* subs x3, x3, #1 */
+        0x54ffffc1, /* b.ne two back */
+        0x140003fc, /* b to the next page */
+    };
+    static const uint32_t last[] = {
+        0xf1000421, /* subs x1, x1, #1 */
+        0x54000040, /* b.eq to the end */
+        0xd61f0040, /* br x2 */
+        HVC,
+    };
+    const gva_t first = UINT64_C(0x80000000), changed = first + 7 * TLB_PAGE_SIZE + 4;
+
+    (void)state;
+    for (unsigned hot = 0; hot < 2; hot++) {
+        begin(&(struct jit_options){.threshold = hot ? OFTEN : NEVER});
+        assert_int_equal(ram_add(&ram, first, 8 << 20, RAM_KIND_RAM, NULL), 0);
+        SYS(&c->st, SCTLR_EL1) &= ~SCTLR_EL1_M;
+        for (unsigned i = 0; i < PAGES; i++)
+            memcpy(host(first + i * (gva_t)TLB_PAGE_SIZE), page, sizeof(page));
+        memcpy(host(first + PAGES * (gva_t)TLB_PAGE_SIZE), last, sizeof(last));
+        for (unsigned more = 0; more < 2; more++) {
+            plain_state();
+            c->st.x[1] = TURNS;
+            c->st.x[2] = c->st.pc = first;
+            assert_int_equal(cpu_run(c), CPU_LEAVE_HVC);
+            assert_int_equal(c->st.x[0], (PAGES + more) * EACH * TURNS);
+            if (hot) /* all but the first turn */
+                assert_true(jit_statistics(c->jit)->insns > PAGES * EACH * INSNS * (TURNS - 2));
+            else
+                assert_int_equal(jit_statistics(c->jit)->insns, 0);
+            memcpy(host(changed), &(uint32_t){0x91000800}, 4); /* add x0, x0, #2 */
+            cluster_code_changed(&cluster, changed, 4);
+        }
+        teardown(&none);
+    }
+}
+
+/* A write of SCTLR_EL1 drops what is in the TLB, but not if only pointer authentication is another, or nothing is. */
+static void tlb_after_sctlr(void **state)
+{
+    static const uint32_t words[] = {
+        0xd5181003, /* msr sctlr_el1, x3 */
+        0xf9400022, /* ldr x2, [x1] */
+        HVC,
+    };
+    static const struct {
+        uint64_t changes;
+        bool drops;
+    } way[] = {{0, true}, {0, false}, {SCTLR_EL1_EnIA | SCTLR_EL1_EnDB, false}, {SCTLR_EL1_I, true}};
+
+    (void)state;
+    begin(&(struct jit_options){.off = true});
+    memcpy(host(PROGRAM), words, sizeof(words));
+    SYS(&c->st, SCTLR_EL1) |= SCTLR_EL1_M;
+    plain_state();
+    for (unsigned w = 0; w < ARRAY_LEN(way); w++) { /* the first one finds nothing */
+        const uint64_t misses = c->nr_tlb_misses;
+        c->st.pc = PROGRAM;
+        c->st.x[1] = DATA;
+        c->st.x[3] = SYS(&c->st, SCTLR_EL1) ^ way[w].changes;
+        assert_int_equal(cpu_run(c), CPU_LEAVE_HVC);
+        assert_int_equal(c->nr_tlb_misses > misses, way[w].drops);
+        assert_int_equal(SYS(&c->st, SCTLR_EL1), c->st.x[3]);
+    }
+    teardown(&none);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(base_outside),          cmocka_unit_test(index_not_narrow),
-        cmocka_unit_test(traps_often),           cmocka_unit_test(permissions_change),
-        cmocka_unit_test(denormal_by_zero),      cmocka_unit_test(many_operations),
-        cmocka_unit_test(isb_shows_new_code),    cmocka_unit_test(frame_across_pages),
-        cmocka_unit_test(dropped_region_leaves), cmocka_unit_test(calls),
-        cmocka_unit_test(access_flags_wait),     cmocka_unit_test(misaligned_on_a_known_page),
+        cmocka_unit_test(base_outside),
+        cmocka_unit_test(index_not_narrow),
+        cmocka_unit_test(traps_often),
+        cmocka_unit_test(permissions_change),
+        cmocka_unit_test(denormal_by_zero),
+        cmocka_unit_test(many_operations),
+        cmocka_unit_test(isb_shows_new_code),
+        cmocka_unit_test(frame_across_pages),
+        cmocka_unit_test(dropped_region_leaves),
+        cmocka_unit_test(calls),
+        cmocka_unit_test(access_flags_wait),
+        cmocka_unit_test(misaligned_on_a_known_page),
+        cmocka_unit_test(many_pages),
+        cmocka_unit_test(tlb_after_sctlr),
     };
 
     if (!jit_available()) {

@@ -412,14 +412,14 @@ const void *jit_exact_code(struct cpu *c)
 
 const struct a64_insn *jit_enter(struct cpu *c, const struct a64_insn *insn)
 {
-    const struct code_page *p = CONTAINER_OF(c->code.insns, const struct code_page, insn[0]);
     const gva_t va = cpu_pc(c, insn);
-    const gpa_t pa = p->pa | (va & (TLB_PAGE_SIZE - 1));
     struct jit *j = c->jit;
     const struct jit_found *f = jit_found_at(c, va);
     const struct jit_entry *e = NULL;
 
     if (!f || unlikely(c->check)) {
+        const struct code_page *p = CONTAINER_OF(c->code.insns, const struct code_page, insn[0]);
+        const gpa_t pa = p->pa | (va & (TLB_PAGE_SIZE - 1));
         e = jit_entry_at(c, va, pa);
         f = jit_note_found(c, va, e);
         if (!e)
