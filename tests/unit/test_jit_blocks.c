@@ -142,7 +142,7 @@ static uint32_t random_word(unsigned at, unsigned len)
 {
     if (!below(flavour == INTEGER ? 12 : 32))
         return system_word();
-    static uint32_t last_exclusive, last_aes;
+    static uint32_t last_exclusive, last_aes, other_half;
     static bool last_compares_if;
 
     if (last_exclusive && flavour != ONE_ROW && !below(4)) {
@@ -158,6 +158,17 @@ static uint32_t random_word(unsigned at, unsigned len)
         const uint32_t word = 0x4e286800 | (last_aes & 1u << 12) | (last_aes & 31) * 33;
         last_aes = 0;
         return word;
+    }
+    if (other_half) { /* of a product: UMULH behind MUL, or before it */
+        const uint32_t word = other_half | below(16);
+        other_half = 0;
+        return word;
+    }
+    if (flavour == INTEGER && !below(48)) {
+        const uint32_t operands = below(32) << 16 | below(32) << 5,
+                       first = below(2) ? 0x9b007c00 : 0x9bc07c00;
+        other_half = (first ^ 0x00c00000) | operands;
+        return first | operands | below(16);
     }
     if (last_compares_if) { /* a branch on it, and two conditions are one */
         last_compares_if = false;

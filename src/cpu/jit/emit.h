@@ -54,6 +54,7 @@ struct emit {
     /* As they were before the guest instruction at work. */
     var_t now_before[VAR_NR_GUEST];
     uint64_t dirty_before;
+    unsigned multiplied; /* the operation that was done with the one before it: multiply_both() */
     uint64_t written;    /* by this guest instruction so far */
     unsigned first_site; /* of this guest instruction */
     uint16_t gi;

@@ -347,8 +347,44 @@ static void bit_field_insert(struct emit *e, const struct ir *r)
 
 /* --- Multiplication, division --------------------------------------------------------------------------------------- */
 
+/* Both halves of a product at once, if the operation behind r is for the other half; that is noted as done then. Its register may be written now: what is in it before can only
+ * be an operand of both. */
+static bool multiply_both(struct emit *e, const struct ir *r)
+{
+    const struct ir *other = r + 1;
+    const enum ir_op wanted = r->op == IR_MUL ? IR_MULHU : IR_MUL;
+
+    if (!e->has_bmi2 || r->sz != 3 || r->b >= VAR_IMM || e->at + 1 >= e->u->block[e->block].ir_end ||
+        other->op != wanted || other->sz != 3 || r->d == r->a || r->d == r->b ||
+        !((other->a == r->a && other->b == r->b) || (other->a == r->b && other->b == r->a)))
+        return false;
+    const int d = emit_hreg(e, r->d), d2 = emit_hreg(e, other->d);
+    if (d == X64_NONE || d2 == X64_NONE || d == d2)
+        return false;
+    const int b = emit_use(e, r->b, SCRATCH2);
+    move_a(e, r, X_64, RDX);
+    if (r->op == IR_MUL)
+        x64_vex_rrr(e->b, 0xf2380ff6, true, false, d2, d, b); /* MULX */
+    else
+        x64_vex_rrr(e->b, 0xf2380ff6, true, false, d, d2, b);
+    emit_defined(e, r->d, d);
+    e->multiplied = e->at + 1;
+    return true;
+}
+
+/* Whether multiply_both() has done it. */
+static bool is_multiplied(struct emit *e, const struct ir *r)
+{
+    if (e->multiplied != e->at)
+        return false;
+    emit_defined(e, r->d, emit_hreg(e, r->d));
+    return true;
+}
+
 static void multiply(struct emit *e, const struct ir *r)
 {
+    if (is_multiplied(e, r) || multiply_both(e, r))
+        return;
     const enum x64_width w = emit_width(r);
     const int own = emit_def(e, r->d, SCRATCH);
     const struct rhs b = operand_b(e, r, SCRATCH2);
@@ -375,6 +411,8 @@ static void multiply(struct emit *e, const struct ir *r)
 
 static void multiply_high(struct emit *e, const struct ir *r, bool sign)
 {
+    if (!sign && (is_multiplied(e, r) || multiply_both(e, r)))
+        return;
     const int b = emit_use(e, r->b, SCRATCH2);
 
     if (!sign && e->has_bmi2) {

@@ -144,8 +144,7 @@ unsigned jit_peel(struct jit_unit *u, unsigned nr_all)
         if (find_loop(u, k, &l) && nr_all + l.nr <= JIT_MAX_BLOCKS && nr_insns + l.nr_insns <= MAX_ALL) {
             nr_insns += l.nr_insns;
             nr_all = copy_loop(u, &l, nr_all);
-            if (l.nr == 1)
-                k = (uint16_t)(nr_all - 1);
+            k = copy_of(&l, nr_all - l.nr, k);
         }
         const unsigned turns = MIN(MAX_TURNS, MAX_TURNS_INSNS / MAX(u->block[k].nr, 1u));
         if (turns > 1 && comes_to_itself(u, k) && nr_all + turns <= JIT_MAX_BLOCKS &&
