@@ -40,7 +40,8 @@ struct jit_check {
     uint64_t context[CHECK_INSNS + 1]; /* of loads and stores */
     struct exception exc;              /* that ended it, if it did */
     bool faulted;
-    bool flushed; /* FPCR.FZ was set */
+    bool flushed;        /* FPCR.FZ was set */
+    uint32_t known_fpsr; /* as it was at the entry, or written last */
     struct piece piece[MAX_PIECES];
 };
 
@@ -118,8 +119,13 @@ static bool reads_doubtful_flag(const struct cpu *c, const struct jit_check *k, 
 {
     return i->row == A64_ROW_MRS_RS_systemmove &&
            sysreg_find(i->u.MRS_RS_systemmove.enc)->id == SR_FPSR &&
-           ((c->st.fpsr & ~k->state[0].fpsr & (FPSR_UFC | FPSR_IDC)) ||
+           ((c->st.fpsr & ~k->known_fpsr & (FPSR_UFC | FPSR_IDC)) ||
             (k->flushed && !(c->st.fpsr & FPSR_IXC)));
+}
+
+static bool writes_fpsr(const struct a64_insn *i)
+{
+    return i->row == A64_ROW_MSR_SR_systemmove && sysreg_find(i->u.MSR_SR_systemmove.enc)->id == SR_FPSR;
 }
 
 /* The interpreter, until something stops it. */
@@ -148,6 +154,8 @@ static void interpret(struct cpu *c, struct jit_check *k)
         }
         for (unsigned i = first; i < k->nr_pieces; i++)
             memcpy(k->piece[i].new, k->piece[i].host, k->piece[i].len);
+        if (writes_fpsr(&plain))
+            k->known_fpsr = c->st.fpsr;
         if (next) {
             c->st.pc = cpu_pc(c, next);
         } else if (c->leave == CPU_LEAVE_EXCEPTION) {
@@ -173,6 +181,7 @@ void jit_check_before(struct cpu *c)
     k->nr = k->nr_pieces = 0;
     k->stop = k->faulted = k->flushed = false;
     k->state[0] = c->st;
+    k->known_fpsr = c->st.fpsr;
     k->monitor[0] = c->excl;
     k->context[0] = c->tlb_ctx;
     tlb_flush_data(c); /* stores have to come by jit_check_translated() */
