@@ -402,7 +402,7 @@ struct jit_region *jit_publish(struct jit_unit *u)
         const gva_t va = u->entry[i].va;
         e->region = r;
         e->mode = r->mode;
-        e->stamp = 0;
+        e->stamp = u->c->jit_hot.stamp[(int64_t)va >= 0];
         e->code += r->code;
         e->pa = 0;
         for (unsigned p = 0; p < r->nr_pages; p++)

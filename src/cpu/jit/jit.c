@@ -417,7 +417,7 @@ const struct a64_insn *jit_enter(struct cpu *c, const struct a64_insn *insn)
     const struct jit_found *f = jit_found_at(c, va);
     const struct jit_entry *e = NULL;
 
-    if (!f || unlikely(c->check)) {
+    if (!f || unlikely(c->check || c->turn_insns)) { /* with turns jit_exact_code() is to find the same */
         const struct code_page *p = CONTAINER_OF(c->code.insns, const struct code_page, insn[0]);
         const gpa_t pa = p->pa | (va & (TLB_PAGE_SIZE - 1));
         e = jit_entry_at(c, va, pa);
