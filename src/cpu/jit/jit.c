@@ -1,7 +1,7 @@
 /* The translator from end to end: when it is asked, what it does one after the other, and the way in.
  *
  *   find       region.c     the blocks of a region
- *   peel       peel.c       the first turns of small loops apart
+ *   peel       peel.c       the first turns of small loops apart, several turns of the smallest
  *   lift       lift*.c      as IR
  *   fold       fold.c       constants
  *   bounds     bounds.c     indexes, one check at the entry for all accesses off a base
