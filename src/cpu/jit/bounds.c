@@ -193,6 +193,11 @@ static bool find_reach(const struct bounds *s, const struct ir *r, int64_t *lo, 
     return true;
 }
 
+static unsigned weight(const struct jit_block *b)
+{
+    return 1u << 3 * MIN(b->depth, 3u);
+}
+
 static void count(struct bounds *s, const struct jit_block *b, const struct ir *r)
 {
     struct candidate *c = &s->base[r->a];
@@ -202,7 +207,7 @@ static void count(struct bounds *s, const struct jit_block *b, const struct ir *
         return;
     c->lo = c->weight ? MIN(c->lo, lo) : lo;
     c->hi = c->weight ? MAX(c->hi, hi) : hi;
-    c->weight += 1u << 3 * MIN(b->depth, 3u);
+    c->weight += weight(b);
 }
 
 static void without_check(const struct jit_unit *u, const struct bounds *s, struct ir *r)
@@ -272,38 +277,49 @@ void jit_base_is_outside(struct cpu *c)
     jit_drop_region(c, r);
 }
 
-/* Accesses off registers that the region writes are none of the candidates. False: there are no others. */
-static bool find_written(const struct jit_unit *u, struct bounds *s)
+/* Accesses off registers that the region writes are none of the candidates. False: the others are too few, wherever they reach. */
+static bool find_candidates(const struct jit_unit *u, struct bounds *s)
 {
+    uint32_t most_weight[VAR_V0] = {0};
     bool any = false;
 
     memset(s->base, 0, sizeof(s->base));
     for (unsigned i = 0; i < u->nr_ir; i++)
         if ((ir_traits[u->ir[i].op] & IRT_D) && u->ir[i].d < VAR_V0)
             s->base[u->ir[i].d].written = true;
-    for (unsigned i = 0; i < u->nr_ir; i++)
-        any |= is_access(&u->ir[i]) && !s->base[u->ir[i].a].written;
+    for (unsigned n = 0; n < u->nr_blocks; n++) {
+        const struct jit_block *b = &u->block[u->order[n]];
+        for (unsigned i = b->ir_first; i < b->ir_end; i++) {
+            const struct ir *r = &u->ir[i];
+            if (is_access(r) && !s->base[r->a].written)
+                any |= (most_weight[r->a] += weight(b)) >= MIN_WEIGHT;
+        }
+    }
     return any;
 }
 
 static bool may_have_bases(struct jit_unit *u, struct bounds *s)
 {
     return u->ram_block.len && !(u->mode & MODE_ALIGN) &&
-           *outside_slot(u->j, u->start) != u->start && find_written(u, s);
+           *outside_slot(u->j, u->start) != u->start && find_candidates(u, s);
 }
 
-static bool has_extensions(const struct jit_unit *u)
+/* Elsewhere than in loops they are not worth the search. */
+static bool loops_have_extensions(const struct jit_unit *u)
 {
-    for (unsigned i = 0; i < u->nr_ir; i++)
-        if (u->ir[i].op == IR_ZX32)
-            return true;
+    for (unsigned n = 0; n < u->nr_blocks; n++) {
+        const struct jit_block *b = &u->block[u->order[n]];
+        for (unsigned i = b->ir_first; b->depth && i < b->ir_end; i++)
+            if (u->ir[i].op == IR_ZX32)
+                return true;
+    }
     return false;
 }
 
 void jit_pass_bounds(struct jit_unit *u)
 {
     static _Thread_local struct bounds s;
-    const bool extensions = has_extensions(u), bases = may_have_bases(u, &s);
+    const bool extensions = loops_have_extensions(u), bases = may_have_bases(u, &s);
 
     if (extensions || bases)
         find_bounds(u, &s);
