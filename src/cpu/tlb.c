@@ -215,11 +215,11 @@ static const struct ram_region *find_memory(const struct cpu *c, gpa_t gpa)
 
 static bool walk_load(void *opaque, gpa_t gpa, uint64_t *desc)
 {
-    const struct cpu *c = opaque;
-    const uint64_t *p = find_memory(c, gpa) ? ram_ptr(c->ram, gpa, 8, false) : NULL;
-    if (!p)
+    const struct ram_region *r = find_memory(opaque, gpa);
+
+    if (!r)
         return false;
-    *desc = __atomic_load_n(p, __ATOMIC_ACQUIRE);
+    *desc = __atomic_load_n((const uint64_t *)(const void *)(r->host + (gpa - r->base)), __ATOMIC_ACQUIRE);
     return true;
 }
 

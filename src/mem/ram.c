@@ -93,14 +93,6 @@ int ram_add(struct ram *r, gpa_t base, uint64_t len, enum ram_kind kind, struct 
     return 0;
 }
 
-const struct ram_region *ram_find(const struct ram *r, gpa_t gpa)
-{
-    for (unsigned i = 0; i < r->nr_regions; i++)
-        if (gpa - r->region[i].base < r->region[i].len)
-            return &r->region[i];
-    return NULL;
-}
-
 void *ram_ptr(const struct ram *r, gpa_t gpa, uint64_t len, bool write)
 {
     const struct ram_region *g = ram_find(r, gpa);

@@ -45,7 +45,13 @@ void ram_destroy(struct ram *r);
 int ram_add(struct ram *r, gpa_t base, uint64_t len, enum ram_kind kind, struct err *e);
 
 /* The region that holds gpa, or null. Any thread. */
-const struct ram_region *ram_find(const struct ram *r, gpa_t gpa);
+static inline const struct ram_region *ram_find(const struct ram *r, gpa_t gpa)
+{
+    for (unsigned i = 0; i < r->nr_regions; i++)
+        if (gpa - r->region[i].base < r->region[i].len)
+            return &r->region[i];
+    return NULL;
+}
 
 /* Host pointer to gpa when all len bytes lie in one region (write: in a RAM region), else null. Any thread.
  * The only way a device or loader reaches guest memory: no unchecked guest address exists. */
