@@ -8,7 +8,7 @@
 
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
-/* Of the functions that an exit passes: they are laid side by side. */
+/* Of the functions that an exit, an exception or a way between translations passes: they are laid side by side. */
 #define HOT __attribute__((hot))
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 #define BIT64(n) (UINT64_C(1) << (n))

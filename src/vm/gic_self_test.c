@@ -9,6 +9,7 @@
 #include "base/os.h"
 #include "dev/gicv3.h"
 #include "dev/gtimer.h"
+#include "hv/native_self_test.h"
 #include "mem/ram.h"
 
 #include <inttypes.h>
@@ -18,12 +19,7 @@
 #include <string.h>
 
 #define LIMIT_NS UINT64_C(20000000000) /* of each guest */
-#define RAM_BASE UINT64_C(0x40000000)
-#define RAM_LEN (1u << 20)
-#define DEVICE UINT64_C(0x09000000)
-#define DIST_BASE UINT64_C(0x08000000)
 #define DIST_LEN UINT64_C(0x10000)
-#define CPU_BASE UINT64_C(0x080a0000)
 #define CPU_LEN UINT64_C(0x20000)
 #define VECTORS 0x800u
 #define CODE(n) (0x1000u * ((n) + 1))
@@ -48,7 +44,7 @@ struct gic_test {
     struct hv_vm *vm;
     unsigned nr_cpus;
     struct test_cpu cpu[MAX_CPUS];
-    uint8_t *host;     /* RAM_BASE */
+    uint8_t *host;     /* NATIVE_TEST_BASE */
     struct gicv3 *gic; /* null: it is the backend's */
     struct bus bus;
     struct err second_error;
@@ -162,7 +158,7 @@ static enum hv_action on_exit(void *opaque, struct hv_exit *x)
     switch (x->reason) {
     case HV_EXIT_MMIO_READ:
     case HV_EXIT_MMIO_WRITE:
-        c->said = x->u.mmio.gpa == DEVICE;
+        c->said = x->u.mmio.gpa == NATIVE_TEST_DEVICE;
         if (c->said)
             return HV_STOP;
         x->u.mmio.failed = bus_access_by(&c->t->bus, c->index, x->u.mmio.gpa, x->u.mmio.size,
@@ -207,7 +203,7 @@ static void place(struct gic_test *t, unsigned index, const uint32_t *loop, size
     memcpy(code, preamble, sizeof(preamble));
     memcpy(code + sizeof(preamble), loop, len);
     memcpy(t->host + VECTORS + 0x280, on_irq, sizeof(on_irq));
-    t->hv->code_changed(t->vm, RAM_BASE, RAM_LEN);
+    t->hv->code_changed(t->vm, NATIVE_TEST_BASE, NATIVE_TEST_LEN);
 }
 
 static void prepare(struct test_cpu *c, unsigned target, uint64_t rounds)
@@ -215,13 +211,13 @@ static void prepare(struct test_cpu *c, unsigned target, uint64_t rounds)
     const struct hv_backend *hv = c->t->hv;
 
     hv->vcpu_reset(c->v);
-    hv->set_reg(c->v, HV_REG_PC, RAM_BASE + CODE(c->index));
-    hv->set_reg(c->v, HV_REG_SYS | SYSENC_VBAR_EL1, RAM_BASE + VECTORS);
-    hv->set_reg(c->v, HV_REG_X0 + 9, DIST_BASE);
-    hv->set_reg(c->v, HV_REG_X0 + 10, CPU_BASE + c->index * CPU_LEN);
+    hv->set_reg(c->v, HV_REG_PC, NATIVE_TEST_BASE + CODE(c->index));
+    hv->set_reg(c->v, HV_REG_SYS | SYSENC_VBAR_EL1, NATIVE_TEST_BASE + VECTORS);
+    hv->set_reg(c->v, HV_REG_X0 + 9, NATIVE_TEST_GIC_DIST);
+    hv->set_reg(c->v, HV_REG_X0 + 10, NATIVE_TEST_GIC_CPU + c->index * CPU_LEN);
     hv->set_reg(c->v, HV_REG_X0 + 20, rounds);
     hv->set_reg(c->v, HV_REG_X0 + 21, BIT64(target));
-    hv->set_reg(c->v, HV_REG_X0 + 23, DEVICE);
+    hv->set_reg(c->v, HV_REG_X0 + 23, NATIVE_TEST_DEVICE);
 }
 
 /* Until its guest has said something; an interrupt ends a run as a kick does, on some backends. False: it is over before. */
@@ -390,7 +386,7 @@ static int add_own_gic(struct gic_test *t, struct err *e)
                                    .opaque = t};
     int r;
 
-    t->gic = gic_create(&cfg, DIST_BASE, CPU_BASE, e);
+    t->gic = gic_create(&cfg, NATIVE_TEST_GIC_DIST, NATIVE_TEST_GIC_CPU, e);
     if (!t->gic)
         return -e->code;
     if ((r = bus_add(&t->bus, gic_dist(t->gic), e)))
@@ -457,17 +453,17 @@ static int run_all(struct gic_test *t, struct ram *ram, hv_say_fn *say, void *op
                                      .nr_vcpus = t->nr_cpus,
                                      .counter_base_ns = os_now_ns() / 1000 * 1000,
                                      .gic = {.version = 3,
-                                             .dist_base = DIST_BASE,
+                                             .dist_base = NATIVE_TEST_GIC_DIST,
                                              .dist_len = DIST_LEN,
-                                             .cpu_base = CPU_BASE,
+                                             .cpu_base = NATIVE_TEST_GIC_CPU,
                                              .cpu_len = CPU_LEN,
                                              .nr_spis = NR_SPIS},
                                      .pmu_intid = PMU_INTID};
     int r;
 
-    if ((r = ram_add(ram, RAM_BASE, RAM_LEN, RAM_KIND_RAM, e)))
+    if ((r = ram_add(ram, NATIVE_TEST_BASE, NATIVE_TEST_LEN, RAM_KIND_RAM, e)))
         return r;
-    t->host = ram_ptr(ram, RAM_BASE, RAM_LEN, true);
+    t->host = ram_ptr(ram, NATIVE_TEST_BASE, NATIVE_TEST_LEN, true);
     if ((r = t->hv->vm_create(&t->vm, &cfg, e)) || (r = create_all(t, e)))
         return r;
     time_all(t, say, opaque);

@@ -1,7 +1,7 @@
 /* What is known of general registers' values: that they are no more than something, unsigned.
  *
  * Followed through the whole region, from its entries, where nothing is known. No bound grows with the turns of a loop: what adds is only bounded by its width.
- * Used by two passes.
+ * Two things come of it.
  *
  * Narrow: a 32-bit index that is zero-extended already is used as it is.
  *
