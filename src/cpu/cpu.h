@@ -193,7 +193,7 @@ struct cpu {
     struct exception exc;
 
     struct cpu_monitor excl;
-    bool event_register; /* WFE */
+    bool event_register; /* WFE. Other CPUs set it: by atomic accesses alone */
     bool waiting;        /* in WFE: as the cluster's bit says */
     struct {
         const void *host;

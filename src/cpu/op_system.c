@@ -70,7 +70,7 @@ HOT static const struct a64_insn *eret(struct cpu *c, const struct a64_insn *ins
     branch_note(c, cpu_pc(c, insn), target);
     exception_return(&c->st, c->st.spsr_el[1], target);
     c->excl.size = 0; /* the local monitor is cleared */
-    c->event_register = true;
+    __atomic_store_n(&c->event_register, true, __ATOMIC_RELAXED);
     c->stuck.same = c->stuck.similar = 0;
     c->stuck.nested = false;
     cpu_level_changed(c);

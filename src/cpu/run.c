@@ -85,7 +85,7 @@ void cpu_reset(struct cpu *c)
     c->stuck.nested = c->stuck.has_cause = false;
     c->stuck.vbar_written = false;
     c->excl.size = 0;
-    c->event_register = false;
+    __atomic_store_n(&c->event_register, false, __ATOMIC_RELAXED);
     if (c->debug) {
         c->debug->pending = false;
         c->debug->resumed = PASSED_NOTHING;
