@@ -369,9 +369,11 @@ static void *verify_thread(void *opaque)
     struct err e = {0};
 
     os_thread_name("verify");
-    if (snapshot_verify(vm->opt->snapshot, &e))
-        vm_refuse(vm, &e);
-    else if (!atomic_load(&vm->stop))
+    if (snapshot_verify(vm->opt->snapshot, &e)) {
+        vm_refuse(vm, &e); /* and it stays unverified: a vCPU that has not heard of it yet must not be heard either */
+        return NULL;
+    }
+    if (!atomic_load(&vm->stop))
         bus_kick(&vm->bus);
     pthread_mutex_lock(&vm->lock);
     atomic_store(&vm->unverified, false);
@@ -407,7 +409,7 @@ void snapshot_end_verify(struct vm *vm)
 bool snapshot_wait_verified(struct vm *vm)
 {
     pthread_mutex_lock(&vm->lock);
-    while (atomic_load(&vm->unverified))
+    while (atomic_load(&vm->unverified) && !vm->refused.code)
         pthread_cond_wait(&vm->changed, &vm->lock);
     const bool good = !vm->refused.code;
     pthread_mutex_unlock(&vm->lock);
