@@ -3,6 +3,7 @@ each of its parts off or made hard. Random programs are tests/unit/test_jit_bloc
 import os
 import platform
 import re
+import struct
 import subprocess
 import time
 import unittest
@@ -19,7 +20,7 @@ HARD = ("pagefault", "simd", "lse", "syscall")
 
 
 @unittest.skipUnless(platform.machine() in ("x86_64", "AMD64"), "no translator for this host")
-class Jit(unittest.TestCase):
+class Jit(vibe.InFolder):
     def run_kernels(self, way, only=None):
         for name, cpus, options, stdin, expect in test_kernels.listed():
             # Where a device's thread writes what the guest looks at, the two runs that are compared do not see the same, as with more CPUs.
@@ -49,6 +50,20 @@ class Jit(unittest.TestCase):
                             "--timeout", "1", "--stats=none"], capture_output=True, text=True, timeout=vibe.LIMIT_S, check=False)
         for text in ("after lift", "subs x26, x26, #0x1", "after registers", "host code"):
             self.assertIn(text, p.stderr)
+
+    def test_waits_pause(self):
+        """A loop that only memory can end, and YIELD, slow the host core down; a loop that gets on does not."""
+        ldaxr, ldr, add, subs, hint = 0xc85ffc61, 0xb9400061, 0x91000442, 0xf1000442, 0xd503203f
+        for loop, pauses in (((ldaxr, 0xb5ffffe1), True), ((ldr, 0x7100043f, 0x54ffffc1), True), ((hint, subs, 0x54ffffc1), True),
+                             ((ldr, add, 0xb5ffffc2), False), ((ldr, subs, 0x54ffffc1), False)):
+            code = (0x10000083, 0xd2a00202, *loop, 0x14000000, 0xd503201f)  # adr x3, .+16; mov x2, #0x100000
+            with open(self.path("loop.raw"), "wb") as f:
+                f.write(struct.pack("<%dI" % len(code), *code))
+            p = vibe.run("--binary", self.path("loop.raw"), "--jit-dump", "0x10008", "--max-insns", "100000", "--stats=none")
+            self.assertEqual(p.returncode, 3, p.stderr)
+            text = p.stderr.decode()
+            self.assertIn("host code", text)
+            self.assertEqual(bool(re.search(r"(?m)^ +PAUSE", text)), pauses, ([hex(w) for w in loop], text))
 
     def test_perf_map(self):
         p = subprocess.Popen([vibe.PROGRAM, "--binary", os.path.join(test_kernels.KERNELS, "arm64_hello.raw"), "--perf-map", "--timeout", "0.5",

@@ -240,6 +240,12 @@ static void emit_operation(struct emit *e, const struct ir *r)
         break;
     }
     case IR_HOME: found_at_home(e, r->d); break;
+    case IR_PAUSE:
+        for (unsigned i = 0; i < r->aux; i++) {
+            x64_byte(e->b, 0xf3);
+            x64_byte(e->b, 0x90);
+        }
+        break;
     case IR_FENCE: /* lock or dword [rsp - 8], 0: cheaper than MFENCE, and as good for ordinary memory */
         x64_byte(e->b, 0xf0);
         x64_alu_mi(e->b, ALU_OR, X_32, x64_at(RSP, -8), 0);

@@ -219,6 +219,7 @@ struct jit_block {
     bool header;     /* a branch from behind or from itself comes here */
     bool after_wait; /* behind a WFI: an interrupt comes before it, or there might be another WFI */
     bool returns;    /* ends with RET, perhaps to one of unit.returned */
+    bool again;      /* a further turn of the loop of one block that comes before it */
     uint16_t order;
     uint16_t pred[8];
     uint8_t nr_preds; /* more than ARRAY_LEN(pred): all that is known is that there are many */

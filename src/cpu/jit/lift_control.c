@@ -136,12 +136,12 @@ bool lift_control(struct lift *l, const struct a64_insn *i)
     }
     case A64_ROW_HINT_HM_hints:
     case A64_ROW_NOP_HI_hints:
-    case A64_ROW_YIELD_HI_hints:
     case A64_ROW_BTI_HB_hints:
     case A64_ROW_CSDB_HI_hints:
     case A64_ROW_PSB_HC_hints:
     case A64_ROW_TSB_HC_hints:
     case A64_ROW_ESB_HI_hints: return true;
+    case A64_ROW_YIELD_HI_hints: lift_ir(l, IR_PAUSE)->aux = 1; return true;
     case A64_ROW_DMB_BO_barriers:
         /* Only a store before a load can change places on x86-64: DMB LD and DMB ST have nothing to do. */
         if ((ARG(DMB_BO_barriers)->opt & 3) == 3 || !(ARG(DMB_BO_barriers)->opt & 3))

@@ -122,6 +122,7 @@ static unsigned copy_turns(struct jit_unit *u, uint16_t k, unsigned turns, unsig
         if (i) {
             *b = first;
             b->entry = false;
+            b->again = true;
         }
         if (first.taken == k)
             b->taken = next;
