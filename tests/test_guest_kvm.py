@@ -239,6 +239,16 @@ class Kvm(unittest.TestCase):
                     self.assertRegex(text, r"vibevmm: .*kvm.*\n", at)
             self.assertGreater(sum(s[2] != "0" for s in said), calls // 3)
 
+    def lost_interrupt(self, g):
+        """A device's line cannot be raised, by a thread that no vCPU hears of, for a vCPU that sleeps in the kernel."""
+        # x0: UART; UARTCR, UARTIMSC: receive; says r; wfi; b .-4
+        self.write(g, "/k/waits.raw", vibe.code(0xD2A12000, 0x52806021, 0xB9003001, 0x52800A01, 0xB9003801, 0x52800E41, 0xB9000001, 0xD503207F, 0x17FFFFFF))
+        out = g.shell("{ until grep -q r /tmp/said; do sleep 0.05; done; echo x; } | FAIL_REQUEST=0x4008ae61 FAIL_ERRNO=5 LD_PRELOAD=/lib/failing_ioctl.so "
+                      "vibevmm --accel kvm --binary /k/waits.raw --cpus 2 --timeout 20 --stats=none 2>&1 >/tmp/said; echo STATUS $?")
+        said, status = re.fullmatch(r"(.*)STATUS (\d+)\n", out, re.S).groups()
+        self.assertRegex(said, r"^vibevmm: error: kvm: KVM_IRQ_LINE: Input/output error\n(vibevmm: error: vCPU \d: the kvm backend cannot go on \(error 5\)\n){1,2}$")
+        self.assertEqual(status, "1")
+
     def no_memory(self, g):
         """Each allocation in turn fails, descriptors and threads among them."""
         out = g.shell("failing_alloc --accel kvm --binary /k/syscall.raw --cpus 2 --timeout 60 --stats=none; ls /tmp")
@@ -285,6 +295,7 @@ class Kvm(unittest.TestCase):
         self.gdb(g)
         self.hostile(g)
         self.failures(g)
+        self.lost_interrupt(g)
         self.no_memory(g)
         self.who_may(g)
 

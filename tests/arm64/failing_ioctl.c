@@ -1,5 +1,5 @@
 /* Preloaded into vibevmm: what if KVM says no?  FAIL_AT=N: the Nth ioctl on KVM fails with FAIL_ERRNO. FAIL_AT=all: each is interrupted once before it
- * is done. FAIL_COUNT=FILE: how many there were, at the end. */
+ * is done. FAIL_REQUEST=NUMBER: each of this number fails. FAIL_COUNT=FILE: how many there were, at the end. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdarg.h>
@@ -28,7 +28,7 @@ __attribute__((destructor)) static void tell(void)
 int ioctl(int fd, unsigned long request, ...)
 {
     static int (*next)(int fd, unsigned long request, ...);
-    const char *at = getenv("FAIL_AT");
+    const char *at = getenv("FAIL_AT"), *which = getenv("FAIL_REQUEST");
     va_list ap;
     void *arg;
 
@@ -43,7 +43,7 @@ int ioctl(int fd, unsigned long request, ...)
             errno = EINTR;
             return -1;
         }
-        if (at && strtoul(at, NULL, 10) == n) {
+        if ((at && strtoul(at, NULL, 10) == n) || (which && strtoul(which, NULL, 16) == request)) {
             errno = atoi(getenv("FAIL_ERRNO"));
             return -1;
         }

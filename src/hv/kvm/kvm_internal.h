@@ -33,10 +33,8 @@ struct kvm_event {
 
 struct hv_vm {
     struct hv_vm_config cfg;
-    int dev_fd;     /* /dev/kvm */
-    size_t run_len; /* bytes of struct kvm_run's mapping */
-    unsigned nr_vcpus;
-    struct hv_vcpu *vcpu[KVM_MAX_VCPUS_OF_OURS];
+    int dev_fd;                        /* /dev/kvm */
+    size_t run_len;                    /* bytes of struct kvm_run's mapping */
     bool slot_mapped[RAM_MAX_REGIONS]; /* by region of RAM, as all_dirty */
     bool all_dirty[RAM_MAX_REGIONS];   /* what was recorded of it is lost */
     bool tracking;                     /* what the guest writes */
@@ -44,7 +42,9 @@ struct hv_vm {
     unsigned nr_events;
     _Atomic int broken; /* errno of what failed where nobody could be told: no vCPU runs any more */
 
-    pthread_mutex_t lock;     /* over what follows; a leaf */
+    pthread_mutex_t lock; /* over what follows; a leaf */
+    unsigned nr_vcpus;
+    struct hv_vcpu *vcpu[KVM_MAX_VCPUS_OF_OURS];
     uint64_t counter_base_ns; /* as the virtual counter follows it */
     /* vm_reset() replaces these. */
     int fd;
@@ -59,6 +59,7 @@ struct hv_vcpu {
     struct hv_vcpu_config cfg;
     struct kvm_vcpu_init init;
     pthread_t thread;
+    bool has_thread;     /* by hv_vm.lock: it has not ended, and knows KICK_SIGNAL */
     struct kvm_run *run; /* stays where it is, also when vm_reset() replaces the vCPU */
     int fd;
     int stats_fd; /* -1: the kernel has none */
@@ -72,7 +73,7 @@ struct hv_vcpu {
 /* ioctl() until no signal interrupts it; -errno. */
 int kvm_ioctl(int fd, unsigned long request, uintptr_t arg);
 
-/* Says so, and has every vCPU leave with HV_EXIT_ERROR. Any thread. */
+/* Says so, and has every vCPU leave with HV_EXIT_ERROR. Any thread, without hv_vm.lock. */
 void kvm_break(struct hv_vm *vm, const char *what, int code);
 
 /* Whether the kernel has it, a number above 0. */
@@ -84,10 +85,13 @@ int kvm_vcpu_create(struct hv_vm *vm, struct hv_vcpu **vcpu, const struct hv_vcp
                     struct err *e);
 /* What has to wait for the GIC. No vCPU has run. */
 int kvm_vcpu_finish(struct hv_vcpu *v, struct err *e);
+void kvm_vcpu_retire(struct hv_vcpu *v);
 void kvm_vcpu_destroy(struct hv_vcpu *v);
 void kvm_vcpu_reset(struct hv_vcpu *v);
 void kvm_vcpu_run(struct hv_vcpu *v, struct hv_exit *exit);
 void kvm_vcpu_kick(struct hv_vcpu *v);
+/* Out of KVM_RUN, if it is there or about to be, for another look at what it is told before that. */
+void kvm_vcpu_poke_locked(struct hv_vcpu *v);
 
 /* Null: out of memory. */
 struct emulator *kvm_emulator(struct hv_vcpu *v);

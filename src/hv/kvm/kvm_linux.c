@@ -36,11 +36,22 @@ bool kvm_has(int fd, unsigned capability)
     return kvm_ioctl(fd, KVM_CHECK_EXTENSION, capability) > 0;
 }
 
+/* Those that sleep in the kernel would wait for ever for what is lost. */
+static void break_locked(struct hv_vm *vm, const char *what, int code)
+{
+    if (atomic_load(&vm->broken))
+        return;
+    log_error("kvm: %s: %s", what, strerror(code));
+    atomic_store(&vm->broken, code);
+    for (unsigned i = 0; i < vm->nr_vcpus; i++)
+        kvm_vcpu_poke_locked(vm->vcpu[i]);
+}
+
 void kvm_break(struct hv_vm *vm, const char *what, int code)
 {
-    int none = 0;
-    if (atomic_compare_exchange_strong(&vm->broken, &none, code))
-        log_error("kvm: %s: %s", what, strerror(code));
+    pthread_mutex_lock(&vm->lock);
+    break_locked(vm, what, code);
+    pthread_mutex_unlock(&vm->lock);
 }
 
 /* --- Whether it can be used ----------------------------------------------------------------------------------------- */
@@ -184,7 +195,7 @@ static void irq_line_locked(struct hv_vm *vm, unsigned intid)
                               .level = vm->level[intid]};
     const int r = kvm_ioctl(vm->fd, KVM_IRQ_LINE, (uintptr_t)&l);
     if (r)
-        kvm_break(vm, "KVM_IRQ_LINE", -r);
+        break_locked(vm, "KVM_IRQ_LINE", -r);
 }
 
 int kvm_gic_finish(struct hv_vm *vm, struct err *e)
@@ -324,6 +335,7 @@ const struct hv_backend hv_kvm = {
     .vm_destroy = kvm_vm_destroy,
     .vm_reset = kvm_vm_reset,
     .vcpu_create = kvm_vcpu_create,
+    .vcpu_retire = kvm_vcpu_retire,
     .vcpu_destroy = kvm_vcpu_destroy,
     .vcpu_reset = kvm_vcpu_reset,
     .run = kvm_vcpu_run,

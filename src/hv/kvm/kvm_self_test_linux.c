@@ -69,8 +69,10 @@ void kvm_self_test(hv_say_fn *say, void *opaque)
         native_test_say(&t, "a small guest", "%s", e.text);
     else
         native_test_run(&t);
-    if (t.v)
+    if (t.v) {
+        kvm_vcpu_retire(t.v);
         kvm_vcpu_destroy(t.v);
+    }
     if (t.vm)
         hv_kvm.vm_destroy(t.vm);
     ram_destroy(&ram);

@@ -147,6 +147,29 @@ int kvm_vcpu_open(struct hv_vcpu *v, struct err *e)
     return 0;
 }
 
+/* From now on it may be poked. Returns whether it is the last of the VM's. */
+static bool enlist(struct hv_vcpu *v)
+{
+    struct hv_vm *vm = v->vm;
+
+    own = v;
+    catch_kicks();
+    pthread_mutex_lock(&vm->lock);
+    v->has_thread = true;
+    vm->vcpu[vm->nr_vcpus++] = v;
+    const bool last = vm->nr_vcpus == vm->cfg.nr_vcpus;
+    pthread_mutex_unlock(&vm->lock);
+    return last;
+}
+
+static void strike_off(struct hv_vcpu *v)
+{
+    kvm_vcpu_retire(v);
+    pthread_mutex_lock(&v->vm->lock);
+    v->vm->nr_vcpus--;
+    pthread_mutex_unlock(&v->vm->lock);
+}
+
 int kvm_vcpu_create(struct hv_vm *vm, struct hv_vcpu **vcpu, const struct hv_vcpu_config *cfg,
                     struct err *e)
 {
@@ -159,19 +182,22 @@ int kvm_vcpu_create(struct hv_vm *vm, struct hv_vcpu **vcpu, const struct hv_vcp
     v->fd = v->stats_fd = -1;
     v->thread = pthread_self();
     int r = kvm_vcpu_open(v, e);
-    if (!r) {
-        vm->vcpu[vm->nr_vcpus++] = v;
-        if (vm->nr_vcpus == vm->cfg.nr_vcpus && (r = kvm_gic_finish(vm, e)))
-            vm->nr_vcpus--;
-    }
+    if (!r && enlist(v) && (r = kvm_gic_finish(vm, e)))
+        strike_off(v);
     if (r) {
         kvm_vcpu_destroy(v);
         return r;
     }
-    own = v;
-    catch_kicks();
     *vcpu = v;
     return 0;
+}
+
+void kvm_vcpu_retire(struct hv_vcpu *v)
+{
+    pthread_mutex_lock(&v->vm->lock);
+    v->has_thread = false;
+    pthread_mutex_unlock(&v->vm->lock);
+    own = NULL;
 }
 
 void kvm_vcpu_destroy(struct hv_vcpu *v)
@@ -191,10 +217,18 @@ void kvm_vcpu_reset(struct hv_vcpu *v)
         kvm_break(v->vm, "KVM_ARM_VCPU_INIT", -r);
 }
 
+void kvm_vcpu_poke_locked(struct hv_vcpu *v)
+{
+    if (v->has_thread)
+        pthread_kill(v->thread, KICK_SIGNAL);
+}
+
 void kvm_vcpu_kick(struct hv_vcpu *v)
 {
     atomic_store(&v->kicked, true);
-    pthread_kill(v->thread, KICK_SIGNAL);
+    pthread_mutex_lock(&v->vm->lock);
+    kvm_vcpu_poke_locked(v);
+    pthread_mutex_unlock(&v->vm->lock);
 }
 
 /* --- Exits ---------------------------------------------------------------------------------------------------------- */
