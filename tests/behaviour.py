@@ -164,4 +164,9 @@ DEBUGS = (
     ("a breakpoint", r"breakpoint at \+4"), ("a watchpoint", r"watchpoint at \+8, store, 4"), ("and passed", r"end at \+14"),
     ("steps", r"step \+4 45, step \+8 5, step \+c 5, step \+a00 3c5; DAIF was 40, SPSR_EL1 is 5, 1 exit"),
     ("a step over BRK", r"step \+a00, ESR_EL1 f2000000"), ("a step over WFI", r"step \+18"),
+    ("steps at a device", r"step \+4, step \+8, step \+c, step \+10; 4 exits, x2 is 5a"),
+    ("steps that it ends", r"end \+4, step \+4, end \+8, step \+8, end \+c, step \+c, step \+10; 4 exits, x2 is 5a"),
+    ("a kick in a step", r"step \+4, step \+8, end \+8, step \+c; 4 exits, x2 is 5a"),
+    ("a step into an abort", r"step \+a00; 1 exits, x2 is 0"), ("and one of a pair's", r"end \+a00, step \+a00; 1 exits, x2 is 0"),
+    ("a kick at a load", r"end \+4; 1 exits, x2 is 5a"),
 )

@@ -120,6 +120,11 @@ int native_debug_enter(struct native_debug *d, struct emulator *m, const struct 
     uint64_t pc = 0, pstate = 0;
     int r;
 
+    if (d->step_done) {
+        d->step_done = false;
+        *how = NATIVE_DONE;
+        return 0;
+    }
     *how = d->in_step ? NATIVE_STEP : NATIVE_RUN;
     if (d->in_step || (!d->step && !d->passing))
         return 0;
@@ -135,7 +140,7 @@ int native_debug_enter(struct native_debug *d, struct emulator *m, const struct 
     d->in_step = true;
     const unsigned row = a64_find_row(d->step_word);
     if (d->step && (row == A64_ROW_WFI_HI_hints || row == A64_ROW_WFE_HI_hints)) {
-        *how = NATIVE_SKIPPED;
+        *how = NATIVE_DONE;
         return skip_wait(d, hv, v, pstate);
     }
     return d->step_masks == MASKS ? 0 : hv->set_reg(v, HV_REG_PSTATE, pstate | MASKS);
@@ -195,6 +200,16 @@ int native_debug_end_step(struct native_debug *d, const struct hv_backend *hv, s
     default: break;
     }
     return hv->set_reg(v, HV_REG_PSTATE, (pstate & ~(uint64_t)MASKS) | masks);
+}
+
+int native_debug_leave(struct native_debug *d, const struct hv_backend *hv, struct hv_vcpu *v, bool done)
+{
+    const bool passing = d->passing && !done;
+    const int r = native_debug_end_step(d, hv, v);
+
+    d->passing = passing;
+    d->step_done = d->step && done;
+    return r;
 }
 
 /* --- Exceptions ----------------------------------------------------------------------------------------------------- */

@@ -13,9 +13,12 @@
 
 #define VECTORS 0x800u
 #define EXITS 2000u /* that are timed */
+#define DEVICE_SAYS 0x5au
 
 #define NOP 0xd503201fu
 #define STORE_DEVICE 0xb9000020u /* str w0, [x1] */
+#define LOAD_DEVICE 0xb9400022u  /* ldr w2, [x1] */
+#define STORE_PAIR 0x29000020u   /* stp w0, w0, [x1] */
 #define STORE_X3 0xf9000060u     /* str x0, [x3] */
 #define STORE_X4 0xf9000080u     /* str x0, [x4] */
 #define READ_DAIF 0xd53b4225u    /* mrs x5, DAIF */
@@ -42,8 +45,12 @@ enum hv_action native_test_exit(void *opaque, struct hv_exit *exit)
 {
     struct native_test *t = opaque;
 
-    (void)exit;
-    return ++t->nr_exits >= t->stop_at ? HV_STOP : HV_CONTINUE;
+    t->nr_exits++;
+    exit->u.mmio.data = DEVICE_SAYS;
+    exit->u.mmio.failed = t->no_device;
+    if (t->nr_exits == t->kick_at)
+        t->hv->kick(t->v);
+    return t->nr_exits >= t->stop_at ? HV_STOP : HV_CONTINUE;
 }
 
 static uint64_t page(const struct native_test *t)
@@ -70,6 +77,8 @@ static void prepare(struct native_test *t, const uint32_t *words, size_t len, un
     t->hv->code_changed(t->vm, NATIVE_TEST_BASE, len);
     t->nr_exits = 0;
     t->stop_at = stop_at;
+    t->kick_at = 0;
+    t->no_device = false;
     t->hv->vcpu_reset(t->v);
     set(t, HV_REG_PC, NATIVE_TEST_BASE);
     set(t, HV_REG_PSTATE, 5); /* EL1h */
@@ -155,6 +164,48 @@ static void try_points(struct native_test *t)
     t->hv->set_debug(t->v, &(struct debug_points){0}, &e);
 }
 
+/* Runs so often; where it has ended each time. */
+static void say_ends(struct native_test *t, const char *what, unsigned nr_runs)
+{
+    char text[200];
+    size_t len = 0;
+    struct hv_exit x;
+
+    for (unsigned i = 0; i < nr_runs; i++) {
+        t->hv->run(t->v, &x);
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s +%" PRIx64, i ? ", " : "",
+                                what_stopped(&x), at(t));
+        if (t->stop_at <= t->nr_exits)
+            t->stop_at = t->nr_exits + 1;
+    }
+    native_test_say(t, what, "%s; %u exits, x2 is %" PRIx64, text, t->nr_exits, get(t, HV_REG_X0 + 2));
+}
+
+/* One is one, whoever does the instruction and whatever comes in between: what an end that is not the step's has done, the next run tells. */
+static void try_device_steps(struct native_test *t)
+{
+    static const uint32_t code[] = {STORE_DEVICE, LOAD_DEVICE, STORE_PAIR, NOP, NOP, NOP, NOP};
+
+    prepare(t, code, sizeof(code), UINT32_MAX);
+    t->hv->set_step(t->v, true);
+    say_ends(t, "steps at a device", 4);
+    prepare(t, code, sizeof(code), 1);
+    say_ends(t, "steps that it ends", 7);
+    prepare(t, code, sizeof(code), UINT32_MAX);
+    t->kick_at = 2;
+    say_ends(t, "a kick in a step", 4);
+    prepare(t, code, sizeof(code), UINT32_MAX);
+    t->no_device = true;
+    say_ends(t, "a step into an abort", 1);
+    prepare(t, code + 2, sizeof(uint32_t), 1);
+    t->no_device = true;
+    say_ends(t, "and one of a pair's", 2);
+    t->hv->set_step(t->v, false);
+    prepare(t, code + 1, sizeof(uint32_t), UINT32_MAX);
+    t->kick_at = 1;
+    say_ends(t, "a kick at a load", 1);
+}
+
 /* Steps mask interrupts, and nobody sees it. */
 static void try_steps(struct native_test *t)
 {
@@ -196,4 +247,5 @@ void native_test_run(struct native_test *t)
     try_dirty(t);
     try_points(t);
     try_steps(t);
+    try_device_steps(t);
 }

@@ -22,6 +22,8 @@ struct native_test {
     uint8_t *host;     /* NATIVE_TEST_BASE, region 0 of RAM */
     size_t dirty_page; /* hv_caps' */
     unsigned nr_exits, stop_at;
+    unsigned kick_at; /* at this exit of the device's the vCPU is kicked; 0: never */
+    bool no_device;   /* whoever accesses it takes an abort */
 };
 
 /* The vCPU's exit handler; opaque is the test. */

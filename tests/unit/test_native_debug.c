@@ -133,7 +133,7 @@ static void test_waits(void **state)
         cpu.pstate = 5 | PSR_I | 1u << PSR_BTYPE_SHIFT;
         d = (struct native_debug){.step = true};
         assert_int_equal(native_debug_enter(&d, emulator, &backend, &cpu, &how), 0);
-        assert_int_equal(how, NATIVE_SKIPPED);
+        assert_int_equal(how, NATIVE_DONE);
         assert_int_equal(cpu.pc, CODE + 4);
         assert_int_equal(cpu.pstate, 5 | PSR_I);
         assert_false(d.in_step);
@@ -164,6 +164,48 @@ static void test_passing(void **state)
     assert_int_equal(native_debug_enter(&d, emulator, &backend, &cpu, &how), 0);
     assert_int_equal(how, NATIVE_STEP);
     end(0);
+}
+
+static void leave(bool done, uint32_t pstate)
+{
+    assert_int_equal(native_debug_leave(&d, &backend, &cpu, done), 0);
+    assert_int_equal(cpu.pstate, pstate);
+    assert_false(d.in_step);
+}
+
+/* run() ends in the middle for something else: what is done is told by the next one, once, unless nobody wants to hear of it any more; what is not is begun anew. */
+static void test_left(void **state)
+{
+    enum native_entry how;
+    (void)state;
+    begin(NOP, PSR_F);
+    cpu.pc += 4;
+    leave(true, 5 | PSR_F);
+    assert_int_equal(native_debug_enter(&d, emulator, &backend, &cpu, &how), 0);
+    assert_int_equal(how, NATIVE_DONE);
+    assert_int_equal(cpu.pc, CODE + 4);
+    begin(NOP, PSR_F);
+    leave(false, 5 | PSR_F);
+    begin(NOP, PSR_F);
+    cpu.pc += 4;
+    leave(true, 5 | PSR_F);
+    native_debug_moved(&d);
+    begin(NOP, PSR_F);
+    cpu.pc += 4;
+    leave(true, 5 | PSR_F);
+    native_debug_set_step(&d, false);
+    native_debug_set_step(&d, true);
+    begin(NOP, 0);
+    end(5);
+    native_debug_set_step(&d, false);
+    for (unsigned i = 0; i < 2; i++) {
+        d.passing = true;
+        d.passed_pc = CODE;
+        begin(NOP, 0);
+        leave(i, 5);
+        assert_int_equal(d.passing, !i);
+        assert_false(d.step_done);
+    }
 }
 
 /* --- Registers ------------------------------------------------------------------------------------------------------ */
@@ -248,6 +290,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_exceptions, setup_vcpu, teardown_vcpu),
         cmocka_unit_test_setup_teardown(test_waits, setup_vcpu, teardown_vcpu),
         cmocka_unit_test_setup_teardown(test_passing, setup_vcpu, teardown_vcpu),
+        cmocka_unit_test_setup_teardown(test_left, setup_vcpu, teardown_vcpu),
         cmocka_unit_test(test_registers),
         cmocka_unit_test(test_pieces),
         cmocka_unit_test(test_refused),

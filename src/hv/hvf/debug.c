@@ -108,7 +108,7 @@ int hvf_set_debug(struct hv_vcpu *v, const struct debug_points *p, struct err *e
 
 int hvf_set_step(struct hv_vcpu *v, bool on)
 {
-    v->debug.native.step = on;
+    native_debug_set_step(&v->debug.native, on);
     return 0;
 }
 
@@ -146,13 +146,9 @@ bool hvf_debug_enter(struct hv_vcpu *v, struct hv_exit *exit)
 
     if (likely(!native_debug_used(d) && v->debug.use == HVF_DEBUG_OFF))
         return false;
-    if (v->debug.step_done && d->step) {
-        v->debug.step_done = false;
-        return stop_step(v, exit);
-    }
-    v->debug.step_done = v->debug.injected = false;
+    v->debug.injected = false;
     check(v, native_debug_enter(d, v->emulator, &hv_hvf, v, &how));
-    if (how == NATIVE_SKIPPED)
+    if (how == NATIVE_DONE)
         return stop_step(v, exit);
     /* What it has stopped at is passed by a step, during which no point counts. */
     if (how == NATIVE_STEP) {
@@ -164,10 +160,15 @@ bool hvf_debug_enter(struct hv_vcpu *v, struct hv_exit *exit)
     return false;
 }
 
+static void clear_ss(struct hv_vcpu *v)
+{
+    hvf_set(v, HV_REG_CPSR, hvf_get(v, HV_REG_CPSR) & ~(uint64_t)PSR_SS);
+}
+
 /* The step is over. True: somebody wants to hear of it. */
 static bool end_step(struct hv_vcpu *v)
 {
-    hvf_set(v, HV_REG_CPSR, hvf_get(v, HV_REG_CPSR) & ~(uint64_t)PSR_SS);
+    clear_ss(v);
     check(v, native_debug_end_step(&v->debug.native, &hv_hvf, v));
     return v->debug.native.step;
 }
@@ -188,15 +189,14 @@ void hvf_debug_leave(struct hv_vcpu *v)
     if (!v->debug.native.in_step)
         return;
     const bool done = instruction_done(v);
-    v->debug.step_done = end_step(v) && done;
+    clear_ss(v);
+    check(v, native_debug_leave(&v->debug.native, &hv_hvf, v, done));
 }
 
 void hvf_debug_reset(struct hv_vcpu *v)
 {
-    struct native_debug *d = &v->debug.native;
-
     set_use(v, HVF_DEBUG_OFF);
-    d->in_step = d->passing = v->debug.step_done = false;
+    native_debug_reset(&v->debug.native);
 }
 
 bool hvf_debug_exit(struct hv_vcpu *v, struct hv_exit *exit, enum esr_ec ec, uint32_t iss)

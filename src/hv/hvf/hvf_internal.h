@@ -61,7 +61,6 @@ struct hvf_debug {
     bool trapped; /* its debug exceptions and accesses to those registers come here, and what follows is what it has in them */
     uint64_t guest_mdscr, guest[4][DEBUG_MAX_REGS];
     bool injected; /* an exception was, since the guest was last entered */
-    bool step_done; /* run() ended for another reason with the step that was asked for done: the next one tells */
 };
 
 struct hv_vm {

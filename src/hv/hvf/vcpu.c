@@ -306,7 +306,7 @@ int hvf_set_reg(struct hv_vcpu *v, unsigned reg, uint64_t val)
     const int plain = plain_reg(reg);
 
     if (reg == HV_REG_PC) /* wherever that is, it is meant to be executed from there */
-        v->debug.native.passing = false;
+        native_debug_moved(&v->debug.native);
     if (rests(v, reg))
         *rests(v, reg) = val;
     else if (plain >= 0)

@@ -35,7 +35,7 @@ int kvm_set_step(struct hv_vcpu *v, bool on)
 {
     if (!kvm_has(v->vm->fd, KVM_CAP_SET_GUEST_DEBUG))
         return on ? -ENOTSUP : 0;
-    v->debug.step = on;
+    native_debug_set_step(&v->debug, on);
     return 0;
 }
 
@@ -55,11 +55,6 @@ static int tell_kvm(struct hv_vcpu *v, uint32_t control)
     if (!error)
         v->debug_control = control;
     return error;
-}
-
-void kvm_debug_leave(struct hv_vcpu *v)
-{
-    native_debug_end_step(&v->debug, &hv_kvm, v);
 }
 
 static int stop(struct hv_vcpu *v, struct hv_exit *exit, const struct debug_event *event)
@@ -87,7 +82,7 @@ int kvm_debug_enter(struct hv_vcpu *v, struct hv_exit *exit)
     const int r = native_debug_enter(d, kvm_emulator(v), &hv_kvm, v, &how);
     if (r)
         return r;
-    if (how == NATIVE_SKIPPED)
+    if (how == NATIVE_DONE)
         return stop(v, exit, &(struct debug_event){.cause = DEBUG_CAUSE_STEP});
     /* What it has stopped at is passed by a step, during which no point counts. */
     if (how == NATIVE_STEP)
@@ -104,6 +99,33 @@ static int end_step(struct hv_vcpu *v, struct hv_exit *exit)
     if (r || !v->debug.step)
         return r;
     return stop(v, exit, &(struct debug_event){.cause = DEBUG_CAUSE_STEP});
+}
+
+/* KVM remembers a step exception that is still to come, but knows of none after an instruction that ended in a KVM_RUN which did not enter the guest, or that was
+ * emulated here. So the PC says whether it is done, one that branches to itself being done again, and what KVM remembers is cancelled. */
+static int cancel_step(struct hv_vcpu *v, bool *done)
+{
+    uint64_t pc = 0;
+    const int r = kvm_get_reg(v, HV_REG_PC, &pc);
+
+    *done = !r && pc != v->debug.step_pc;
+    return r ? r : tell_kvm(v, 0);
+}
+
+int kvm_debug_other(struct hv_vcpu *v, struct hv_exit *exit)
+{
+    bool done;
+    const int r = cancel_step(v, &done);
+
+    return r || !done ? r : end_step(v, exit);
+}
+
+void kvm_debug_leave(struct hv_vcpu *v)
+{
+    bool done;
+
+    cancel_step(v, &done);
+    native_debug_leave(&v->debug, &hv_kvm, v, done);
 }
 
 /* The guest's own. */

@@ -64,6 +64,7 @@ struct hv_vcpu {
     int fd;
     int stats_fd; /* -1: the kernel has none */
     _Atomic bool kicked;
+    bool unfinished; /* KVM has put off the end of an access, or its abort, to the next KVM_RUN */
     struct emulator *emulator; /* null until it is needed: kvm_emulator() */
     struct native_debug debug;
     uint32_t debug_control;       /* KVM_GUESTDBG_ that KVM was told */
@@ -96,12 +97,13 @@ void kvm_vcpu_poke_locked(struct hv_vcpu *v);
 /* Null: out of memory. */
 struct emulator *kvm_emulator(struct hv_vcpu *v);
 
-/* kvm_debug_linux.c. enter: before each KVM_RUN, exit: it came back with KVM_EXIT_DEBUG; 1: *exit is for the caller of run(), 0: into the guest,
- * -errno. leave: run() ends for another reason. */
+/* kvm_debug_linux.c. enter: before each KVM_RUN, exit: it came back with KVM_EXIT_DEBUG, other: in a step, with something else, which has been dealt with;
+ * 1: *exit is for the caller of run(), 0: into the guest, -errno. leave: run() ends in a step for another reason. */
 int kvm_set_debug(struct hv_vcpu *v, const struct debug_points *p, struct err *e);
 int kvm_set_step(struct hv_vcpu *v, bool on);
 int kvm_debug_enter(struct hv_vcpu *v, struct hv_exit *exit);
 int kvm_debug_exit(struct hv_vcpu *v, struct hv_exit *exit);
+int kvm_debug_other(struct hv_vcpu *v, struct hv_exit *exit);
 void kvm_debug_leave(struct hv_vcpu *v);
 
 /* kvm_linux.c: every vCPU exists. */

@@ -118,8 +118,8 @@ int kvm_set_reg(struct hv_vcpu *v, unsigned reg, uint64_t val)
 
     if (!id)
         return -EINVAL;
-    if (reg == HV_REG_PC) /* wherever that is, it is meant to be executed from there */
-        v->debug.passing = false;
+    if (reg == HV_REG_PC)
+        native_debug_moved(&v->debug);
     if (is_vector(id)) {
         if ((r = one_reg(v, KVM_GET_ONE_REG, id, buf)))
             return r;

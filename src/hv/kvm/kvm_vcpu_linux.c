@@ -120,7 +120,8 @@ int kvm_vcpu_open(struct hv_vcpu *v, struct err *e)
 
     close_fds(v);
     v->debug_control = 0;
-    v->debug.in_step = v->debug.passing = false;
+    v->unfinished = false;
+    native_debug_reset(&v->debug);
     v->fd = r = kvm_ioctl(vm->fd, KVM_CREATE_VCPU, v->cfg.index);
     if (r >= 0) {
         /* Over the old one, so that the signal handler always finds one. */
@@ -213,6 +214,8 @@ void kvm_vcpu_destroy(struct hv_vcpu *v)
 void kvm_vcpu_reset(struct hv_vcpu *v)
 {
     const int r = kvm_ioctl(v->fd, KVM_ARM_VCPU_INIT, (uintptr_t)&v->init);
+
+    native_debug_reset(&v->debug);
     if (r)
         kvm_break(v->vm, "KVM_ARM_VCPU_INIT", -r);
 }
@@ -233,17 +236,14 @@ void kvm_vcpu_kick(struct hv_vcpu *v)
 
 /* --- Exits ---------------------------------------------------------------------------------------------------------- */
 
-/* KVM puts a load's value into its register, and the PC behind the access, at the next KVM_RUN only: this is one that goes no further. */
-static void finish_access(struct hv_vcpu *v)
-{
-    set_immediate_exit(v, true);
-    ioctl(v->fd, KVM_RUN, 0);
-}
-
 /* An external abort at the access that KVM came back for. */
 static int inject_abort(struct hv_vcpu *v)
 {
     struct kvm_vcpu_events events = {.exception.ext_dabt_pending = 1};
+
+    v->unfinished = true;
+    /* Or else KVM goes on to finish the access too: Linux before 6.13 always, later ones where finish() enters the abort. */
+    v->run->exit_reason = KVM_EXIT_UNKNOWN;
     return kvm_ioctl(v->fd, KVM_SET_VCPU_EVENTS, (uintptr_t)&events);
 }
 
@@ -261,6 +261,14 @@ static bool fail(struct hv_vcpu *v, struct hv_exit *exit, int code, const char *
 
 /* These return whether run() has to: *exit says why. */
 
+/* KVM puts a load's value into its register, and the PC behind the access or to the abort's vector, at the next KVM_RUN only: this is one that goes no further. */
+static bool finish(struct hv_vcpu *v, struct hv_exit *exit)
+{
+    v->unfinished = false;
+    set_immediate_exit(v, true);
+    return ioctl(v->fd, KVM_RUN, 0) < 0 && errno != EINTR && fail(v, exit, errno, "finishing an access");
+}
+
 static bool cancel(struct hv_exit *exit)
 {
     exit->reason = HV_EXIT_CANCEL;
@@ -277,16 +285,14 @@ static bool on_mmio(struct hv_vcpu *v, struct hv_exit *exit)
 
     if (run->mmio.is_write)
         memcpy(&mmio.u.mmio.data, run->mmio.data, mmio.u.mmio.size);
+    v->unfinished = true;
     const enum hv_action action = v->cfg.on_exit(v->cfg.opaque, &mmio);
     if (!run->mmio.is_write)
         memcpy(run->mmio.data, &mmio.u.mmio.data, mmio.u.mmio.size);
     const int r = mmio.u.mmio.failed ? inject_abort(v) : 0;
     if (r)
         return fail(v, exit, -r, "injecting an abort");
-    if (action == HV_CONTINUE)
-        return false;
-    finish_access(v);
-    return cancel(exit);
+    return action == HV_STOP && cancel(exit);
 }
 
 struct emulator *kvm_emulator(struct hv_vcpu *v)
@@ -343,6 +349,15 @@ static bool handle(struct hv_vcpu *v, struct hv_exit *exit)
     }
 }
 
+/* A step in which KVM came back for something else. */
+static bool look_at_step(struct hv_vcpu *v, struct hv_exit *exit)
+{
+    if (v->unfinished && finish(v, exit))
+        return true;
+    const int r = kvm_debug_other(v, exit);
+    return r < 0 ? fail(v, exit, -r, "a step") : r;
+}
+
 static void run(struct hv_vcpu *v, struct hv_exit *exit)
 {
     for (;;) {
@@ -364,13 +379,16 @@ static void run(struct hv_vcpu *v, struct hv_exit *exit)
                 fail(v, exit, -r, "a breakpoint or a step");
             return;
         }
+        v->unfinished = false;
         if (ioctl(v->fd, KVM_RUN, 0) < 0) {
-            if (errno == EINTR || errno == EAGAIN)
-                continue;
-            fail(v, exit, errno, "KVM_RUN");
+            if (errno != EINTR && errno != EAGAIN) {
+                fail(v, exit, errno, "KVM_RUN");
+                return;
+            }
+        } else if (handle(v, exit)) {
             return;
         }
-        if (handle(v, exit))
+        if (unlikely(v->debug.in_step) && look_at_step(v, exit))
             return;
     }
 }
@@ -378,6 +396,8 @@ static void run(struct hv_vcpu *v, struct hv_exit *exit)
 void kvm_vcpu_run(struct hv_vcpu *v, struct hv_exit *exit)
 {
     run(v, exit);
+    if (v->unfinished)
+        finish(v, exit);
     if (unlikely(v->debug.in_step))
         kvm_debug_leave(v);
 }
