@@ -125,12 +125,18 @@ _X0_UART = 0xD2A12000  # mov x0, #0x9000000
 _SELF = 0x14000000  # b .
 # msr TTBR0_EL1, x0; mov x1, #25; msr TCR_EL1, x1; mov x0, #1; msr SCTLR_EL1, x0; isb; b .
 _MMU_ON = (0xD5182000, 0xD2800321, 0xD5182041, 0xD2800020, 0xD5181000, 0xD5033FDF, _SELF)
+_NOP = 0xD503201F
+_POWER_OFF = (0x52B08000, 0x11002000, 0xD4000002)  # mov w0, #0x84000000; add w0, w0, #8; hvc #0
+# mov x0, #0x10000, the code itself; msr VBAR_EL1, x0; mov x0, #0x30000; mov x2, #0x701, a block at 0; str x2, [x0]; mov x2, #0xff, normal memory; msr MAIR_EL1, x2
+_DEVICE_AS_MEMORY = (0xD2A00020, 0xD518C000, 0xD2A00060, 0xD280E022, 0xF9000002, 0xD2801FE2, 0xD518A202, *_MMU_ON[:-1], _X0_UART)
+_ZEROES = (*_DEVICE_AS_MEMORY, 0xD50B7420, _SELF)  # dc zva, x0
 STUCK, TIMEOUT, POWEROFF = (4, "stuck"), (3, "timeout"), (0, "poweroff")
 HOSTILE = {
     "jumps to a device": (_X0_UART, 0xD61F0000),
     "jumps to nothing": (0xD2BE0000, 0xD61F0000),
     "exclusives on a device": (_X0_UART, 0x885F7C01, 0x88027C01, _SELF),
     "an atomic on a device": (_X0_UART, 0x88A17C02, _SELF),
+    "zeroes lines of a device": (*_ZEROES, *[_NOP] * (128 - len(_ZEROES)), *_POWER_OFF),
     "translation tables in a device": (_X0_UART, *_MMU_ON),
     "maps nothing": (0xD2A00200, *_MMU_ON),
     "calls without an end": (0xD4000003, 0xD4000002, 0x17FFFFFE),
@@ -138,11 +144,12 @@ HOSTILE = {
 }
 # Only the software CPU sees that a guest is in a fault without an end, and only where PSCI is ours that no CPU is on.
 _ENDLESS = {"calls without an end": TIMEOUT, "its last CPU off": POWEROFF}
+_HANDLED = {"zeroes lines of a device": POWEROFF}  # a fault, for which this one has a vector
 ENDS = {
-    "soft": {name: _ENDLESS.get(name, STUCK) for name in HOSTILE},
-    "hvf": {name: _ENDLESS.get(name, TIMEOUT) for name in HOSTILE},
-    "hvf,gic=framework": {name: _ENDLESS.get(name, TIMEOUT) for name in HOSTILE},
-    "kvm": {name: TIMEOUT for name in HOSTILE},
+    "soft": {name: {**_ENDLESS, **_HANDLED}.get(name, STUCK) for name in HOSTILE},
+    "hvf": {name: {**_ENDLESS, **_HANDLED}.get(name, TIMEOUT) for name in HOSTILE},
+    "hvf,gic=framework": {name: {**_ENDLESS, **_HANDLED}.get(name, TIMEOUT) for name in HOSTILE},
+    "kvm": {name: _HANDLED.get(name, TIMEOUT) for name in HOSTILE},
 }
 
 

@@ -3,6 +3,8 @@
 
 #include "arch/sysreg.h"
 #include "cpu/cpu.h"
+#include "cpu/insn.h"
+#include "cpu/sysops.h"
 #include "mem/ram.h"
 
 #include "gen/a64_rows.h"
@@ -143,8 +145,10 @@ static int put_exception(const struct cpu *c, const struct hv_backend *hv, struc
 
 /* --- The instruction ------------------------------------------------------------------------------------------------ */
 
-static bool accesses_memory(unsigned row)
+static bool accesses_memory(unsigned row, uint32_t word)
 {
+    struct a64_insn i;
+
     switch ((enum a64_kind)a64_rows[row].kind) {
     case A64_KIND_LOAD:
     case A64_KIND_STORE:
@@ -152,6 +156,9 @@ static bool accesses_memory(unsigned row)
     case A64_KIND_EXCLUSIVE:
     case A64_KIND_LITERAL: return true;
     case A64_KIND_PAC: return row == A64_ROW_LDRA_ldst_pac;
+    case A64_KIND_SYSTEM:
+        a64_decode(word, &i);
+        return row == A64_ROW_SYS_CR_systeminstrs && i.u.SYS_CR_systeminstrs.op == SYSOP_DC_ZVA;
     default: return false;
     }
 }
@@ -185,7 +192,7 @@ int emulate(struct emulator *m, const struct hv_backend *hv, struct hv_vcpu *vcp
     const unsigned row = a64_find_row(word);
     if (row == A64_ROW_NONE)
         return -EOPNOTSUPP;
-    if (!accesses_memory(row))
+    if (!accesses_memory(row, word))
         return 0;
     const enum cpu_leave leave = cpu_step(c);
     if (leave != CPU_LEAVE_NONE && leave != CPU_LEAVE_EXCEPTION)

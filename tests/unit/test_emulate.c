@@ -176,6 +176,16 @@ static void atomics(void **state)
     assert_int_equal(nr_accesses, 0);
 }
 
+/* Nor do they have lines to be zeroed. */
+static void zeroes(void **state)
+{
+    (void)state;
+    cpu.x[3] = BUS;
+    assert_int_equal(emulate_word(0xd50b7423 /* dc zva, x3 */), 0);
+    takes_abort(FSC_ALIGNMENT, EC_DABT_SAME);
+    assert_int_equal(nr_accesses, 0);
+}
+
 static void stopped(void **state)
 {
     (void)state;
@@ -193,6 +203,7 @@ static void left_alone(void **state)
         int result;
     } words[] = {
         {0xd4000002 /* hvc #0 */, 0},
+        {0xd50b7a23 /* dc cvac, x3 */, 0},
         {0xd5182000 /* msr ttbr0_el1, x0 */, 0},
         {0x8b010000 /* add x0, x0, x1 */, 0},
         {0xa400a060 /* ld1b {z0.b}, p0/z, [x3] */, -EOPNOTSUPP},
@@ -233,7 +244,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup_vcpu, teardown_vcpu)
     const struct CMUnitTest tests[] = {
         T(pairs),   T(writeback), T(vectors),    T(external_abort), T(abort_of_el0),
-        T(atomics), T(stopped),   T(left_alone), T(tables_change),
+        T(atomics), T(zeroes), T(stopped),   T(left_alone), T(tables_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
