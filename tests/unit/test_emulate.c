@@ -243,8 +243,8 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup_vcpu, teardown_vcpu)
     const struct CMUnitTest tests[] = {
-        T(pairs),   T(writeback), T(vectors),    T(external_abort), T(abort_of_el0),
-        T(atomics), T(zeroes), T(stopped),   T(left_alone), T(tables_change),
+        T(pairs),   T(writeback), T(vectors), T(external_abort), T(abort_of_el0),
+        T(atomics), T(zeroes),    T(stopped), T(left_alone),     T(tables_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
