@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import struct
 import subprocess
 import tempfile
 import unittest
@@ -217,6 +218,21 @@ class Kvm(unittest.TestCase):
         gdb_client.every_backend(gdb_client.Client(None, connection=ThroughConsole(g, 1234)), 7)
         g.expect(rb"CLOSED\r*\n")
         g.shell("kill $!; wait $! || true")
+        # A program in AArch32 that has a BKPT of its own, while there is a breakpoint elsewhere: EL1 hears of it, at the vector that is none of AArch64's.
+        # VBAR_EL1 = 0x10000; SPSR_EL1 = 0x10, User; x0, ELR_EL1 = . + 16; eret; b .; bkpt #0
+        self.write(g, "/k/bkpt.raw",
+                   vibe.code(0xD2A00020, 0xD518C000, 0xD2800200, 0xD5184000, 0x10000080, 0xD5184020, 0xD69F03E0, 0x14000000, 0xE1200070))
+        # mrs x1, ESR_EL1; mrs x2, SPSR_EL1; stp x1, x2, [x0, #0xe0]; power-off
+        self.write(g, "/k/vector", vibe.code(0xD5385201, 0xD5384002, 0xA90E0801, 0x52B08000, 0x11002000, 0xD4000002))
+        g.shell("truncate -s 1536 /k/bkpt.raw; cat /k/vector >>/k/bkpt.raw; { vibevmm --accel kvm --gdb 1234 --wait --stats=none --binary /k/bkpt.raw --dump-memory 0x10100:16=/tmp/dump 2>/tmp/gdb32; } & "
+                "until grep -q 'target remote' /tmp/gdb32; do sleep 0.05; done")
+        c = gdb_client.Client(None, connection=ThroughConsole(g, 1234))
+        self.assertEqual(c.ask("Z1,20000,4"), b"OK")
+        self.assertEqual(c.ask("vCont;c")[:3], b"W00")
+        g.expect(rb"CLOSED\r*\n")
+        g.shell("wait $!")
+        esr, spsr = struct.unpack("<QQ", bytes.fromhex(g.shell("od -An -v -tx1 /tmp/dump")))
+        self.assertEqual((esr, spsr & 0x1F), (0xE2000000, 0x10))
 
     def failures(self, g):
         """Each ioctl in turn fails: a line that says so, status 1 or 2, and nothing worse; or KVM is passed over, or it did not matter."""
@@ -248,6 +264,19 @@ class Kvm(unittest.TestCase):
         said, status = re.fullmatch(r"(.*)STATUS (\d+)\n", out, re.S).groups()
         self.assertRegex(said, r"^vibevmm: error: kvm: KVM_IRQ_LINE: Input/output error\n(vibevmm: error: vCPU \d: the kvm backend cannot go on \(error 5\)\n){1,2}$")
         self.assertEqual(status, "1")
+
+    def unknown_exits(self, g):
+        """What KVM could come back for and does not here."""
+        for how, says in (("9,0", "CPU 0 of the host cannot enter the guest, reason 0"), ("17,3", "internal error 3 of the kernel's"),
+                          ("8,0", "exit for unknown reason 8"), ("24,3", "system event of unknown type 3"), ("24,5", "system event of unknown type 5")):
+            with self.subTest(how):
+                out = g.shell("FAIL_EXIT=%s LD_PRELOAD=/lib/failing_ioctl.so vibevmm --accel kvm --binary /k/syscall.raw --timeout 60 --stats=none 2>&1; "
+                              "echo STATUS $?" % how)
+                self.assertRegex(out, r"^vibevmm: error: vCPU 0: kvm: %s \(Protocol error\), PC 0x[0-9a-f]+\n"
+                                      r"vibevmm: error: vCPU 0: the kvm backend cannot go on \(error 71\)\nSTATUS 1\n$" % says)
+        # LD64B at a device, of later kernels, is looked at like every access that the hardware does not describe.
+        out = g.shell("FAIL_EXIT=42,0 LD_PRELOAD=/lib/failing_ioctl.so vibevmm --accel kvm --binary /k/syscall.raw --timeout 60 --stats=none 2>&1")
+        self.assertIn("PASS syscall", out)
 
     def no_memory(self, g):
         """Each allocation in turn fails, descriptors and threads among them."""
@@ -296,6 +325,7 @@ class Kvm(unittest.TestCase):
         self.hostile(g)
         self.failures(g)
         self.lost_interrupt(g)
+        self.unknown_exits(g)
         self.no_memory(g)
         self.who_may(g)
 

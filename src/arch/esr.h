@@ -31,6 +31,7 @@ enum esr_ec {
     EC_SOFTSTP_SAME = 0x33,
     EC_WATCHPT_LOWER = 0x34,
     EC_WATCHPT_SAME = 0x35,
+    EC_BKPT32 = 0x38,
     EC_BRK64 = 0x3c,
 };
 

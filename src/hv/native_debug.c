@@ -12,6 +12,8 @@
 
 #include <errno.h>
 
+#define VECTOR_LOWER_32                                                                            \
+    0x200u /* behind those of a lower EL in AArch64 (DDI 0487, "Exception vectors") */
 #define MASKS (PSR_A | PSR_I | PSR_F)
 #define AT_EL1_AND_EL0 3u    /* PMC and PAC */
 #define ALL_OF_A_WORD 0x1e0u /* DBGBCRn_EL1.BAS */
@@ -146,7 +148,7 @@ int native_debug_enter(struct native_debug *d, struct emulator *m, const struct 
     return d->step_masks == MASKS ? 0 : hv->set_reg(v, HV_REG_PSTATE, pstate | MASKS);
 }
 
-/* PC is where a synchronous exception of the instruction has put it. */
+/* PC is where a synchronous exception of the instruction, which may be one of T32's, has put it. */
 static bool took_exception(const struct native_debug *d, const struct hv_backend *hv,
                            struct hv_vcpu *v, uint64_t pc)
 {
@@ -154,7 +156,8 @@ static bool took_exception(const struct native_debug *d, const struct hv_backend
 
     if (get(hv, v, SR_VBAR_EL1, &vbar) || get(hv, v, SR_ELR_EL1, &elr))
         return false;
-    return pc - vbar < 0x800 && !((pc - vbar) & 0x1ff) && (elr == d->step_pc || elr == d->step_pc + 4);
+    return pc - vbar < 0x800 && !((pc - vbar) & 0x1ff) &&
+           (elr == d->step_pc || elr == d->step_pc + 2 || elr == d->step_pc + 4);
 }
 
 int native_debug_end_step(struct native_debug *d, const struct hv_backend *hv, struct hv_vcpu *v)
@@ -225,8 +228,14 @@ int native_inject(const struct hv_backend *hv, struct hv_vcpu *v, const struct e
         (r = get(hv, v, SR_SCTLR_EL1, &SYS(&s, SCTLR_EL1))) ||
         (r = hv->get_reg(v, HV_REG_PSTATE, &pstate)))
         return r;
-    pstate_set(&s, pstate);
+    /* The software CPU knows nothing of AArch32: of what that has in PSTATE, these are where AArch64 has them. */
+    const bool aarch32 = pstate & PSR_NRW;
+    pstate_set(&s, aarch32 ? pstate & (PSR_NZCV | PSR_PAN) : pstate);
     exception_take(&s, e, 1);
+    if (aarch32) {
+        s.spsr_el[1] = pstate;
+        s.pc += VECTOR_LOWER_32;
+    }
     if ((r = set(hv, v, SR_SPSR_EL1, s.spsr_el[1])) || (r = set(hv, v, SR_ELR_EL1, s.elr_el[1])) ||
         (r = set(hv, v, SR_ESR_EL1, SYS(&s, ESR_EL1))) ||
         (e->far_valid && (r = set(hv, v, SR_FAR_EL1, SYS(&s, FAR_EL1)))) ||

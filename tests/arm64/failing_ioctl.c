@@ -1,18 +1,23 @@
 /* Preloaded into vibevmm: what if KVM says no?  FAIL_AT=N: the Nth ioctl on KVM fails with FAIL_ERRNO. FAIL_AT=all: each is interrupted once before it
- * is done. FAIL_REQUEST=NUMBER: each of this number fails. FAIL_COUNT=FILE: how many there were, at the end. */
+ * is done. FAIL_REQUEST=NUMBER: each of this number fails. FAIL_EXIT=REASON,WORD: the first KVM_RUN runs nothing and
+ * comes back for that reason, with that for a word of what goes with it. FAIL_COUNT=FILE: how many there were, at the end. */
+#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <linux/kvm.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-
-#define KVMIO 0xae
+#include <sys/mman.h>
 
 static atomic_ulong nr;
+static atomic_int exited;
 static _Thread_local int interrupted;
+static _Thread_local struct kvm_run *run; /* of the vCPU that this thread has made */
 
 __attribute__((destructor)) static void tell(void)
 {
@@ -25,10 +30,23 @@ __attribute__((destructor)) static void tell(void)
     fclose(f);
 }
 
+void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
+{
+    static void *(*next)(void *addr, size_t len, int prot, int flags, int fd, off_t offset);
+
+    if (!next)
+        next = (void *(*)(void *, size_t, int, int, int, off_t))dlsym(RTLD_NEXT, "mmap");
+    void *p = next(addr, len, prot, flags, fd, offset);
+    if ((flags & MAP_SHARED) && !offset && len >= sizeof(*run) && len <= 65536)
+        run = p;
+    return p;
+}
+
 int ioctl(int fd, unsigned long request, ...)
 {
     static int (*next)(int fd, unsigned long request, ...);
     const char *at = getenv("FAIL_AT"), *which = getenv("FAIL_REQUEST");
+    char *how = getenv("FAIL_EXIT");
     va_list ap;
     void *arg;
 
@@ -46,6 +64,11 @@ int ioctl(int fd, unsigned long request, ...)
         if ((at && strtoul(at, NULL, 10) == n) || (which && strtoul(which, NULL, 16) == request)) {
             errno = atoi(getenv("FAIL_ERRNO"));
             return -1;
+        }
+        if (how && request == KVM_RUN && !atomic_exchange(&exited, 1)) {
+            run->exit_reason = (uint32_t)strtoul(how, &how, 10);
+            run->system_event.type = (uint32_t)strtoul(how + 1, NULL, 10);
+            return 0;
         }
     }
     return next(fd, request, arg);

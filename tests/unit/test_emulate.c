@@ -207,6 +207,7 @@ static void left_alone(void **state)
         {0xd5182000 /* msr ttbr0_el1, x0 */, 0},
         {0x8b010000 /* add x0, x0, x1 */, 0},
         {0xa400a060 /* ld1b {z0.b}, p0/z, [x3] */, -EOPNOTSUPP},
+        {0xf83fd060 /* ld64b x0, [x3] */, -EOPNOTSUPP},
         {0x00000000 /* udf #0 */, 0},
     };
     struct hv_vcpu before;

@@ -208,6 +208,27 @@ static void test_left(void **state)
     }
 }
 
+/* The guest's own BKPT, of a program in AArch32 whose flags are none of the software CPU's; and a step of T32's SVC. */
+static void test_aarch32(void **state)
+{
+    const struct exception e = {.type = EXC_SYNC, .ret = CODE, .esr = (uint64_t)EC_BKPT32 << 26};
+    (void)state;
+    cpu.pstate = 0xa80f0430;
+    assert_int_equal(native_inject(&backend, &cpu, &e), 0);
+    assert_int_equal(cpu.pc, VBAR + 0x600);
+    assert_int_equal(cpu.pstate, 0xa0000000 | 5 | PSR_DAIF);
+    assert_int_equal(*sys(SR_SPSR_EL1), 0xa80f0430);
+    assert_int_equal(*sys(SR_ELR_EL1), CODE);
+    assert_int_equal(*sys(SR_ESR_EL1), e.esr);
+    begin(NOP, PSR_F);
+    cpu.pc = VBAR + 0x600;
+    cpu.pstate = 5 | PSR_DAIF;
+    *sys(SR_ELR_EL1) = CODE + 2;
+    *sys(SR_SPSR_EL1) = 0x30 | MASKS;
+    end(5 | PSR_DAIF);
+    assert_int_equal(*sys(SR_SPSR_EL1), 0x30 | PSR_F);
+}
+
 /* --- Registers ------------------------------------------------------------------------------------------------------ */
 
 #define WATCH(at, n)                                                                               \
@@ -291,6 +312,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_waits, setup_vcpu, teardown_vcpu),
         cmocka_unit_test_setup_teardown(test_passing, setup_vcpu, teardown_vcpu),
         cmocka_unit_test_setup_teardown(test_left, setup_vcpu, teardown_vcpu),
+        cmocka_unit_test_setup_teardown(test_aarch32, setup_vcpu, teardown_vcpu),
         cmocka_unit_test(test_registers),
         cmocka_unit_test(test_pieces),
         cmocka_unit_test(test_refused),

@@ -150,6 +150,7 @@ int kvm_debug_exit(struct hv_vcpu *v, struct hv_exit *exit)
         return stop(v, exit,
                     &(struct debug_event){
                         .cause = DEBUG_CAUSE_WATCH, .addr = a->far, .write = a->hsr & ISS_DABT_WNR});
+    case EC_BKPT32:
     case EC_BRK64: return inject_brk(v, a->hsr, exit);
     default: return -EPROTO;
     }

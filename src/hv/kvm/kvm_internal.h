@@ -19,6 +19,9 @@
 #define KVM_MAX_VCPUS_OF_OURS 64u
 #define NR_INTIDS 1024u
 #define DEBUG_STALE UINT32_MAX /* KVM is to be told whatever it is */
+#ifndef KVM_EXIT_ARM_LDST64B
+#define KVM_EXIT_ARM_LDST64B 42 /* of later headers; with what KVM_EXIT_ARM_NISV has */
+#endif
 /* Gets a vCPU's thread out of KVM_RUN. */
 #define KICK_SIGNAL SIGRTMIN
 

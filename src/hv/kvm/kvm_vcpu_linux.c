@@ -322,9 +322,31 @@ static bool on_no_syndrome(struct hv_vcpu *v, struct hv_exit *exit)
 
 static bool on_system_event(struct hv_vcpu *v, struct hv_exit *exit)
 {
+    const uint32_t type = v->run->system_event.type;
+    char what[48];
+
+    if (type != KVM_SYSTEM_EVENT_SHUTDOWN && type != KVM_SYSTEM_EVENT_RESET) {
+        snprintf(what, sizeof(what), "system event of unknown type %u", type);
+        return fail(v, exit, EPROTO, what);
+    }
     exit->reason = HV_EXIT_SYSTEM_EVENT;
-    exit->u.system_event.reset = v->run->system_event.type == KVM_SYSTEM_EVENT_RESET;
+    exit->u.system_event.reset = type == KVM_SYSTEM_EVENT_RESET;
     return true;
+}
+
+static bool on_unknown(struct hv_vcpu *v, struct hv_exit *exit)
+{
+    const struct kvm_run *run = v->run;
+    char what[80];
+
+    if (run->exit_reason == KVM_EXIT_FAIL_ENTRY)
+        snprintf(what, sizeof(what), "CPU %u of the host cannot enter the guest, reason %#llx",
+                 run->fail_entry.cpu, (unsigned long long)run->fail_entry.hardware_entry_failure_reason);
+    else if (run->exit_reason == KVM_EXIT_INTERNAL_ERROR)
+        snprintf(what, sizeof(what), "internal error %u of the kernel's", run->internal.suberror);
+    else
+        snprintf(what, sizeof(what), "exit for unknown reason %u", run->exit_reason);
+    return fail(v, exit, EPROTO, what);
 }
 
 static bool on_debug(struct hv_vcpu *v, struct hv_exit *exit)
@@ -337,15 +359,12 @@ static bool handle(struct hv_vcpu *v, struct hv_exit *exit)
 {
     switch (v->run->exit_reason) {
     case KVM_EXIT_MMIO: return on_mmio(v, exit);
+    case KVM_EXIT_ARM_LDST64B:
     case KVM_EXIT_ARM_NISV: return on_no_syndrome(v, exit);
     case KVM_EXIT_SYSTEM_EVENT: return on_system_event(v, exit);
     case KVM_EXIT_INTR: return false;
     case KVM_EXIT_DEBUG: return on_debug(v, exit);
-    default: {
-        char what[48];
-        snprintf(what, sizeof(what), "exit for reason %u", v->run->exit_reason);
-        return fail(v, exit, EPROTO, what);
-    }
+    default: return on_unknown(v, exit);
     }
 }
 
