@@ -323,8 +323,11 @@ static void calls(void **state)
         x3 += i & 4 ? x2 : 0;
         x1 += x2;
     }
-    /* With x4 = 0 it returns to the caller. Otherwise to there, which is no instruction's address: not even if it looks like the tag of a frame. */
-    for (uint64_t x4 = 0; x4 < 8; x4 += x4 == 3 ? 2 : 1) {
+    /* With x4 = 0 it returns to the caller. Otherwise to there, which is no instruction's address: not even if it looks like the tag of a frame, or like
+     * what lies below all frames. */
+    static const uint64_t to[] = {0, 1, 2, 3, 5, 6, 7, UINT64_MAX};
+    for (unsigned way = 0; way < ARRAY_LEN(to); way++) {
+        const uint64_t x4 = to[way];
         begin(&(struct jit_options){.check = x4 == 0, .threshold = 1});
         memcpy(host(PROGRAM), words, sizeof(words));
         memcpy(host(PROGRAM + FAR), far, sizeof(far));
@@ -471,6 +474,56 @@ static void base_outside(void **state)
     teardown(&none);
 }
 
+/* A region that takes an aligned SP for granted, entered with one that is not; one that does not, because it adds 8 to it. */
+static void sp_not_as_expected(void **state)
+{
+    static const uint32_t program[2][7] = {
+        {
+            0xf81f0fe0, /* str x0, [sp, #-16]! */
+            0xf84107e1, /* ldr x1, [sp], #16 */
+            0x8b010042, /* add x2, x2, x1 */
+            0xf1000400, /* subs x0, x0, #1 */
+            0x54ffff81, /* b.ne to the start */
+            HVC,
+            HVC,
+        },
+        {
+            0xf94003e1, /* ldr x1, [sp] */
+            0x910023ff, /* add sp, sp, #8 */
+            0x910023ff, /* add sp, sp, #8 */
+            0x8b000042, /* add x2, x2, x0 */
+            0xf1000400, /* subs x0, x0, #1 */
+            0x54ffff61, /* b.ne to the start */
+            HVC,
+        },
+    };
+    enum { TURNS = 200 };
+
+    (void)state;
+    for (unsigned p = 0; p < ARRAY_LEN(program); p++) {
+        begin(&(struct jit_options){.threshold = 10});
+        memcpy(host(PROGRAM), program[p], sizeof(program[p]));
+        memcpy(host(VECTORS + 0x200), &(uint32_t){HVC}, 4);
+        SYS(&c->st, SCTLR_EL1) |= SCTLR_EL1_SA;
+        for (unsigned round = 0; round < 4; round++) {
+            const uint64_t off = round % 2 * 8;
+            plain_state();
+            c->st.x[0] = TURNS;
+            c->st.x[REG_SP] += off;
+            cpu_state_changed(c);
+            assert_int_equal(cpu_run(c), CPU_LEAVE_HVC);
+            assert_int_equal(c->st.x[2], off ? 0 : TURNS * (TURNS + 1) / 2);
+            if (off) {
+                assert_int_equal(c->st.elr_el[1], PROGRAM);
+                assert_int_equal(SYS(&c->st, ESR_EL1) >> 26, EC_SP_ALIGN);
+            }
+            assert_int_equal(c->jit->unit->sp_aligned, p == 0 && round < 2);
+        }
+        assert_true(jit_statistics(c->jit)->insns > TURNS);
+        teardown(&none);
+    }
+}
+
 /* An index of 32 bits with something above them, where translated code is entered. Where that something would lead there is other memory. */
 static void index_not_narrow(void **state)
 {
@@ -585,6 +638,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(base_outside),
+        cmocka_unit_test(sp_not_as_expected),
         cmocka_unit_test(index_not_narrow),
         cmocka_unit_test(traps_often),
         cmocka_unit_test(permissions_change),

@@ -7,7 +7,8 @@
  *
  * Bases: accesses off a register that nothing in the region writes. Where the region is entered, it is looked at once whether everything that they can reach lies
  * in the block of RAM that the region takes for granted (tlb_find_block()); they need no check of their own then, and cannot fault. What they can reach is known
- * where their index is bounded: by a mask, or by the size of what it was loaded as. A region whose entry finds otherwise is made anew without this. */
+ * where their index is bounded: by a mask, or by the size of what it was loaded as. A region whose entry finds otherwise is made anew without this. That
+ * SP is a multiple of 16 is looked at there, too. */
 #include "cpu/jit/jit_internal.h"
 
 #include <string.h>
@@ -262,6 +263,11 @@ static gva_t *outside_slot(struct jit *j, gva_t start)
     return &j->outside[start >> 2 & (JIT_NR_OUTSIDE - 1)];
 }
 
+static bool is_outside(const struct jit_unit *u)
+{
+    return *outside_slot(u->j, u->start) == u->start;
+}
+
 void jit_bases_forget(struct jit *j)
 {
     memset(j->outside, 0xff, sizeof(j->outside)); /* no instruction's address */
@@ -300,8 +306,7 @@ static bool find_candidates(const struct jit_unit *u, struct bounds *s)
 
 static bool may_have_bases(struct jit_unit *u, struct bounds *s)
 {
-    return u->ram_block.len && !(u->mode & MODE_ALIGN) &&
-           *outside_slot(u->j, u->start) != u->start && find_candidates(u, s);
+    return u->ram_block.len && !(u->mode & MODE_ALIGN) && !is_outside(u) && find_candidates(u, s);
 }
 
 /* Elsewhere than in loops they are not worth the search. */
@@ -316,9 +321,39 @@ static bool loops_have_extensions(const struct jit_unit *u)
     return false;
 }
 
+/* --- The stack pointer ------------------------------------------------------------------------------------------------ */
+
+/* Where SP is a multiple of 16 at each entry and only multiples of 16 are added to it, it need not be checked again. */
+static void align_sp(struct jit_unit *u)
+{
+    unsigned checks = 0, entries = 0;
+
+    for (unsigned n = 0; n < u->nr_blocks; n++) {
+        const struct jit_block *b = &u->block[u->order[n]];
+        entries += b->entry;
+        for (unsigned i = b->ir_first; i < b->ir_end; i++) {
+            const struct ir *r = &u->ir[i];
+            if (r->op == IR_SPCHK)
+                checks += weight(b);
+            if ((ir_traits[r->op] & IRT_D) && r->d == VAR_SP &&
+                !((r->op == IR_ADD || r->op == IR_SUB) && r->a == VAR_SP && r->b == VAR_IMM &&
+                  !(r->imm & 15)))
+                return;
+        }
+    }
+    if (checks <= entries || is_outside(u))
+        return;
+    u->sp_aligned = true;
+    for (unsigned i = 0; i < u->nr_ir; i++)
+        if (u->ir[i].op == IR_SPCHK)
+            u->ir[i].op = IR_NOP;
+}
+
 void jit_pass_bounds(struct jit_unit *u)
 {
     static _Thread_local struct bounds s;
+
+    align_sp(u);
     const bool extensions = loops_have_extensions(u), bases = may_have_bases(u, &s);
 
     if (extensions || bases)

@@ -19,19 +19,29 @@ enum host_flags {
 
 /* A piece of code out of the way, written behind the region. */
 struct emit_stub {
-    enum stub_kind { STUB_SITE, STUB_MEMORY, STUB_EXIT, STUB_EVENT, STUB_EDGE, STUB_ENTER } kind;
-    uint8_t *from;        /* rel32 that goes there; null: none */
-    uint16_t site;        /* STUB_SITE, STUB_MEMORY */
-    uint8_t va_reg;       /* STUB_SITE of a probe: the address */
-    enum host_flags host; /* STUB_EXIT: near exits */
-    uint16_t flags;       /* flag state */
-    uint16_t block;       /* STUB_EDGE, STUB_ENTER: the block it goes to */
-    uint16_t flags_from;  /* STUB_EDGE: the block it comes from */
-    uint16_t at;          /* STUB_EDGE: the operation there; STUB_MEMORY: the access */
-    struct x64_mem mem;   /* STUB_MEMORY: its address */
-    uint8_t *back;        /* STUB_MEMORY: the code behind it */
-    bool kind_stored;     /* STUB_EDGE */
-    uint16_t insns;       /* to give back to the budget */
+    enum stub_kind {
+        STUB_SITE,
+        STUB_MEMORY,
+        STUB_EXIT,
+        STUB_EVENT,
+        STUB_EDGE,
+        STUB_ENTER,
+        STUB_LINK,  /* of a call that is not linked */
+        STUB_LOOKUP /* of a guest address that was not found */
+    } kind;
+    uint8_t *from, *from2; /* rel32 that go there; null: none */
+    uint16_t index;        /* STUB_LINK: of the link; STUB_LOOKUP: BTYPE */
+    uint16_t site;         /* STUB_SITE, STUB_MEMORY */
+    uint8_t va_reg;        /* STUB_SITE of a probe: the address */
+    enum host_flags host;  /* STUB_EXIT: near exits */
+    uint16_t flags;        /* flag state */
+    uint16_t block;        /* STUB_EDGE, STUB_ENTER: the block it goes to */
+    uint16_t flags_from;   /* STUB_EDGE: the block it comes from */
+    uint16_t at;           /* STUB_EDGE: the operation there; STUB_MEMORY: the access */
+    struct x64_mem mem;    /* STUB_MEMORY: its address */
+    uint8_t *back;         /* STUB_MEMORY, STUB_LINK, STUB_LOOKUP of a call: the code behind it */
+    bool kind_stored;      /* STUB_EDGE */
+    uint16_t insns;        /* to give back to the budget */
     gva_t target;
     uint64_t dirty; /* guest registers to be stored */
     /* Set only where it is asked for. */

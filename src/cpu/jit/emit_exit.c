@@ -110,20 +110,21 @@ static void link_to(struct emit *e, gva_t target, bool call)
     *l = (struct jit_link){.target = target, .is_call = call};
     x64_alu_mi(e->b, ALU_CMP, X_32, x64_at(CPU, stamp_of(target)), 0x7fffffff);
     l->guard = (uint32_t)(e->b->p - e->b->start) - 4;
-    uint8_t *slow = x64_jcc8(e->b, CC_NE), *over = NULL;
     if (call) {
+        struct emit_stub *s = emit_stub(e, STUB_LINK);
+        s->from = x64_jcc(e->b, CC_NE);
+        s->index = (uint16_t)index;
         x64_call_to(e->b, e->b->p);
         l->jump = (uint32_t)(e->b->p - e->b->start) - 4;
-        over = x64_jmp8(e->b);
-    } else {
-        x64_jmp_to(e->b, e->b->p);
-        l->jump = (uint32_t)(e->b->p - e->b->start) - 4;
+        s->back = e->b->p;
+        return;
     }
+    uint8_t *slow = x64_jcc8(e->b, CC_NE);
+    x64_jmp_to(e->b, e->b->p);
+    l->jump = (uint32_t)(e->b->p - e->b->start) - 4;
     x64_patch8_here(e->b, slow);
     l->slow = (uint32_t)(e->b->p - e->b->start);
-    load_pointer_and_jump(e, true, index, u->j->link, call);
-    if (over)
-        x64_patch8_here(e->b, over);
+    load_pointer_and_jump(e, true, index, u->j->link, false);
 }
 
 static void leave_at(struct emit *e, gva_t pc, enum jit_exit why)
@@ -144,7 +145,6 @@ static void give_back(struct emit *e, unsigned insns)
 static void indirect(struct emit *e, unsigned btype, bool call)
 {
     const int32_t table = CPU_AT(jit_hot.target);
-    const struct emit *const_e = e;
 
     x64_lea(e->b, X_32, RCX, (struct x64_mem){.base = X64_NONE, .index = RAX, .shift = 3});
     x64_alu_ri(e->b, ALU_AND, X_32, RCX, (int32_t)((JIT_NR_TARGETS - 1) * sizeof(struct jit_target)));
@@ -153,33 +153,41 @@ static void indirect(struct emit *e, unsigned btype, bool call)
     x64_load(e->b, X_32, RDX, x64_at_index(CPU, RDX, 2, CPU_AT(jit_hot.stamp) + 4));
     x64_alu_rm(e->b, ALU_CMP, X_64, RAX,
                x64_at_index(CPU, RCX, 0, table + (int32_t)offsetof(struct jit_target, va)));
-    uint8_t *miss = x64_jcc8(e->b, CC_NE);
+    struct emit_stub *miss = emit_stub(e, STUB_LOOKUP);
+    miss->from = x64_jcc(e->b, CC_NE);
+    miss->index = (uint16_t)btype;
     x64_alu_rm(e->b, ALU_CMP, X_32, RDX,
                x64_at_index(CPU, RCX, 0, table + (int32_t)offsetof(struct jit_target, stamp)));
-    uint8_t *miss2 = x64_jcc8(e->b, CC_NE), *over = NULL;
+    miss->from2 = x64_jcc(e->b, CC_NE);
     const struct x64_mem code =
         x64_at_index(CPU, RCX, 0, table + (int32_t)offsetof(struct jit_target, code));
     x64_rm(e->b, 0xff, X_32, call ? 2 : 4, code);
     if (call)
-        over = x64_jmp8(e->b);
-    x64_patch8_here(e->b, miss);
-    x64_patch8_here(e->b, miss2);
-    x64_mov_ri(e->b, RDX, btype);
-    if (call)
-        x64_call_to(e->b, thunk(const_e, e->u->j->indirect));
-    else
-        x64_jmp_to(e->b, thunk(const_e, e->u->j->indirect));
-    if (over)
-        x64_patch8_here(e->b, over);
+        miss->back = e->b->p;
 }
 
 /* --- Entering ------------------------------------------------------------------------------------------------------- */
 
-/* Whether the region's bases are where it takes for granted; else back to the interpreter. */
+/* It is not as the region takes for granted: back to the interpreter. */
+static void leave_outside(struct emit *e, uint16_t k)
+{
+    x64_store_imm(e->b, X_32, x64_at(CPU, CPU_AT(jit_hot.outside)),
+                  (int32_t)(e->u->code_at + (uint32_t)(e->b->p - e->b->start)));
+    leave_at(e, e->u->block[k].va, JIT_EXIT_OUTSIDE);
+}
+
+/* Whether the region's bases and SP are what it takes for granted. */
 static void look_at_bases(struct emit *e, uint16_t k)
 {
     const struct jit_unit *u = e->u;
 
+    if (u->sp_aligned) {
+        x64_rm(e->b, 0xf6, X_8, 0, x64_at(CPU, emit_home(VAR_SP))); /* TEST byte */
+        x64_byte(e->b, 15);
+        uint8_t *aligned = x64_jcc8(e->b, CC_E);
+        leave_outside(e, k);
+        x64_patch8_here(e->b, aligned);
+    }
     for (unsigned i = 0; i < u->nr_bases; i++) {
         const struct jit_base *base = &u->base[i];
         x64_load(e->b, X_64, SCRATCH, x64_at(CPU, emit_home(base->var)));
@@ -187,15 +195,13 @@ static void look_at_bases(struct emit *e, uint16_t k)
         x64_alu_ri(e->b, ALU_CMP, X_64, SCRATCH,
                    (int32_t)((int64_t)u->ram_block.len - (base->hi - base->lo)));
         uint8_t *inside = x64_jcc8(e->b, CC_BE);
-        x64_store_imm(e->b, X_32, x64_at(CPU, CPU_AT(jit_hot.outside)),
-                      (int32_t)(u->code_at + (uint32_t)(e->b->p - e->b->start)));
-        leave_at(e, u->block[k].va, JIT_EXIT_OUTSIDE);
+        leave_outside(e, k);
         x64_patch8_here(e->b, inside);
     }
 }
 
-/* From a state where all is home into block k: registers, flags. */
-static void enter_block(struct emit *e, uint16_t k)
+/* From a state where all is home to what block k begins with: registers, flags. */
+static void to_entry(struct emit *e, uint16_t k)
 {
     const struct jit_unit *u = e->u;
 
@@ -213,6 +219,11 @@ static void enter_block(struct emit *e, uint16_t k)
         else
             x64_load(e->b, X_64, u->web[web].hreg, emit_memory(e, web));
     }
+}
+
+static void enter_block(struct emit *e, uint16_t k)
+{
+    to_entry(e, k);
     jump_to(e, k);
 }
 
@@ -399,14 +410,26 @@ static void conditional(struct emit *e, const struct ir *r)
 static void come_back(struct emit *e, const struct ir *r)
 {
     x64_lea(e->b, X_64, RSP, x64_at(RSP, 8));
-    if (r->aux != IR_NO_BLOCK && e->u->block[r->aux].entry)
-        enter_block(e, (uint16_t)r->aux);
-    else
+    if (r->aux != IR_NO_BLOCK && e->u->block[r->aux].entry) {
+        to_entry(e, (uint16_t)r->aux);
+        if (r->aux != block_behind(e))
+            jump_to(e, (uint16_t)r->aux);
+    } else
         link_to(e, r->target, false);
+}
+
+static void push_imm(struct emit *e, uint32_t imm)
+{
+    x64_byte(e->b, 0x68); /* PUSH, sign-extended */
+    x64_u32(e->b, imm);
 }
 
 static void push_return(struct emit *e, gva_t va)
 {
+    if ((gva_t)(int32_t)va == va) {
+        push_imm(e, (uint32_t)va);
+        return;
+    }
     x64_mov_ri(e->b, RCX, va);
     x64_push(e->b, RCX);
 }
@@ -415,12 +438,13 @@ static void push_return(struct emit *e, gva_t va)
  *
  * A call from region to region has everything at home on its way there and back, and pushes the return's guest address and host address. A
  * call within the region leaves registers where they are, and pushes the region's tag before. Where a frame of two words lies, the word
- * behind it is a host address, which no tag is: so the return knows who called. Who is called back looks whether it was such a return, by
- * the tag in RDX: another region's takes frames by their guest address alone. */
+ * behind it is a host address, which no tag is: so the return knows who called. Another region's return takes frames by their guest address
+ * alone: it has everything at home, and says so by RAX, where the address is otherwise. */
 
-static void return_with(struct emit *e, uint32_t tag)
+#define AT_HOME UINT64_MAX
+
+static void return_now(struct emit *e)
 {
-    x64_mov_ri(e->b, RDX, tag);
     x64_byte(e->b, 0xc3);
 }
 
@@ -430,8 +454,7 @@ static void call_within(struct emit *e, const struct ir *r)
     const uint16_t callee = (uint16_t)r->aux2, back = (uint16_t)r->aux;
 
     emit_flags_convert(e, &u->flags_out[e->block], &u->flags_in[callee]);
-    x64_byte(e->b, 0x68); /* PUSH imm32 */
-    x64_u32(e->b, u->call_tag);
+    push_imm(e, u->call_tag);
     push_return(e, r->target);
     x64_call_to(e->b, e->b->p);
     if (!e->label[callee])
@@ -439,7 +462,7 @@ static void call_within(struct emit *e, const struct ir *r)
     else if (!e->b->full)
         x64_patch_rel32(e->b->p - 4, e->label[callee]);
     x64_lea(e->b, X_64, RSP, x64_at(RSP, 16));
-    x64_alu_ri(e->b, ALU_CMP, X_32, RDX, (int32_t)u->call_tag);
+    x64_alu_ri(e->b, ALU_CMP, X_32, RAX, (int32_t)(uint32_t)r->target);
     struct emit_stub *s = emit_stub(e, STUB_ENTER);
     s->from = x64_jcc(e->b, CC_NE);
     s->block = back;
@@ -455,7 +478,7 @@ static void return_within(struct emit *e)
     uint8_t *outside = x64_jcc8(e->b, CC_NE);
     x64_alu_rm(e->b, ALU_CMP, X_64, RAX, x64_at(RSP, 8));
     uint8_t *elsewhere = x64_jcc8(e->b, CC_NE);
-    return_with(e, e->u->call_tag);
+    return_now(e);
     x64_patch8_here(e->b, outside);
     x64_patch8_here(e->b, elsewhere);
 }
@@ -485,7 +508,8 @@ static void to_register(struct emit *e, const struct ir *r)
     if (r->op == IR_RET) {
         x64_alu_rm(e->b, ALU_CMP, X_64, RAX, x64_at(RSP, 8));
         uint8_t *other = x64_jcc8(e->b, CC_NE);
-        return_with(e, 0);
+        x64_mov_ri(e->b, RAX, AT_HOME);
+        return_now(e);
         x64_patch8_here(e->b, other);
     }
     indirect(e, r->cc, false);
@@ -540,7 +564,23 @@ static void one_stub(struct emit *e, const struct emit_stub *s)
 {
     if (s->from)
         x64_patch_here(e->b, s->from);
+    if (s->from2)
+        x64_patch_here(e->b, s->from2);
     switch (s->kind) {
+    case STUB_LOOKUP:
+        x64_mov_ri(e->b, RDX, s->index);
+        if (!s->back) {
+            x64_jmp_to(e->b, thunk(e, e->u->j->indirect));
+            break;
+        }
+        x64_call_to(e->b, thunk(e, e->u->j->indirect));
+        x64_jmp_to(e->b, s->back);
+        break;
+    case STUB_LINK:
+        e->u->link[s->index].slow = (uint32_t)(e->b->p - e->b->start);
+        load_pointer_and_jump(e, true, s->index, e->u->j->link, true);
+        x64_jmp_to(e->b, s->back);
+        break;
     case STUB_SITE:
         if ((int8_t)s->va_reg != X64_NONE && s->va_reg != RCX)
             x64_mov_rr(e->b, X_64, RCX, s->va_reg);
@@ -576,10 +616,18 @@ void emit_stubs(struct emit *e)
         one_stub(e, &e->stub[i]);
     for (unsigned n = 0; n < u->nr_blocks && !e->b->full; n++) {
         const uint16_t k = u->order[n];
-        if (!u->block[k].entry)
+        const struct jit_block *b = &u->block[k];
+        if (!b->entry)
             continue;
+        const uint8_t *over = e->b->p;
+        if (!jit_may_leave_before(u, b))
+            leave_at(e, b->va, JIT_EXIT_BUDGET);
         u->entry[u->nr_entries++] =
-            (struct jit_entry){.va = u->block[k].va, .code = (uint32_t)(e->b->p - e->b->start)};
+            (struct jit_entry){.va = b->va, .code = (uint32_t)(e->b->p - e->b->start)};
+        if (!jit_may_leave_before(u, b)) {
+            x64_test_rr(e->b, X_64, BUDGET, BUDGET);
+            x64_jcc_to(e->b, CC_LE, over);
+        }
         if (u->uses_fp) {
             x64_alu_mi(e->b, ALU_CMP, X_32, x64_at(CPU, CPU_AT(jit_hot.fp_loaded)), 0);
             uint8_t *loaded = x64_jcc8(e->b, CC_NE);

@@ -69,6 +69,13 @@ static bool small(int64_t imm)
     return imm == (int32_t)imm;
 }
 
+/* Into what FLAG_SMALL leaves of 32 bits. */
+static bool fits_kind(int64_t imm)
+{
+    const int64_t half = INT64_C(1) << (31 - FLAG_SMALL_BIT);
+    return imm >= -half && imm < half;
+}
+
 static void alu_operand(struct emit *e, enum x64_alu op, enum x64_width w, int d,
                         const struct flag_state *s)
 {
@@ -299,13 +306,14 @@ void emit_flags_dynamic(struct emit *e, const struct flag_state *s)
         over = x64_jcc(e->b, CC_NE);
     }
     x64_store(e->b, X_64, DYNAMIC(0), operand(e, s, false, SCRATCH));
+    int32_t kind = s->kind;
     if (s->kind != FLAG_HOST && s->kind != FLAG_LOGIC32 && s->kind != FLAG_LOGIC64) {
-        if (s->b_at == FP_IMM && small(s->imm))
-            x64_store_imm(e->b, X_64, DYNAMIC(1), (int32_t)s->imm);
+        if (s->b_at == FP_IMM && fits_kind(s->imm))
+            kind |= (int32_t)s->imm * (1 << FLAG_SMALL_BIT) | FLAG_SMALL;
         else
             x64_store(e->b, X_64, DYNAMIC(1), operand(e, s, true, SCRATCH));
     }
-    x64_store_imm(e->b, X_32, KIND, s->kind);
+    x64_store_imm(e->b, X_32, KIND, kind);
     if (over)
         x64_patch_here(e->b, over);
 }

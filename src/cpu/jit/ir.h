@@ -124,6 +124,8 @@ enum flag_kind {
     FLAG_LOGIC64,
     FLAG_STATIC = 15, /* as the flag state of the place says */
     FLAG_SUM = 16,    /* with SUB, ADD: a is the result */
+    FLAG_SMALL = 32, /* dynamic flags: b is in jit_hot.flag_kind, from bit FLAG_SMALL_BIT on, signed */
+    FLAG_SMALL_BIT = 8
 };
 struct flag_state {
     enum {

@@ -197,6 +197,7 @@ static bool translate_up_to(struct jit_unit *u, gva_t va, unsigned max_insns)
     u->spare = u->ir_space[1];
     u->start = va;
     u->nr_bases = 0;
+    u->sp_aligned = false;
     if (!jit_find_region(u, va))
         return false;
     jit_find_ram_block(u);
@@ -276,6 +277,7 @@ bool jit_hot(struct cpu *c, gva_t target)
     if (e) {
         jit_note_found(c, target, e);
         icache_mark_entry(c, target, pa); /* the decoded page is a new one */
+        *count = DEFAULT_THRESHOLD;       /* others wait to be looked at */
         return true;
     }
 

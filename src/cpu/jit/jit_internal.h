@@ -217,6 +217,7 @@ struct jit_block {
     uint8_t depth;   /* of loops */
     bool entry;      /* may be entered from outside */
     bool header;     /* a branch from behind or from itself comes here */
+    bool looks;      /* at the budget */
     bool after_wait; /* behind a WFI: an interrupt comes before it, or there might be another WFI */
     bool returns;    /* ends with RET, perhaps to one of unit.returned */
     bool again;      /* a further turn of the loop of one block that comes before it */
@@ -298,6 +299,7 @@ struct jit_unit {
     struct tlb_block ram_block; /* len 0: none */
     unsigned nr_bases;
     struct jit_base base[4]; /* looked at at each entry */
+    bool sp_aligned;         /* ... is SP as well: it is a multiple of 16 all the time */
     bool uses_vectors;       /* in host registers */
     bool uses_fp;            /* host floating point */
 
@@ -321,7 +323,7 @@ struct jit_unit {
 /* Whether code of the block begins with a look at the budget, and may leave there. */
 static inline bool jit_may_leave_before(const struct jit_unit *u, const struct jit_block *b)
 {
-    return b->header || b->entry || b->after_wait || u->j->opt.exact;
+    return b->looks || b->after_wait || u->j->opt.exact;
 }
 
 /* The AVX instruction that is all of a vector operation, by sz; 0: there is none (spec/vector_ops.def). */

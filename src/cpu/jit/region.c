@@ -440,6 +440,43 @@ static void mark_loop(struct jit_unit *u, uint16_t header, uint16_t from)
             u->block[i].depth++;
 }
 
+/* Whether there is a way around from block k to itself on which nothing is called, and so nothing comes back. */
+static bool comes_around(const struct jit_unit *u, uint16_t k)
+{
+    bool seen[JIT_MAX_BLOCKS + 1] = {[JIT_MAX_BLOCKS] = true};
+    uint16_t stack[JIT_MAX_BLOCKS + 1];
+    unsigned n = 0;
+
+    stack[n++] = k;
+    while (n) {
+        const struct jit_block *b = &u->block[stack[--n]];
+        if (b->back != JIT_MAX_BLOCKS)
+            continue;
+        for (unsigned s = 0; s < 2; s++) {
+            const uint16_t to = follower(b, s);
+            if (to == k)
+                return true;
+            if (!seen[to]) {
+                seen[to] = true;
+                stack[n++] = to;
+            }
+        }
+    }
+    return false;
+}
+
+/* Nothing runs on for long without a look at the budget: each call looks where it comes to, and so does what is entered from outside, before it is (emit_exit.c);
+ * without calls, each loop does. There are no more returns than there were calls in a slice. */
+static void find_looks(struct jit_unit *u)
+{
+    for (unsigned n = 0; n < u->nr_blocks; n++) {
+        struct jit_block *b = &u->block[u->order[n]];
+        b->looks |= b->header && comes_around(u, u->order[n]);
+        if (b->back != JIT_MAX_BLOCKS)
+            u->block[b->taken].looks = true;
+    }
+}
+
 static void order_blocks(struct jit_unit *u, uint16_t first)
 {
     struct dfs d = {.u = u};
@@ -480,6 +517,7 @@ static void order_blocks(struct jit_unit *u, uint16_t first)
                 mark_loop(u, to, k);
         }
     }
+    find_looks(u);
 }
 
 static void forget_order(struct jit_unit *u)
@@ -487,7 +525,7 @@ static void forget_order(struct jit_unit *u)
     for (unsigned i = 0; i < u->nr_blocks; i++) {
         struct jit_block *b = &u->block[i];
         b->nr_preds = b->depth = 0;
-        b->header = false;
+        b->header = b->looks = false;
         b->order = 0;
     }
 }

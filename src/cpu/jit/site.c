@@ -49,9 +49,12 @@ static uint64_t host_of(uint32_t nzcv)
 
 HOT uint32_t jit_dynamic_flags(const struct cpu *c)
 {
-    return c->jit_hot.flag_kind == FLAG_NZCV
-               ? (uint32_t)c->jit_hot.flag_a & 0xf0000000u
-               : nzcv_of(c->jit_hot.flag_kind, c->jit_hot.flag_a, c->jit_hot.flag_b);
+    const uint32_t kind = c->jit_hot.flag_kind;
+
+    if (kind == FLAG_NZCV)
+        return (uint32_t)c->jit_hot.flag_a & 0xf0000000u;
+    return nzcv_of(kind & (FLAG_SMALL - 1), c->jit_hot.flag_a,
+                   kind & FLAG_SMALL ? (uint64_t)((int32_t)kind >> FLAG_SMALL_BIT) : c->jit_hot.flag_b);
 }
 
 static uint64_t *home(struct cpu *c, unsigned var)
