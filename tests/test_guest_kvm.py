@@ -219,20 +219,22 @@ class Kvm(unittest.TestCase):
         g.expect(rb"CLOSED\r*\n")
         g.shell("kill $!; wait $! || true")
         # A program in AArch32 that has a BKPT of its own, while there is a breakpoint elsewhere: EL1 hears of it, at the vector that is none of AArch64's.
-        # VBAR_EL1 = 0x10000; SPSR_EL1 = 0x10, User; x0, ELR_EL1 = . + 16; eret; b .; bkpt #0
-        self.write(g, "/k/bkpt.raw",
-                   vibe.code(0xD2A00020, 0xD518C000, 0xD2800200, 0xD5184000, 0x10000080, 0xD5184020, 0xD69F03E0, 0x14000000, 0xE1200070))
-        # mrs x1, ESR_EL1; mrs x2, SPSR_EL1; stp x1, x2, [x0, #0xe0]; power-off
-        self.write(g, "/k/vector", vibe.code(0xD5385201, 0xD5384002, 0xA90E0801, 0x52B08000, 0x11002000, 0xD4000002))
-        g.shell("truncate -s 1536 /k/bkpt.raw; cat /k/vector >>/k/bkpt.raw; { vibevmm --accel kvm --gdb 1234 --wait --stats=none --binary /k/bkpt.raw --dump-memory 0x10100:16=/tmp/dump 2>/tmp/gdb32; } & "
+        # The counter has not gone on before anybody let it.
+        # mrs x3, CNTVCT_EL0; VBAR_EL1 = 0x10000; SPSR_EL1 = 0x10, User; x0, ELR_EL1 = . + 20; eret; b .; b .; bkpt #0
+        self.write(g, "/k/bkpt.raw", vibe.code(0xD53BE043, 0xD2A00020, 0xD518C000, 0xD2800200, 0xD5184000, 0x100000A0, 0xD5184020, 0xD69F03E0, 0x14000000,
+                                               0x14000000, 0xE1200070))
+        # mrs x1, ESR_EL1; mrs x2, SPSR_EL1; stp x1, x2, [x0, #0xd8]; str x3, [x0, #0xe8]; power-off
+        self.write(g, "/k/vector", vibe.code(0xD5385201, 0xD5384002, 0xA90D8801, 0xF9007403, 0x52B08000, 0x11002000, 0xD4000002))
+        g.shell("truncate -s 1536 /k/bkpt.raw; cat /k/vector >>/k/bkpt.raw; { vibevmm --accel kvm --gdb 1234 --wait --stats=none --binary /k/bkpt.raw --dump-memory 0x10100:24=/tmp/dump 2>/tmp/gdb32; } & "
                 "until grep -q 'target remote' /tmp/gdb32; do sleep 0.05; done")
         c = gdb_client.Client(None, connection=ThroughConsole(g, 1234))
         self.assertEqual(c.ask("Z1,20000,4"), b"OK")
         self.assertEqual(c.ask("vCont;c")[:3], b"W00")
         g.expect(rb"CLOSED\r*\n")
         g.shell("wait $!")
-        esr, spsr = struct.unpack("<QQ", bytes.fromhex(g.shell("od -An -v -tx1 /tmp/dump")))
+        esr, spsr, count = struct.unpack("<QQQ", bytes.fromhex(g.shell("od -An -v -tx1 /tmp/dump")))
         self.assertEqual((esr, spsr & 0x1F), (0xE2000000, 0x10))
+        self.assertLess(count, 1 << 40)
 
     def failures(self, g):
         """Each ioctl in turn fails: a line that says so, status 1 or 2, and nothing worse; or KVM is passed over, or it did not matter."""
@@ -255,11 +257,28 @@ class Kvm(unittest.TestCase):
                     self.assertRegex(text, r"vibevmm: .*kvm.*\n", at)
             self.assertGreater(sum(s[2] != "0" for s in said), calls // 3)
 
+    def refused(self, g):
+        """Calls that fail where the guest is under way."""
+        hole = (0xD2BE0000, 0xB9400001, 0x14000000)  # mov x0, #0xf0000000, where nothing is; ldr w1, [x0]; b .
+        pair = (0xD2A12020, 0x29000400, 0x14000000)  # mov x0, #0x9010000; stp w0, w1, [x0]; b .
+        flash = (0xD2A08000, 0x52801201, 0xB9000001, 0x14000000)  # mov x0, #0x4000000; mov w1, #0x90, which hides the bank; str w1, [x0]; b .
+        no_registers = "vCPU 0: the kvm backend cannot set its registers"
+        for call, nr, words, says in (
+                (0x4010AEAC, 1, hole, no_registers), (0x4010AEAB, 1, hole, no_registers), (0x4010AEAB, 3, pair, "vCPU 0: kvm: emulating an access"),
+                (0x4040AEA0, 1, hole, "vCPU 0: kvm: injecting an abort"), (0xAE80, 2, pair, "vCPU 0: kvm: KVM_RUN"),
+                (0x4020AE46, 4, flash, "kvm: changing what is mapped")):
+            with self.subTest(says, call=hex(call)):
+                self.write(g, "/k/refused.raw", vibe.code(*words))
+                out = g.shell("FAIL_REQUEST=%#x,%d FAIL_ERRNO=5 LD_PRELOAD=/lib/failing_ioctl.so vibevmm --accel kvm --binary /k/refused.raw %s --timeout 20 "
+                              "--stats=none 2>&1; echo STATUS $?" % (call, nr, " ".join(HERE)))
+                self.assertRegex(out, r"^vibevmm: error: %s[^\n]*Input/output error.*\n(vibevmm: error: vCPU 0: the kvm backend cannot go on \(error 5\)\n)?"
+                                      r"STATUS 1\n$" % says)
+
     def lost_interrupt(self, g):
         """A device's line cannot be raised, by a thread that no vCPU hears of, for a vCPU that sleeps in the kernel."""
         # x0: UART; UARTCR, UARTIMSC: receive; says r; wfi; b .-4
         self.write(g, "/k/waits.raw", vibe.code(0xD2A12000, 0x52806021, 0xB9003001, 0x52800A01, 0xB9003801, 0x52800E41, 0xB9000001, 0xD503207F, 0x17FFFFFF))
-        out = g.shell("{ until grep -q r /tmp/said; do sleep 0.05; done; echo x; } | FAIL_REQUEST=0x4008ae61 FAIL_ERRNO=5 LD_PRELOAD=/lib/failing_ioctl.so "
+        out = g.shell("{ until grep -q r /tmp/said; do sleep 0.05; done; echo x; } | FAIL_REQUEST=0x4008ae61,1 FAIL_ERRNO=5 LD_PRELOAD=/lib/failing_ioctl.so "
                       "vibevmm --accel kvm --binary /k/waits.raw --cpus 2 --timeout 20 --stats=none 2>&1 >/tmp/said; echo STATUS $?")
         said, status = re.fullmatch(r"(.*)STATUS (\d+)\n", out, re.S).groups()
         self.assertRegex(said, r"^vibevmm: error: kvm: KVM_IRQ_LINE: Input/output error\n(vibevmm: error: vCPU \d: the kvm backend cannot go on \(error 5\)\n){1,2}$")
@@ -324,6 +343,7 @@ class Kvm(unittest.TestCase):
         self.gdb(g)
         self.hostile(g)
         self.failures(g)
+        self.refused(g)
         self.lost_interrupt(g)
         self.unknown_exits(g)
         self.no_memory(g)

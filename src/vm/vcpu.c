@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 /* The first exits are all timed, then one in so many: reading the clock costs as much as handling a short exit. */
@@ -469,15 +470,19 @@ static void on_turn(void *opaque)
 static void start_at(struct vcpu *v, gpa_t entry, uint64_t x0, gpa_t sp)
 {
     const struct hv_backend *hv = v->vm->hv;
+    int r = 0;
 
     hv->vcpu_reset(v->hv);
     gtimer_reset(&v->timer);
     timer_changed(v);
-    for (unsigned i = 0; i <= 30; i++)
-        hv->set_reg(v->hv, HV_REG_X0 + i, 0);
-    hv->set_reg(v->hv, HV_REG_X0, x0);
-    hv->set_reg(v->hv, HV_REG_SP, sp);
-    hv->set_reg(v->hv, HV_REG_PC, entry);
+    for (unsigned i = 0; i <= 30 && !r; i++)
+        r = hv->set_reg(v->hv, HV_REG_X0 + i, i ? 0 : x0);
+    if (!r && !(r = hv->set_reg(v->hv, HV_REG_SP, sp)))
+        r = hv->set_reg(v->hv, HV_REG_PC, entry);
+    if (!r)
+        return;
+    log_error("vCPU %u: the %s backend cannot set its registers: %s", v->index, hv->name, strerror(-r));
+    vm_request_stop(v->vm, VM_STOP_ERROR);
 }
 
 static void run(struct vcpu *v)

@@ -1,5 +1,5 @@
 /* Preloaded into vibevmm: what if KVM says no?  FAIL_AT=N: the Nth ioctl on KVM fails with FAIL_ERRNO. FAIL_AT=all: each is interrupted once before it
- * is done. FAIL_REQUEST=NUMBER: each of this number fails. FAIL_EXIT=REASON,WORD: the first KVM_RUN runs nothing and
+ * is done. FAIL_REQUEST=NUMBER,N: each of this number fails, from the Nth on. FAIL_EXIT=REASON,WORD: the first KVM_RUN runs nothing and
  * comes back for that reason, with that for a word of what goes with it. FAIL_COUNT=FILE: how many there were, at the end. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -42,10 +42,18 @@ void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
     return p;
 }
 
+static int is_refused(unsigned long request)
+{
+    static atomic_ulong nr_such;
+    char *end = getenv("FAIL_REQUEST");
+
+    return end && strtoul(end, &end, 16) == request && atomic_fetch_add(&nr_such, 1) + 1 >= strtoul(end + 1, NULL, 10);
+}
+
 int ioctl(int fd, unsigned long request, ...)
 {
     static int (*next)(int fd, unsigned long request, ...);
-    const char *at = getenv("FAIL_AT"), *which = getenv("FAIL_REQUEST");
+    const char *at = getenv("FAIL_AT");
     char *how = getenv("FAIL_EXIT");
     va_list ap;
     void *arg;
@@ -61,7 +69,7 @@ int ioctl(int fd, unsigned long request, ...)
             errno = EINTR;
             return -1;
         }
-        if ((at && strtoul(at, NULL, 10) == n) || (which && strtoul(which, NULL, 16) == request)) {
+        if ((at && strtoul(at, NULL, 10) == n) || is_refused(request)) {
             errno = atoi(getenv("FAIL_ERRNO"));
             return -1;
         }

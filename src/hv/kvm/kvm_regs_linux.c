@@ -3,6 +3,7 @@
 #include "hv/kvm/kvm_internal.h"
 
 #include "arch/sysreg.h"
+#include "base/bits.h"
 
 #include <errno.h>
 #include <string.h>
@@ -52,35 +53,45 @@ static bool is_vector(uint64_t id)
     return (id & KVM_REG_SIZE_MASK) > KVM_REG_SIZE_U64;
 }
 
-/* KVM's id; 0: none. Of a V register it is both halves'. */
-static uint64_t id_of(struct hv_vcpu *v, unsigned reg)
+static uint64_t sp_id(uint64_t pstate)
+{
+    return bits(pstate, 3, 2) && (pstate & PSR_SP) ? CORE(U64, sp_el1) : CORE(U64, regs.sp);
+}
+
+/* KVM's id, of a V register both halves'. 0 or -errno. */
+static int id_of(struct hv_vcpu *v, unsigned reg, uint64_t *id)
 {
     uint64_t pstate = 0;
+    int r = 0;
 
-    if (reg <= 30)
-        return CORE_X(reg);
-    if (reg - HV_REG_V0 < 64)
-        return vector_id(v, (reg - HV_REG_V0) / 2);
-    switch (reg) {
-    case HV_REG_PC: return CORE(U64, regs.pc);
-    case HV_REG_PSTATE: return CORE(U64, regs.pstate);
-    case HV_REG_SP:
-        if (one_reg(v, KVM_GET_ONE_REG, CORE(U64, regs.pstate), &pstate))
-            return 0;
-        return bits(pstate, 3, 2) && (pstate & PSR_SP) ? CORE(U64, sp_el1) : CORE(U64, regs.sp);
-    default: return reg & HV_REG_SYS ? sys_id((uint16_t)reg) : 0;
+    if (reg <= 30) {
+        *id = CORE_X(reg);
+    } else if (reg - HV_REG_V0 < 64) {
+        *id = vector_id(v, (reg - HV_REG_V0) / 2);
+    } else if (reg == HV_REG_PC) {
+        *id = CORE(U64, regs.pc);
+    } else if (reg == HV_REG_PSTATE) {
+        *id = CORE(U64, regs.pstate);
+    } else if (reg == HV_REG_SP) {
+        r = one_reg(v, KVM_GET_ONE_REG, CORE(U64, regs.pstate), &pstate);
+        *id = sp_id(pstate);
+    } else if (reg & HV_REG_SYS) {
+        *id = sys_id((uint16_t)reg);
+    } else {
+        r = -EINVAL;
     }
+    return r;
 }
 
 int kvm_get_reg(struct hv_vcpu *v, unsigned reg, uint64_t *val)
 {
-    const uint64_t id = id_of(v, reg);
-    uint64_t buf[REG_MAX_WORDS] = {0};
-    const int r = id ? one_reg(v, KVM_GET_ONE_REG, id, buf) : -EINVAL;
+    uint64_t id, buf[REG_MAX_WORDS] = {0};
+    int r;
 
-    if (!r)
-        *val = buf[is_vector(id) ? reg % 2 : 0];
-    return r;
+    if ((r = id_of(v, reg, &id)) || (r = one_reg(v, KVM_GET_ONE_REG, id, buf)))
+        return r;
+    *val = buf[is_vector(id) ? reg % 2 : 0];
+    return 0;
 }
 
 static uint64_t host_cntfrq(void)
@@ -91,7 +102,7 @@ static uint64_t host_cntfrq(void)
 }
 
 /* KVM has one virtual counter for all vCPUs, and its own time at which that was 0: the first vCPU that goes on sets it back by as long as it has stood
- * still. */
+ * still, to 0 if it was already held when KVM began. */
 void kvm_set_counter_base(struct hv_vcpu *v, uint64_t counter_base_ns)
 {
     struct hv_vm *vm = v->vm;
@@ -102,7 +113,8 @@ void kvm_set_counter_base(struct hv_vcpu *v, uint64_t counter_base_ns)
     const uint64_t ns = counter_base_ns - vm->counter_base_ns;
     vm->counter_base_ns = counter_base_ns;
     if (ns && !(r = one_reg(v, KVM_GET_ONE_REG, KVM_REG_ARM_TIMER_CNT, &count))) {
-        count -= (uint64_t)((unsigned __int128)ns * host_cntfrq() / 1000000000);
+        const uint64_t still = (uint64_t)((unsigned __int128)ns * host_cntfrq() / 1000000000);
+        count -= MIN(still, count);
         r = one_reg(v, KVM_SET_ONE_REG, KVM_REG_ARM_TIMER_CNT, &count);
     }
     pthread_mutex_unlock(&vm->lock);
@@ -112,12 +124,12 @@ void kvm_set_counter_base(struct hv_vcpu *v, uint64_t counter_base_ns)
 
 int kvm_set_reg(struct hv_vcpu *v, unsigned reg, uint64_t val)
 {
-    const uint64_t id = id_of(v, reg);
-    uint64_t buf[REG_MAX_WORDS] = {val};
+    uint64_t id, buf[REG_MAX_WORDS] = {val};
+    const int no_id = id_of(v, reg, &id);
     int r;
 
-    if (!id)
-        return -EINVAL;
+    if (no_id)
+        return no_id;
     if (reg == HV_REG_PC)
         native_debug_moved(&v->debug);
     if (is_vector(id)) {
