@@ -4,6 +4,7 @@
  * of each tag, so that switching address spaces, ASIDs or exception levels flushes nothing. Entries are 4 KiB pieces of what the tables map; TLBI
  * by address of a larger block drops everything where such pieces may be.
  * Owner thread only. Specification: DDI 0487, "Translation Lookaside Buffers (TLBs)". */
+#include "arch/walk_tables.h"
 #include "cpu/cpu_internal.h"
 #include "cpu/debug.h"
 #include "cpu/interp.h"
@@ -22,6 +23,16 @@ _Static_assert(VARIANT_EL0 - VARIANT_EL1 == 2 && VARIANT_EL0 - VARIANT_EL1_PAN =
                "tlb_ctx_below_el0()");
 #define NR_SPACES (TLB_CTX_MAX / NR_VARIANTS)
 
+/* The last page of 4 KiB that a table gave, in RAM: another one whose descriptor has the same attributes is translated alike, but for its address. */
+struct known_leaf {
+    const uint64_t *table; /* on the host; null: nothing is known */
+    uint64_t attributes;   /* a descriptor without its address */
+    uint64_t info;         /* enum tlb_info */
+    unsigned oa_bits;      /* addresses have no more */
+    bool el0, pan;         /* of the accesses for which this holds */
+};
+#define LEAF_ADDRESS (mask64(48) & ~mask64(12))
+
 struct cpu_mmu {
     unsigned nr_spaces, current;
     struct {
@@ -36,13 +47,14 @@ struct cpu_mmu {
         } range[8];
     } large[2][2];
     bool fp_traps[2]; /* at EL0, at EL1 */
-    /* Tables of the last level that walks came to, by the 2 MiB, which is what the smallest of them maps. They hold for an era, which ends with any change of
-     * context and any TLB maintenance. */
+    /* Tables of the last level that walks came to, by the 2 MiB, which is what the smallest of them maps. They, and what is known of leaves in them, hold for an
+     * era, which ends with any change of context and any TLB maintenance. */
     uint64_t era;
-    struct {
+    struct last_level {
         uint64_t era;
         gva_t place;
         struct walk_table table;
+        struct known_leaf leaf;
     } last_level[256];
     gva_t block[2]; /* in the last block of at least BLOCK_MIN that a load or store went to; 0: none */
 };
@@ -238,22 +250,47 @@ void tlb_walk(struct cpu *c, const struct walk_request *rq, struct walk_result *
     walk_el10(&c->st, &m, rq, res);
 }
 
+static struct last_level *last_level_of(const struct cpu *c, gva_t va)
+{
+    const gva_t place = va >> 21;
+    return &c->mmu->last_level[(unsigned)(place ^ place >> 8) % ARRAY_LEN(c->mmu->last_level)];
+}
+
 /* The same for what is filled into the TLB, which may begin with the last table. */
 static void walk_to_fill(struct cpu *c, struct walk_request rq, struct walk_result *res)
 {
-    struct cpu_mmu *m = c->mmu;
-    const gva_t place = rq.va >> 21;
-    const unsigned i = (unsigned)(place ^ place >> 8) % ARRAY_LEN(m->last_level);
+    struct last_level *l = last_level_of(c, rq.va);
 
     c->nr_tlb_misses++;
-    if (m->last_level[i].era == m->era && m->last_level[i].place == place)
-        rq.from = &m->last_level[i].table;
+    if (l->era == c->mmu->era && l->place == rq.va >> 21)
+        rq.from = &l->table;
     tlb_walk(c, &rq, res);
     if (rq.from || !res->ok || res->table.level != WALK_LAST_LEVEL)
         return;
-    m->last_level[i].era = m->era;
-    m->last_level[i].place = place;
-    m->last_level[i].table = res->table;
+    *l = (struct last_level){.era = c->mmu->era, .place = rq.va >> 21, .table = res->table};
+}
+
+/* Notes what the walk for rq, a load's or a store's, came to. */
+static void know_leaf(struct cpu *c, const struct walk_request *rq, const struct walk_result *w,
+                      uint64_t info)
+{
+    struct last_level *l = last_level_of(c, rq->va);
+    const struct ram_region *r;
+
+    if (w->page_len != TLB_PAGE_SIZE || w->updates || w->table.level != WALK_LAST_LEVEL ||
+        l->era != c->mmu->era || l->place != rq->va >> 21)
+        return;
+    r = find_memory(c, w->table.gpa);
+    if (!r || r->kind != RAM_KIND_RAM)
+        return;
+    l->leaf = (struct known_leaf){
+        .table = (const uint64_t *)(const void *)(r->host + (w->table.gpa - r->base)),
+        .attributes = w->step[w->nr_steps - 1].desc & ~LEAF_ADDRESS,
+        .info = info,
+        .oa_bits = walk_params_of(&c->st, rq->va, false).oa_bits,
+        .el0 = rq->el0,
+        .pan = rq->pan,
+    };
 }
 
 static void note_large(struct cpu *c, gva_t va, const struct walk_result *w)
@@ -288,56 +325,85 @@ void mem_set_abort(struct cpu *c, gva_t va, bool write, uint8_t fsc)
     };
 }
 
+/* Makes the entry of va. info: enum tlb_info. */
+static void set_entry(struct cpu *c, gva_t va, uint64_t tag, gpa_t page, uint64_t info, bool write,
+                      struct tlb_view *view)
+{
+    const gva_t offset = va & (TLB_PAGE_SIZE - 1);
+    const bool device = info & TLB_INFO_DEVICE;
+    struct tlb_entry *e = tlb_slot(c, va);
+    const struct ram_region *r = find_memory(c, page);
+
+    entry_drop(e);
+    e->page = page | info;
+    *view = (struct tlb_view){.pa = page + offset, .device = device};
+    if (!r) {
+        e->page |= TLB_INFO_MMIO;
+        e->addend = (uintptr_t)tag;
+        return;
+    }
+    uint8_t *host = r->host + (page - r->base);
+    e->addend = (uintptr_t)host - (va - offset);
+    /* Translated code looks at alignment only where all of it must be aligned: with the MMU off, or by SCTLR_EL1.A. Memory that is
+     * mapped as Device one page at a time, which is rare, is for the slow paths. */
+    const bool fast = (!device || !(SYS(&c->st, SCTLR_EL1) & SCTLR_EL1_M)) &&
+                      !(unlikely(c->debug) && debug_watches_page(c, va)) &&
+                      !(unlikely(c->observe) && observe_watches_page(c, va));
+    if ((info & TLB_INFO_READ) && fast)
+        e->tag_r = tag;
+    if ((info & TLB_INFO_WRITE) && r->kind == RAM_KIND_RAM && fast)
+        e->tag_w = tag;
+    if (!write || r->kind == RAM_KIND_RAM)
+        view->host = host + offset;
+}
+
+static bool fill_by_walk(struct cpu *c, const struct walk_request *rq, uint64_t tag, struct tlb_view *view)
+{
+    const bool write = rq->access == WALK_WRITE;
+    struct walk_result w;
+
+    walk_to_fill(c, *rq, &w);
+    if (w.ok && w.updates && rq->no_update)
+        return false;
+    if (!w.ok) {
+        mem_set_abort(c, rq->va, write, w.fsc);
+        return false;
+    }
+    const uint64_t info = (w.device ? TLB_INFO_DEVICE : 0) | (w.global ? TLB_INFO_GLOBAL : 0) |
+                          (w.can_read ? TLB_INFO_READ : 0) |
+                          (w.can_write && w.writable_dirty ? TLB_INFO_WRITE : 0);
+    note_large(c, rq->va, &w);
+    if (w.page_len >= BLOCK_MIN)
+        c->mmu->block[bit(rq->va, 55)] = rq->va;
+    know_leaf(c, rq, &w, info);
+    set_entry(c, rq->va, tag, w.pa & ~(gpa_t)(TLB_PAGE_SIZE - 1), info, write, view);
+    return true;
+}
+
 static __attribute__((noinline)) bool fill(struct cpu *c, gva_t va, uint64_t tag, unsigned flags,
                                            bool write, struct tlb_view *view)
 {
-    const bool el0 = c->st.el == 0 || (flags & MEM_EL0), no_update = flags & MEM_NO_UPDATE;
-    const gva_t offset = va & (TLB_PAGE_SIZE - 1);
-    struct tlb_entry *e = tlb_slot(c, va);
-    struct walk_result w;
-    walk_to_fill(c,
-                 (struct walk_request){.va = va,
-                                       .access = write ? WALK_WRITE : WALK_READ,
-                                       .el0 = el0,
-                                       .pan = !el0 && (c->st.misc & PSR_PAN),
-                                       .no_update = no_update},
-                 &w);
-    if (w.ok && w.updates && no_update)
-        return false;
-    if (!w.ok) {
-        mem_set_abort(c, va, write, w.fsc);
-        return false;
-    }
-    const gpa_t page = w.pa & ~(gpa_t)(TLB_PAGE_SIZE - 1);
-    const struct ram_region *r = find_memory(c, page);
+    const bool el0 = c->st.el == 0 || (flags & MEM_EL0), pan = !el0 && (c->st.misc & PSR_PAN);
+    const struct last_level *l = last_level_of(c, va);
 
-    note_large(c, va, &w);
-    if (w.page_len >= BLOCK_MIN)
-        c->mmu->block[bit(va, 55)] = va;
-    entry_drop(e);
-    e->page = page | (w.device ? TLB_INFO_DEVICE : 0) | (w.global ? TLB_INFO_GLOBAL : 0) |
-              (w.can_read ? TLB_INFO_READ : 0) |
-              (w.can_write && w.writable_dirty ? TLB_INFO_WRITE : 0);
-    *view = (struct tlb_view){.pa = w.pa, .device = w.device};
-    if (r) {
-        uint8_t *host = r->host + (page - r->base);
-        e->addend = (uintptr_t)host - (va - offset);
-        /* Translated code looks at alignment only where all of it must be aligned: with the MMU off, or by SCTLR_EL1.A. Memory that is
-         * mapped as Device one page at a time, which is rare, is for the slow paths. */
-        const bool fast = (!w.device || !(SYS(&c->st, SCTLR_EL1) & SCTLR_EL1_M)) &&
-                          !(unlikely(c->debug) && debug_watches_page(c, va)) &&
-                          !(unlikely(c->observe) && observe_watches_page(c, va));
-        if (w.can_read && fast)
-            e->tag_r = tag;
-        if (w.can_write && w.writable_dirty && r->kind == RAM_KIND_RAM && fast)
-            e->tag_w = tag;
-        if (!write || r->kind == RAM_KIND_RAM)
-            view->host = host + offset;
-    } else {
-        e->page |= TLB_INFO_MMIO;
-        e->addend = (uintptr_t)tag;
+    if (l->era == c->mmu->era && l->place == va >> 21 && l->leaf.table && l->leaf.el0 == el0 &&
+        l->leaf.pan == pan && (l->leaf.info & (write ? TLB_INFO_WRITE : TLB_INFO_READ))) {
+        const uint64_t desc =
+            __atomic_load_n(&l->leaf.table[va >> TLB_PAGE_SHIFT & 511], __ATOMIC_ACQUIRE);
+        const gpa_t page = desc & LEAF_ADDRESS;
+        if (desc - page == l->leaf.attributes && !(page >> l->leaf.oa_bits)) {
+            c->nr_tlb_misses++;
+            set_entry(c, va, tag, page, l->leaf.info, write, view);
+            return true;
+        }
     }
-    return true;
+    return fill_by_walk(c,
+                        &(struct walk_request){.va = va,
+                                               .access = write ? WALK_WRITE : WALK_READ,
+                                               .el0 = el0,
+                                               .pan = pan,
+                                               .no_update = flags & MEM_NO_UPDATE},
+                        tag, view);
 }
 
 HOT static bool find_translation(struct cpu *c, gva_t va, bool write, unsigned flags,
