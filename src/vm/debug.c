@@ -53,14 +53,28 @@ uint64_t vm_guest_now_ns(struct vm *vm)
 
 /* --- Holding -------------------------------------------------------------------------------------------------------- */
 
-/* The guest's clock stands still while nobody could look at it. */
-static void stop_clock_locked(struct vm *vm)
+bool vcpus_held_locked(const struct vm *vm)
 {
     for (unsigned i = 0; i < vm->nr_vcpus; i++)
         if (!vm->vcpu[i].nr_holds)
+            return false;
+    return true;
+}
+
+static bool stands_still(const struct vcpu *v)
+{
+    return v->parked || v->finished;
+}
+
+/* The guest's clock stands still while nobody could look at it: not before the last of them is out of the guest, which would find that it goes back. */
+static void stop_clock_locked(struct vm *vm)
+{
+    if (vm->clock_stopped_ns || !vcpus_held_locked(vm))
+        return;
+    for (unsigned i = 0; i < vm->nr_vcpus; i++)
+        if (!stands_still(&vm->vcpu[i]))
             return;
-    if (!vm->clock_stopped_ns)
-        vm->clock_stopped_ns = os_now_ns();
+    vm->clock_stopped_ns = os_now_ns();
 }
 
 static void start_clock_locked(struct vm *vm)
@@ -71,17 +85,12 @@ static void start_clock_locked(struct vm *vm)
     vm->clock_stopped_ns = 0;
 }
 
-static bool stands_still(const struct vcpu *v)
-{
-    return v->parked || v->finished;
-}
-
 void vcpu_hold_locked(struct vcpu *v)
 {
     v->nr_holds++;
     vcpu_call_out_locked(v);
     stop_clock_locked(v->vm);
-    if (v->vm->clock_stopped_ns)
+    if (vcpus_held_locked(v->vm))
         atomic_store(&v->vm->turns.some_held, false);
 }
 
@@ -127,6 +136,7 @@ void vcpu_park_locked(struct vcpu *v)
 
     v->parked = true;
     v->parked_ns = os_now_ns();
+    stop_clock_locked(vm);
     pthread_cond_broadcast(&vm->changed);
     while (v->nr_holds && !atomic_load(&vm->stop) && !atomic_load(&vm->resetting)) {
         if (v->work) {

@@ -125,7 +125,7 @@ int vm_start(struct vm *vm, struct err *e)
     pthread_mutex_lock(&vm->lock);
     if (!loaded)
         vcpus_power_on_locked(vm);
-    if (vm->clock_stopped_ns)
+    if (vcpus_held_locked(vm))
         vm->clock_stopped_ns = loaded ? vm->start_ns : base;
     for (unsigned i = 0; i < vm->nr_vcpus && !r; i++) {
         r = pthread_create(&vm->vcpu[i].thread, NULL, vcpu_thread, &vm->vcpu[i]);

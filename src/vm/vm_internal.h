@@ -145,8 +145,8 @@ struct vm {
     unsigned nr_vcpus;
     struct vcpu vcpu[VM_MAX_CPUS];
     struct guest_clock clock;
-    uint64_t base_ns;                           /* of the guest's clock: counters read 0 here */
-    uint64_t clock_stopped_ns;                  /* since when all vCPUs are held; 0: they are not */
+    uint64_t base_ns;          /* of the guest's clock: counters read 0 here */
+    uint64_t clock_stopped_ns; /* since when all vCPUs are held and out of the guest; 0: they are not */
     const struct vm_debugger *debugger;         /* or null */
     struct debug_points points;                 /* of all vCPUs; their lists are malloc'd */
     void (*on_reset)(void *opaque, bool guest); /* or null */
@@ -222,6 +222,7 @@ hv_exit_fn vcpu_handle_exit;
 
 /* debug.c: one hold more; not waited for. On the vCPU's own thread: stands still until there is none. vm.lock is held. */
 void vcpu_hold_locked(struct vcpu *v);
+bool vcpus_held_locked(const struct vm *vm); /* all of them */
 void vcpu_park_locked(struct vcpu *v);
 /* When no vCPU is there any more. */
 void debug_points_destroy(struct vm *vm);

@@ -502,6 +502,35 @@ static void test_refusals(void **state)
     finish(&m);
 }
 
+/* The guest's clock never goes back, however often it is stopped, and stands at no less than what the guest has read. */
+static void test_clock(void **state)
+{
+    static const uint32_t code[] = {
+        0xd53be041, /* mrs x1, CNTVCT_EL0 */
+        0xeb00003f, /* cmp x1, x0 */
+        0x54000063, /* b.lo . + 12 */
+        0xaa0103e0, /* mov x0, x1 */
+        0x17fffffc, /* b . - 16 */
+        0x14000000, /* b . */
+    };
+    struct machine m;
+
+    start(&m, code, sizeof(code), *(bool *)*state, 1);
+    for (unsigned i = 0; i < 50; i++) {
+        const uint64_t before = reg(&m, 1);
+        do {
+            vm_release(m.vm, 1);
+            usleep(100);
+            vm_hold(m.vm, 1);
+        } while (reg(&m, 1) == before);
+        uint64_t pc = 0;
+        assert_int_equal(vm_get_reg(m.vm, 0, HV_REG_PC, &pc), 0);
+        assert_true(pc < AT + sizeof(code) - 4);
+        assert_true(reg(&m, 1) * 16 <= vm_guest_now_ns(m.vm) - m.vm->base_ns);
+    }
+    finish(&m);
+}
+
 int main(void)
 {
     static bool with = true, without;
@@ -514,7 +543,7 @@ int main(void)
         BOTH(test_steps),      BOTH(test_breakpoints), BOTH(test_watchpoints),
         BOTH(test_exceptions), BOTH(test_limit),       BOTH(test_page_crossing),
         BOTH(test_sleeping),   BOTH(test_power),       BOTH(test_new_code),
-        BOTH(test_refusals),   BOTH(test_all_or_none),
+        BOTH(test_refusals),   BOTH(test_all_or_none), BOTH(test_clock),
     };
     return cmocka_run_group_tests_name("debug", tests, NULL, NULL);
 }
