@@ -280,6 +280,9 @@ static void know_leaf(struct cpu *c, const struct walk_request *rq, const struct
     if (w->page_len != TLB_PAGE_SIZE || w->updates || w->table.level != WALK_LAST_LEVEL ||
         l->era != c->mmu->era || l->place != rq->va >> 21)
         return;
+    const struct walk_params p = walk_params_of(&c->st, rq->va, false);
+    if (64 - p.txsz < 21) /* the first table, with fewer entries than others */
+        return;
     r = find_memory(c, w->table.gpa);
     if (!r || r->kind != RAM_KIND_RAM)
         return;
@@ -287,7 +290,7 @@ static void know_leaf(struct cpu *c, const struct walk_request *rq, const struct
         .table = (const uint64_t *)(const void *)(r->host + (w->table.gpa - r->base)),
         .attributes = w->step[w->nr_steps - 1].desc & ~LEAF_ADDRESS,
         .info = info,
-        .oa_bits = walk_params_of(&c->st, rq->va, false).oa_bits,
+        .oa_bits = p.oa_bits,
         .el0 = rq->el0,
         .pan = rq->pan,
     };
