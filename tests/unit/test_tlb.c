@@ -9,9 +9,15 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define TABLE (RAM_BASE + 0x2000)
-#define FIRST ((DATA - RAM_BASE) >> 12)
 #define NR_PAGES 16u
+/* The upper half is a megabyte: its only table has 256 entries, and what lies behind them looks like more of them. */
+#define UPPER_TABLE (RAM_BASE + 0x5000)
+#define UPPER_BITS 20u
+static const struct {
+    gva_t va;
+    gpa_t entries;
+} space[] = {{DATA, RAM_BASE + 0x2000 + ((DATA - RAM_BASE) >> 12) * 8},
+             {-(UINT64_C(1) << UPPER_BITS), UPPER_TABLE}};
 #define DBM (UINT64_C(1) << 51)
 
 static uint64_t seed;
@@ -44,7 +50,7 @@ static uint64_t some_descriptor(void)
                : pa | 3 | 3 << 8 | kind[chance(ARRAY_LEN(kind))] | (chance(8) ? UINT64_C(1) << 10 : 0);
 }
 
-static void check(gva_t va, bool write, unsigned flags)
+static void check(gva_t va, gpa_t entry, bool write, unsigned flags)
 {
     const bool el0 = c->st.el == 0 || flags & MEM_EL0;
     struct walk_result w;
@@ -57,11 +63,11 @@ static void check(gva_t va, bool write, unsigned flags)
                                     .pan = !el0 && (c->st.misc & PSR_PAN),
                                     .no_update = true},
              &w);
-    const uint64_t before = peek(TABLE + (va - RAM_BASE) / 4096 * 8), misses = c->nr_tlb_misses;
+    const uint64_t before = peek(entry), misses = c->nr_tlb_misses;
     const bool ok = tlb_translate(c, va, 8, write ? WALK_WRITE : WALK_READ, flags, &v);
 
     assert_int_equal(ok, w.ok && !(w.updates && (flags & MEM_NO_UPDATE)));
-    assert_int_equal(peek(TABLE + (va - RAM_BASE) / 4096 * 8) != before, ok && w.updates);
+    assert_int_equal(peek(entry) != before, ok && w.updates);
     if (!ok) {
         if (!w.ok)
             assert_int_equal(c->exc.esr & 0x3f, w.fsc);
@@ -87,22 +93,27 @@ static void test_as_the_walk(void **state)
 {
     (void)state;
     for (unsigned round = 0; round < 3000; round++) {
-        SYS(&c->st, TCR_EL1) &= ~(TCR_EL1_HA | TCR_EL1_HD);
+        SYS(&c->st, TCR_EL1) &= ~(TCR_EL1_HA | TCR_EL1_HD | TCR_EL1_EPD1 | UINT64_C(0x3f) << 16);
+        SYS(&c->st, TCR_EL1) |= UINT64_C(2) << TCR_EL1_TG1_LO | (uint64_t)(64 - UPPER_BITS) << 16;
         SYS(&c->st, TCR_EL1) |= chance(2) ? TCR_EL1_HA | (chance(2) ? TCR_EL1_HD : 0) : 0;
+        SYS(&c->st, TTBR1_EL1) = UPPER_TABLE;
         cpu_state_changed(c);
+        for (unsigned i = 0; i < 512; i++)
+            poke(UPPER_TABLE + i * 8, some_descriptor());
         for (unsigned i = 0; i < NR_PAGES; i++)
-            poke(TABLE + (FIRST + i) * 8, some_descriptor());
+            poke(space[0].entries + i * 8, some_descriptor());
         tlb_flush_all(c);
         for (unsigned n = 0; n < 40; n++) {
-            const unsigned i = chance(NR_PAGES);
+            const unsigned i = chance(NR_PAGES), upper = chance(2);
+            const gpa_t entry = space[upper].entries + i * 8;
             c->st.el = (uint8_t)chance(2);
             c->st.misc = chance(2) ? PSR_PAN : 0;
             cpu_level_changed(c);
             if (chance(3) == 0) { /* another descriptor, which nothing in the TLB knows */
-                poke(TABLE + (FIRST + i) * 8, some_descriptor());
+                poke(entry, some_descriptor());
                 tlb_flush_data(c);
             }
-            check(DATA + i * 4096 + chance(512) * 8, chance(2),
+            check(space[upper].va + i * 4096 + chance(512) * 8, entry, chance(2),
                   (chance(4) ? 0 : MEM_EL0) | (chance(4) ? 0 : MEM_NO_UPDATE));
         }
     }
