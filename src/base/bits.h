@@ -22,6 +22,12 @@ static inline uint64_t mask64(unsigned len)
     return len >= 64 ? ~UINT64_C(0) : BIT64(len) - 1;
 }
 
+/* The lowest size bytes, 1 to 8, of x; zeros above. */
+static inline uint64_t low_bytes(uint64_t x, unsigned size)
+{
+    return x & UINT64_MAX >> (64 - 8 * size);
+}
+
 /* x<hi:lo>, as the Arm ARM writes it; 63 >= hi >= lo. */
 static inline uint64_t bits(uint64_t x, unsigned hi, unsigned lo)
 {

@@ -256,7 +256,7 @@ HOT enum bus_result bus_access_by(struct bus *b, unsigned cpu, gpa_t gpa, unsign
                                   uint64_t *val)
 {
     struct device *d = find_device(b, cpu, gpa);
-    uint64_t v = write ? *val & mask64(8 * size) : 0;
+    uint64_t v = write ? low_bytes(*val, size) : 0;
     bool good = false;
 
     if (!d) {
@@ -274,6 +274,6 @@ HOT enum bus_result bus_access_by(struct bus *b, unsigned cpu, gpa_t gpa, unsign
         count(d, &d->stats.bad);
     unlock_device(d);
     if (!write)
-        *val = good ? v & mask64(8 * size) : 0;
+        *val = good ? low_bytes(v, size) : 0;
     return good ? BUS_OK : BUS_BAD;
 }

@@ -56,7 +56,41 @@ static __attribute__((noinline)) bool load_misaligned(struct cpu *c, gva_t va, u
     return true;
 }
 
-HOT bool mem_load_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint64_t *val)
+/* Whether va, aligned to size, is a device's and the TLB knows it, with nobody who wants to see each access: *pa is where. */
+static inline bool is_known_device(struct cpu *c, gva_t va, unsigned size, unsigned flags,
+                                   unsigned permission, gpa_t *pa)
+{
+    const struct tlb_entry *e = tlb_slot(c, va);
+    const unsigned wanted = TLB_INFO_MMIO | permission;
+
+    *pa = (e->page & ~(gpa_t)(TLB_PAGE_SIZE - 1)) + (va & (TLB_PAGE_SIZE - 1));
+    return (e->page & wanted) == wanted &&
+           e->addend == tlb_key(flags & MEM_EL0 ? c->tlb_ctx_el0 : c->tlb_ctx, va, size) &&
+           !c->debug && !c->observe && !c->check && !c->turn_insns;
+}
+
+static inline bool load_device(struct cpu *c, gva_t va, gpa_t pa, unsigned size, uint64_t *val)
+{
+    *val = 0;
+    if (likely(cpu_mmio(c, pa, size, false, val))) {
+        *val = low_bytes(*val, size);
+        return true;
+    }
+    mem_set_abort(c, va, false, FSC_EXTERNAL);
+    return false;
+}
+
+static inline bool store_device(struct cpu *c, gva_t va, gpa_t pa, unsigned size, uint64_t val)
+{
+    val = low_bytes(val, size);
+    if (likely(cpu_mmio(c, pa, size, true, &val)))
+        return true;
+    mem_set_abort(c, va, true, FSC_EXTERNAL);
+    return false;
+}
+
+static __attribute__((noinline)) bool load_slower(struct cpu *c, gva_t va, unsigned size,
+                                                  unsigned flags, uint64_t *val)
 {
     struct tlb_view v;
 
@@ -64,15 +98,8 @@ HOT bool mem_load_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, u
         return load_misaligned(c, va, size, flags, val);
     if (!tlb_translate(c, va, size, WALK_READ, flags, &v))
         return false;
-    if (!v.host) {
-        *val = 0;
-        if (cpu_mmio(c, v.pa, size, false, val)) {
-            *val &= mask64(8 * size);
-            return true;
-        }
-        mem_set_abort(c, va, false, FSC_EXTERNAL);
-        return false;
-    }
+    if (!v.host)
+        return load_device(c, va, v.pa, size, val);
     switch (size) {
     case 1: *val = __atomic_load_n(v.host, __ATOMIC_RELAXED); break;
     case 2: *val = __atomic_load_n((const uint16_t *)(const void *)v.host, __ATOMIC_RELAXED); break;
@@ -82,6 +109,15 @@ HOT bool mem_load_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, u
         break;
     }
     return true;
+}
+
+HOT bool mem_load_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint64_t *val)
+{
+    gpa_t pa;
+
+    return likely(is_known_device(c, va, size, flags, TLB_INFO_READ, &pa))
+               ? load_device(c, va, pa, size, val)
+               : load_slower(c, va, size, flags, val);
 }
 
 static __attribute__((noinline)) bool store_misaligned(struct cpu *c, gva_t va, unsigned size,
@@ -105,7 +141,8 @@ static __attribute__((noinline)) bool store_misaligned(struct cpu *c, gva_t va, 
     return true;
 }
 
-HOT bool mem_store_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint64_t val)
+static __attribute__((noinline)) bool store_slower(struct cpu *c, gva_t va, unsigned size,
+                                                   unsigned flags, uint64_t val)
 {
     struct tlb_view v;
 
@@ -113,13 +150,8 @@ HOT bool mem_store_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, 
         return store_misaligned(c, va, size, flags, val);
     if (!tlb_translate(c, va, size, WALK_WRITE, flags, &v))
         return false;
-    if (!v.host) {
-        val &= mask64(8 * size);
-        if (cpu_mmio(c, v.pa, size, true, &val))
-            return true;
-        mem_set_abort(c, va, true, FSC_EXTERNAL);
-        return false;
-    }
+    if (!v.host)
+        return store_device(c, va, v.pa, size, val);
     switch (size) {
     case 1: __atomic_store_n(v.host, (uint8_t)val, __ATOMIC_RELAXED); break;
     case 2: __atomic_store_n((uint16_t *)(void *)v.host, (uint16_t)val, __ATOMIC_RELAXED); break;
@@ -127,6 +159,15 @@ HOT bool mem_store_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, 
     default: __atomic_store_n((uint64_t *)(void *)v.host, val, __ATOMIC_RELAXED); break;
     }
     return true;
+}
+
+HOT bool mem_store_slow(struct cpu *c, gva_t va, unsigned size, unsigned flags, uint64_t val)
+{
+    gpa_t pa;
+
+    return likely(is_known_device(c, va, size, flags, TLB_INFO_WRITE, &pa))
+               ? store_device(c, va, pa, size, val)
+               : store_slower(c, va, size, flags, val);
 }
 
 /* --- Accesses by elements ------------------------------------------------------------------------------------------- */
