@@ -283,6 +283,7 @@ static void emit_block(struct emit *e, uint16_t k)
         const struct ir *r = &u->ir[e->at];
         if (r->op == IR_LABEL) {
             emit_block_start(e, k);
+            jit_zeros_at(u, k, e->zeros);
             memcpy(e->now_before, e->now, sizeof(e->now));
             e->dirty_before = e->dirty;
             e->written = 0;
@@ -304,6 +305,7 @@ static void emit_block(struct emit *e, uint16_t k)
             emit_end(e, r);
         else
             emit_operation(e, r);
+        jit_zeros_behind(u, r, e->zeros);
     }
 }
 

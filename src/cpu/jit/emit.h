@@ -77,7 +77,8 @@ struct emit {
         uint16_t block;
     } fixup[JIT_MAX_BLOCKS * 3];
     struct emit_stub stub[MAX_STUBS], now_leaving;
-    struct { /* imm64 that get the address of a site or link */
+    uint8_t zeros[JIT_MAX_WEBS]; /* jit_zeros_behind() what has been emitted of the block */
+    struct {                     /* imm64 that get the address of a site or link */
         uint8_t *at;
         uint16_t index;
         bool link;

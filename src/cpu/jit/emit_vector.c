@@ -136,7 +136,7 @@ static void constant(struct emit *e, const struct ir *r)
 
 unsigned emit_zero_above(const struct emit *e, var_t web)
 {
-    return web < JIT_MAX_WEBS ? e->u->web[web].zero_above : 1;
+    return web < JIT_MAX_WEBS ? e->zeros[web] : 1;
 }
 
 void emit_vlowest(struct emit *e, unsigned bytes, int d, int a, unsigned zero_above)

@@ -237,10 +237,9 @@ struct jit_insn {
 struct jit_web {
     var_t var; /* its guest register; VAR_TEMP: a temporary */
     bool vec;
-    uint8_t zero_above; /* vectors: from which byte on it is known to be zero: 4, 8; 16: nothing known */
-    bool entry;         /* has its value from its home at an entry */
-    bool defined;       /* is computed in the region, not only found at home */
-    int8_t hreg;        /* x64_reg or xmm; X64_NONE: lives at home, or in a spill slot */
+    bool entry;   /* has its value from its home at an entry */
+    bool defined; /* is computed in the region, not only found at home */
+    int8_t hreg;  /* x64_reg or xmm; X64_NONE: lives at home, or in a spill slot */
     bool lazy; /* keeps its register as long as the value may be asked for, and is stored when it is; otherwise wherever it is computed */
     uint16_t spill;
     uint16_t uses;
@@ -295,6 +294,7 @@ struct jit_unit {
     uint64_t vars;                                 /* guest registers that occur */
     var_t block_web[JIT_MAX_BLOCKS][VAR_NR_GUEST]; /* at the block's start; VAR_NONE */
     uint64_t live_in[JIT_MAX_BLOCKS], held_in[JIT_MAX_BLOCKS];
+    uint8_t zero_in[JIT_MAX_BLOCKS][32]; /* of V0 to V31, from which byte on it is zero at the block's start: 4, 8; 16: nothing is known */
 
     struct tlb_block ram_block; /* len 0: none */
     unsigned nr_bases;
@@ -353,6 +353,21 @@ void jit_pass_dead(struct jit_unit *u);
 void jit_pass_bounds(struct jit_unit *u);
 void jit_pass_probes(struct jit_unit *u);
 void jit_find_webs(struct jit_unit *u);
+/* From which byte on the result of a vector operation is zero; known: by web, of its operands. */
+unsigned jit_zero_above(const struct ir *r, const uint8_t *known);
+/* zeros, by web: at the start of block k. */
+static inline void jit_zeros_at(const struct jit_unit *u, uint16_t k, uint8_t *zeros)
+{
+    for (unsigned v = VAR_V0; v < VAR_NR_GUEST; v++)
+        if (u->block_web[k][v] < JIT_MAX_WEBS)
+            zeros[u->block_web[k][v]] = u->zero_in[k][v - VAR_V0];
+}
+/* From before an operation to behind it. */
+static inline void jit_zeros_behind(const struct jit_unit *u, const struct ir *r, uint8_t *zeros)
+{
+    if ((ir_traits[r->op] & IRT_D) && r->d < JIT_MAX_WEBS && u->web[r->d].vec)
+        zeros[r->d] = (uint8_t)jit_zero_above(r, zeros);
+}
 void jit_allocate(struct jit_unit *u);
 /* The spare operations, nr of them, become the unit's. */
 void jit_take_spare(struct jit_unit *u, unsigned nr);

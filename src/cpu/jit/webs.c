@@ -90,6 +90,7 @@ struct lives {
     uint16_t web[MAX_LIVES]; /* of a root */
     uint16_t start[JIT_MAX_BLOCKS][VAR_NR_GUEST], end[JIT_MAX_BLOCKS][VAR_NR_GUEST];
     uint16_t temp[JIT_MAX_WEBS];
+    uint8_t zeros[JIT_MAX_WEBS]; /* by web, going through a block */
 };
 
 static void out_masks(const struct jit_unit *u, uint16_t k, uint64_t *live, uint64_t *held)
@@ -389,16 +390,14 @@ static void find_places_in(struct lives *l, uint16_t k)
     }
 }
 
-/* From which byte on the result of a vector operation is zero. */
-static unsigned zero_above(const struct jit_unit *u, const struct ir *r)
+unsigned jit_zero_above(const struct ir *r, const uint8_t *known)
 {
     switch (r->op) {
     case IR_VLD:
     case IR_VLDRAM:
     case IR_VLDK: return r->sz == 4 ? 16 : r->sz == 3 ? 8 : 4;
     case IR_VMOVI: return r->q || r->sz == 4 ? 16 : (uint64_t)r->imm >> 32 ? 8 : 4;
-    case IR_VMOV:
-        return MIN(r->a < JIT_MAX_WEBS ? u->web[r->a].zero_above : 4u, r->q ? 16u : 1u << r->sz);
+    case IR_VMOV: return MIN(r->a < JIT_MAX_WEBS ? known[r->a] : 4u, r->q ? 16u : 1u << r->sz);
     case IR_VPUT: return r->a == VAR_ZERO && !r->imm && r->sz >= 2 ? 1u << r->sz : 16;
     case IR_VSEL:
     case IR_ITOF: return 1u << r->sz;
@@ -422,26 +421,34 @@ static unsigned zero_above(const struct jit_unit *u, const struct ir *r)
     }
 }
 
-/* The largest of all definitions'; what comes from outside may be anything. */
-static void find_zeros(struct jit_unit *u)
+/* What is zero of the vectors at the start of each block: the least of what those before it leave; what comes from outside may be anything. */
+static void find_zeros(struct lives *l)
 {
+    struct jit_unit *u = l->u;
     bool changed = false;
 
-    for (unsigned i = 0; i < u->nr_webs; i++) {
-        u->web[i].zero_above = u->web[i].entry ? 16 : 4;
+    for (unsigned i = 0; i < u->nr_webs; i++)
         changed |= u->web[i].vec;
-    }
+    for (unsigned n = 0; n < u->nr_blocks; n++)
+        memset(u->zero_in[u->order[n]], u->block[u->order[n]].entry ? 16 : 4, sizeof(u->zero_in[0]));
     while (changed) {
         changed = false;
-        for (unsigned i = 0; i < u->nr_ir; i++) {
-            const struct ir *r = &u->ir[i];
-            if (!(ir_traits[r->op] & IRT_D) || r->d >= JIT_MAX_WEBS || !u->web[r->d].vec)
-                continue;
-            const unsigned z = zero_above(u, r);
-            if (z > u->web[r->d].zero_above) {
-                u->web[r->d].zero_above = (uint8_t)z;
-                changed = true;
-            }
+        for (unsigned n = 0; n < u->nr_blocks; n++) {
+            const uint16_t k = u->order[n];
+            uint16_t succ[JIT_MAX_BLOCKS];
+            jit_zeros_at(u, k, l->zeros);
+            for (unsigned i = u->block[k].ir_first; i < u->block[k].ir_end; i++)
+                jit_zeros_behind(u, &u->ir[i], l->zeros);
+            const unsigned nr = jit_successors(u, k, succ);
+            for (unsigned s = 0; s < nr; s++)
+                for (unsigned v = VAR_V0; v < VAR_NR_GUEST; v++) {
+                    const var_t web = u->block_web[succ[s]][v];
+                    uint8_t *in = &u->zero_in[succ[s]][v - VAR_V0];
+                    if (web < JIT_MAX_WEBS && l->zeros[web] > *in) {
+                        *in = l->zeros[web];
+                        changed = true;
+                    }
+                }
         }
     }
 }
@@ -464,7 +471,7 @@ void jit_find_webs(struct jit_unit *u)
         rename_webs(l);
     if (u->failed)
         return;
-    find_zeros(u);
+    find_zeros(l);
 
     u->nr_words = (u->nr_ir + 63) / 64;
     const size_t words = (size_t)u->nr_webs * u->nr_words;
