@@ -559,6 +559,36 @@ static void index_not_narrow(void **state)
     teardown(&none);
 }
 
+/* A conditional compare and its branch, where the flags before are in memory and the compare is of no register. */
+static void compare_of_zero(void **state)
+{
+    static const uint32_t words[] = {
+        0xf240001f, /* tst x0, #1 */
+        0x6f91f366, /* sqrdmlsh v6.4s, v27.4s, v17.s[0]: the interpreter's */
+        0x7a540bef, /* ccmp wzr, #20, #15, eq */
+        0x5400006a, /* b.ge over the next two */
+        0xf9400062, /* ldr x2, [x3]: may ask for the flags */
+        0x91000421, /* add x1, x1, #1 */
+        0xf1000400, /* subs x0, x0, #1: nobody asks for the flags before */
+        0xb5ffff20, /* cbnz x0, to the start */
+        HVC,
+    };
+    enum { TURNS = 200 };
+
+    (void)state;
+    begin(&(struct jit_options){.threshold = 10});
+    memcpy(host(PROGRAM), words, sizeof(words));
+    SYS(&c->st, CPACR_EL1) = UINT64_C(3) << 20;
+    plain_state();
+    c->st.x[0] = TURNS;
+    c->st.x[3] = DATA;
+    cpu_state_changed(c);
+    assert_int_equal(cpu_run(c), CPU_LEAVE_HVC);
+    assert_int_equal(c->st.x[1], TURNS / 2);
+    assert_true(jit_statistics(c->jit)->insns > TURNS);
+    teardown(&none);
+}
+
 /* More pages of code than are kept decoded, around and around. Each knows its translated loop when it is decoded anew, but not that of code which is no
  * more. */
 static void many_pages(void **state)
@@ -640,6 +670,7 @@ int main(void)
         cmocka_unit_test(base_outside),
         cmocka_unit_test(sp_not_as_expected),
         cmocka_unit_test(index_not_narrow),
+        cmocka_unit_test(compare_of_zero),
         cmocka_unit_test(traps_often),
         cmocka_unit_test(permissions_change),
         cmocka_unit_test(denormal_by_zero),

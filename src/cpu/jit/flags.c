@@ -94,13 +94,20 @@ static uint32_t uncompared_way(const struct ir *compare, const struct ir *branch
     return jit_condition_holds(branch->cc, compare->aux) ? branch->aux : branch->aux2;
 }
 
+/* What the flags are made of stays where it is. Where it has to be saved, that would be ahead of the branch, which still reads the flags before. */
+static bool saves_nothing(const struct ir *compare)
+{
+    return compare->a < VAR_NR_GUEST && (compare->b == VAR_IMM || compare->b < VAR_NR_GUEST);
+}
+
 static void fuse(struct jit_unit *u, const struct flow *f)
 {
     for (unsigned n = 0; n < u->nr_blocks; n++) {
         const unsigned end = u->block[u->order[n]].ir_end;
         struct ir *compare = &u->ir[end - 2], *branch = &u->ir[end - 1];
-        if (end - u->block[u->order[n]].ir_first < 3 || branch->op != IR_BR || !(branch->fl & IRF_NEAR) ||
-            !(compare->op == IR_CCMP || compare->op == IR_CCMN) || !(compare->fl & IRF_SETF))
+        if (end - u->block[u->order[n]].ir_first < 3 || branch->op != IR_BR ||
+            !(branch->fl & IRF_NEAR) || !(compare->op == IR_CCMP || compare->op == IR_CCMN) ||
+            !(compare->fl & IRF_SETF) || !saves_nothing(compare))
             continue;
         const uint32_t way = uncompared_way(compare, branch);
         if (way != IR_NO_BLOCK && !f->asked[way]) {
