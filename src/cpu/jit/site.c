@@ -222,6 +222,8 @@ HOT const uint8_t *jit_at_exception(struct cpu *c, struct jit_site *s)
     if (!cpu_is_undisturbed(c))
         return NULL;
     c->st.nzcv = jit_dynamic_flags(c);
+    c->jit_hot.flag_kind = FLAG_NZCV; /* for the return from it, which asks again */
+    c->jit_hot.flag_a = c->st.nzcv;
     jit_fp_suspend(c);
     BUG_ON(insn->fn(c, insn));
     jit_fp_resume(c);
