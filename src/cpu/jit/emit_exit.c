@@ -141,16 +141,15 @@ static void give_back(struct emit *e, unsigned insns)
         x64_lea(e->b, X_64, BUDGET, x64_at(BUDGET, (int32_t)insns));
 }
 
-/* RAX: the guest address. Looks it up among those that were gone to before. */
+/* RAX: the guest address. Looks it up among those that were gone to before: in this half of the address space, which is where code goes to. One of the other
+ * half has another stamp. */
 static void indirect(struct emit *e, unsigned btype, bool call)
 {
     const int32_t table = CPU_AT(jit_hot.target);
 
     x64_lea(e->b, X_32, RCX, (struct x64_mem){.base = X64_NONE, .index = RAX, .shift = 3});
     x64_alu_ri(e->b, ALU_AND, X_32, RCX, (int32_t)((JIT_NR_TARGETS - 1) * sizeof(struct jit_target)));
-    x64_mov_rr(e->b, X_64, RDX, RAX);
-    x64_shift_ri(e->b, SH_SAR, X_64, RDX, 63);
-    x64_load(e->b, X_32, RDX, x64_at_index(CPU, RDX, 2, CPU_AT(jit_hot.stamp) + 4));
+    x64_load(e->b, X_32, RDX, x64_at(CPU, stamp_of(e->u->start)));
     x64_alu_rm(e->b, ALU_CMP, X_64, RAX,
                x64_at_index(CPU, RCX, 0, table + (int32_t)offsetof(struct jit_target, va)));
     struct emit_stub *miss = emit_stub(e, STUB_LOOKUP);

@@ -212,7 +212,8 @@ struct jit_block {
     gva_t va;
     uint16_t first, nr; /* guest instructions: index into unit.insn; nr may be 0 (only an exit) */
     uint16_t taken, next; /* blocks; JIT_MAX_BLOCKS: outside. Of a call within the region: taken is what it calls */
-    uint16_t back; /* of a call within the region: the block behind it; JIT_MAX_BLOCKS */
+    uint16_t back;   /* of a call within the region: the block behind it; JIT_MAX_BLOCKS */
+    uint16_t behind; /* the same of any call, if it is entered there */
     uint16_t ir_first, ir_end;
     uint8_t depth;   /* of loops */
     bool entry;      /* may be entered from outside */

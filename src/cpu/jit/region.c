@@ -307,7 +307,8 @@ static bool make_blocks(struct search *s)
                                                           .first = (uint16_t)i,
                                                           .taken = JIT_MAX_BLOCKS,
                                                           .next = JIT_MAX_BLOCKS,
-                                                          .back = JIT_MAX_BLOCKS};
+                                                          .back = JIT_MAX_BLOCKS,
+                                                          .behind = JIT_MAX_BLOCKS};
         }
         u->block[u->nr_blocks - 1].nr++;
         u->insn[i].block = (uint16_t)(u->nr_blocks - 1);
@@ -333,6 +334,8 @@ static bool make_blocks(struct search *s)
             if (back == JIT_MAX_BLOCKS)
                 break;
             u->block[back].entry = may_begin(u, &u->insn[u->block[back].first]);
+            if (u->block[back].entry && last->ending == END_CALL)
+                b->behind = back;
             if (u->block[back].entry && last->i.row == A64_ROW_BL_only_branch_imm)
                 b->taken = block_at(u, branch_target(&last->i, last->va));
             if (b->taken != JIT_MAX_BLOCKS)
@@ -384,7 +387,7 @@ struct dfs {
 /* As far as order and loops go, a call comes back by itself. */
 static uint16_t follower(const struct jit_block *b, unsigned n)
 {
-    return n == 0 ? b->taken : n == 1 ? b->next : b->back;
+    return n == 0 ? b->taken : n == 1 ? b->next : b->behind;
 }
 
 /* Depth first without recursion; the successor that is visited last comes next in reverse postorder: the one that falls through. */
