@@ -5,6 +5,7 @@ import os
 import re
 import select
 import shutil
+import struct
 import subprocess
 import tempfile
 import time
@@ -352,6 +353,23 @@ class Protocol(Gdb):
             self.assertEqual(c.ask(b"qSearch:memory:41000000;1000;" + data[200:230]), b"1,410000c8")
             self.assertEqual(c.ask(b"qSearch:memory:41000000;1000;not there"), b"0")
             self.assertEqual(c.ask("qCRC:41000000,100"), b"C%x" % crc(data[:256]))
+
+    def test_new_code(self):
+        """What is written over code runs, also where the old code has become hot."""
+        at, turns = 0x41000000, 100000
+        add, mov = 0x91000400, 0xD2800EE2  # add x0, x0, #1; mov x2, #0x77
+        rest = (0xF1000463, 0x54FFFFC1, 0x14000000)  # subs x3, x3, #1; b.ne to the start; b .
+        for accel in ACCELS:
+            with self.subTest(accel), self.waiting(accel) as m, Client(m) as c:
+                self.assertEqual(c.ask(b"X%x,10:" % at + struct.pack("<4I", add, *rest)), b"OK")
+                self.assertEqual(c.ask("Z1,%x,4" % (at + 12)), b"OK")
+                for word, x2 in ((add, 0), (mov, 0x77)):
+                    self.assertEqual(c.ask("M%x,4:%s" % (at, struct.pack("<I", word).hex())), b"OK")
+                    for reg, value in ((0, 0), (2, 0), (3, turns), (32, at)):
+                        self.assertEqual(c.ask("P%x=%s" % (reg, struct.pack("<Q", value).hex())), b"OK")
+                    self.assertRegex(c.ask("c"), rb"^T05")
+                    regs = c.registers()
+                    self.assertEqual((regs[0], regs[2], regs[3], c.pc()), (0 if x2 else turns, x2, 0, at + 12))
 
     def test_registers(self):
         with self.machine("--wait") as m, Client(m) as c:
