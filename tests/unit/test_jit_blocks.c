@@ -292,7 +292,9 @@ static void random_state(unsigned len)
     struct pe_state *s = &c->st;
 
     for (unsigned i = 0; i < 31; i++)
-        s->x[i] = edge();
+        do
+            s->x[i] = edge();
+        while (s->x[i] - RAM_BASE < 0x3000); /* not the tables, which no comparison follows */
     for (unsigned i = 16; i < 24; i++)
         s->x[i] = (below(4)   ? DATA
                    : below(2) ? DATA_EL0

@@ -47,12 +47,19 @@ void emit_defined(struct emit *e, var_t web, int reg)
     emit_noted(e, web);
 }
 
+/* Whether anybody wants the web behind this operation; if not, its register may be another's already. */
+static bool is_wanted(const struct emit *e, var_t web)
+{
+    return jit_bit(e->u, e->u->live, web, e->at) ||
+           (e->u->web[web].lazy && jit_bit(e->u, e->u->held, web, e->at));
+}
+
 /* The interpreter put the value into its home. */
 static void found_at_home(struct emit *e, var_t web)
 {
     const struct jit_web *w = &e->u->web[web];
 
-    if (w->hreg != X64_NONE && (w->lazy || jit_bit(e->u, e->u->live, web, e->at))) {
+    if (w->hreg != X64_NONE && is_wanted(e, web)) {
         if (w->vec)
             emit_vload(e, w->hreg, emit_memory(e, web));
         else
@@ -146,7 +153,7 @@ static void finish_sites(struct emit *e)
             if (dirty)
                 add_loc(e, s, v, u->web[old].hreg, true, false);
             if ((e->written >> v & 1) && s->kind != SITE_INTERP && emit_hreg(e, new) != X64_NONE &&
-                (u->web[new].lazy || jit_bit(u, u->live, new, e->at)))
+                is_wanted(e, new))
                 add_loc(e, s, v, u->web[new].hreg, false, true);
         }
     }
