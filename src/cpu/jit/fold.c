@@ -176,6 +176,10 @@ static bool has_effect(const struct ir *r)
 
 void jit_pass_dead(struct jit_unit *u)
 {
+    bool at_site[JIT_MAX_INSNS + 1] = {false}; /* C code may do all of the instruction, and write what it writes */
+
+    for (unsigned i = 0; i < u->nr_ir; i++)
+        at_site[u->ir[i].gi] |= (ir_traits[u->ir[i].op] & IRT_E) != 0;
     static _Thread_local bool wanted[JIT_MAX_VARS];
 
     memset(wanted, 0, sizeof(wanted));
@@ -188,7 +192,7 @@ void jit_pass_dead(struct jit_unit *u)
                 continue;
             const uint16_t t = ir_traits[r->op];
             if ((t & IRT_D) && r->d < JIT_MAX_VARS) {
-                if (!wanted[r->d] && !has_effect(r)) {
+                if (!wanted[r->d] && !(has_effect(r) || (r->d < VAR_NR_GUEST && at_site[r->gi]))) {
                     r->op = IR_NOP;
                     continue;
                 }
