@@ -11,6 +11,7 @@
 #define DESC_AP1 BIT64(6)   /* EL0 may access */
 #define DESC_AP2 BIT64(7)   /* read-only */
 #define DESC_AF BIT64(10)
+#define DESC_ADDRESS_4K (mask64(48) & ~mask64(12)) /* of a page of 4 KiB */
 #define DESC_NG BIT64(11)
 #define DESC_GP BIT64(50)
 #define DESC_DBM BIT64(51)

@@ -119,6 +119,12 @@ static inline uint64_t tlb_key(uint64_t ctx, gva_t va, unsigned size)
     return (va & (~(uint64_t)(TLB_PAGE_SIZE - 1) | (size - 1))) | ctx;
 }
 
+/* Whether e stands for a device's page, which tag is the key of, and which has never a fast tag. */
+static inline bool tlb_is_device(const struct tlb_entry *e, uint64_t tag)
+{
+    return (e->page & TLB_INFO_MMIO) && e->addend == tag;
+}
+
 /* How far the context of EL1, without or with PSTATE.PAN, is below that of EL0: translated code sets PAN by itself. */
 static inline uint64_t tlb_ctx_below_el0(bool pan)
 {

@@ -61,11 +61,10 @@ static inline bool is_known_device(struct cpu *c, gva_t va, unsigned size, unsig
                                    unsigned permission, gpa_t *pa)
 {
     const struct tlb_entry *e = tlb_slot(c, va);
-    const unsigned wanted = TLB_INFO_MMIO | permission;
 
     *pa = (e->page & ~(gpa_t)(TLB_PAGE_SIZE - 1)) + (va & (TLB_PAGE_SIZE - 1));
-    return (e->page & wanted) == wanted &&
-           e->addend == tlb_key(flags & MEM_EL0 ? c->tlb_ctx_el0 : c->tlb_ctx, va, size) &&
+    return (e->page & permission) &&
+           tlb_is_device(e, tlb_key(flags & MEM_EL0 ? c->tlb_ctx_el0 : c->tlb_ctx, va, size)) &&
            !c->debug && !c->observe && !c->check && !c->turn_insns;
 }
 

@@ -31,7 +31,6 @@ struct known_leaf {
     unsigned oa_bits;      /* addresses have no more */
     bool el0, pan;         /* of the accesses for which this holds */
 };
-#define LEAF_ADDRESS (mask64(48) & ~mask64(12))
 
 struct cpu_mmu {
     unsigned nr_spaces, current;
@@ -256,13 +255,18 @@ static struct last_level *last_level_of(const struct cpu *c, gva_t va)
     return &c->mmu->last_level[(unsigned)(place ^ place >> 8) % ARRAY_LEN(c->mmu->last_level)];
 }
 
+static bool holds_for(const struct cpu *c, const struct last_level *l, gva_t va)
+{
+    return l->era == c->mmu->era && l->place == va >> 21;
+}
+
 /* The same for what is filled into the TLB, which may begin with the last table. */
 static void walk_to_fill(struct cpu *c, struct walk_request rq, struct walk_result *res)
 {
     struct last_level *l = last_level_of(c, rq.va);
 
     c->nr_tlb_misses++;
-    if (l->era == c->mmu->era && l->place == rq.va >> 21)
+    if (holds_for(c, l, rq.va))
         rq.from = &l->table;
     tlb_walk(c, &rq, res);
     if (rq.from || !res->ok || res->table.level != WALK_LAST_LEVEL)
@@ -278,7 +282,7 @@ static void know_leaf(struct cpu *c, const struct walk_request *rq, const struct
     const struct ram_region *r;
 
     if (w->page_len != TLB_PAGE_SIZE || w->updates || w->table.level != WALK_LAST_LEVEL ||
-        l->era != c->mmu->era || l->place != rq->va >> 21)
+        !holds_for(c, l, rq->va))
         return;
     const struct walk_params p = walk_params_of(&c->st, rq->va, false);
     if (64 - p.txsz < 21) /* the first table, with fewer entries than others */
@@ -288,7 +292,7 @@ static void know_leaf(struct cpu *c, const struct walk_request *rq, const struct
         return;
     l->leaf = (struct known_leaf){
         .table = (const uint64_t *)(const void *)(r->host + (w->table.gpa - r->base)),
-        .attributes = w->step[w->nr_steps - 1].desc & ~LEAF_ADDRESS,
+        .attributes = w->step[w->nr_steps - 1].desc & ~DESC_ADDRESS_4K,
         .info = info,
         .oa_bits = p.oa_bits,
         .el0 = rq->el0,
@@ -389,11 +393,11 @@ static __attribute__((noinline)) bool fill(struct cpu *c, gva_t va, uint64_t tag
     const bool el0 = c->st.el == 0 || (flags & MEM_EL0), pan = !el0 && (c->st.misc & PSR_PAN);
     const struct last_level *l = last_level_of(c, va);
 
-    if (l->era == c->mmu->era && l->place == va >> 21 && l->leaf.table && l->leaf.el0 == el0 &&
-        l->leaf.pan == pan && (l->leaf.info & (write ? TLB_INFO_WRITE : TLB_INFO_READ))) {
+    if (holds_for(c, l, va) && l->leaf.table && l->leaf.el0 == el0 && l->leaf.pan == pan &&
+        (l->leaf.info & (write ? TLB_INFO_WRITE : TLB_INFO_READ))) {
         const uint64_t desc =
             __atomic_load_n(&l->leaf.table[va >> TLB_PAGE_SHIFT & 511], __ATOMIC_ACQUIRE);
-        const gpa_t page = desc & LEAF_ADDRESS;
+        const gpa_t page = desc & DESC_ADDRESS_4K;
         if (desc - page == l->leaf.attributes && !(page >> l->leaf.oa_bits)) {
             c->nr_tlb_misses++;
             set_entry(c, va, tag, page, l->leaf.info, write, view);
@@ -424,9 +428,7 @@ HOT static bool find_translation(struct cpu *c, gva_t va, bool write, unsigned f
         };
         return true;
     }
-    /* A device page: never a fast tag; addend holds the tag instead. */
-    if ((e->page & TLB_INFO_MMIO) && e->addend == tag &&
-        (e->page & (write ? TLB_INFO_WRITE : TLB_INFO_READ))) {
+    if (tlb_is_device(e, tag) && (e->page & (write ? TLB_INFO_WRITE : TLB_INFO_READ))) {
         *view = (struct tlb_view){
             .pa = (e->page & ~(gpa_t)(TLB_PAGE_SIZE - 1)) + offset,
             .device = e->page & TLB_INFO_DEVICE,

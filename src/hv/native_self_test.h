@@ -10,8 +10,8 @@
 #define NATIVE_TEST_LEN (1u << 20) /* of memory there */
 #define NATIVE_TEST_DEVICE UINT64_C(0x09000000)
 #define NATIVE_TEST_GIC_DIST UINT64_C(0x08000000)
-#define NATIVE_TEST_GIC_CPU                                                                        \
-    UINT64_C(0x080a0000) /* the redistributors, or a GICv2's CPU interface */
+/* The redistributors, or a GICv2's CPU interface. */
+#define NATIVE_TEST_GIC_CPU UINT64_C(0x080a0000)
 
 struct native_test {
     const struct hv_backend *hv;

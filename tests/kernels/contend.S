@@ -82,8 +82,7 @@ Lwait:
 
 Lsecondary:
     mov     x19, x0
-    adr     x28, Lstart
-    sub     x28, x28, #IMAGE
+    ram_base
     bl      Lcpu_init
     bl      Lwork
     psci    PSCI_CPU_OFF

@@ -293,8 +293,7 @@ Lawait:
 
 // x0 = CPU number.
 Lsecondary:
-    adr     x28, Lstart
-    sub     x28, x28, #IMAGE
+    ram_base
     mov     x20, x0
     bl      Lcpu_init
     mov64   x26, GICD

@@ -207,8 +207,7 @@ Lcount_llsc2:
 
 // x0 = context id: 0x100 + CPU number. MMU off, interrupts masked.
 Lsecondary:
-    adr     x28, Lstart
-    sub     x28, x28, #IMAGE
+    ram_base
     ram     x1, CONTEXTS
 Lcontext:
     ldxr    x2, [x1]
@@ -220,8 +219,7 @@ Lcontext:
     b       .
 
 Lagain:
-    adr     x28, Lstart
-    sub     x28, x28, #IMAGE
+    ram_base
     ram     x1, CONTEXTS
     stlr    x0, [x1]
     psci    PSCI_CPU_OFF

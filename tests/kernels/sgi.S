@@ -153,8 +153,7 @@ Lawait:
 
 // x0 = CPU number.
 Lsecondary:
-    adr     x28, Lstart
-    sub     x28, x28, #IMAGE
+    ram_base
     mov     x19, x0
     bl      Lcpu_init
     bl      Lgic_init

@@ -122,8 +122,7 @@ Llast_next:
 
 // A CPU without a stack, as CPU_ON leaves it.
 Lresets:
-    adr     x28, Lstart
-    sub     x28, x28, #IMAGE
+    ram_base
     mov     x20, #20
 Lresets_next:
     mov     x0, #2
@@ -134,8 +133,7 @@ Lresets_next:
     b       .
 
 Lcame:
-    adr     x28, Lstart
-    sub     x28, x28, #IMAGE
+    ram_base
     mov     x20, x0
     ram     x1, RAN
     bl      Lincrement

@@ -281,8 +281,7 @@ Lfp:
     svc     #0
 
 Lsecondary:
-    adr     x28, Lstart
-    sub     x28, x28, #IMAGE
+    ram_base
     ram     x1, RESET
     mrs     x2, SCTLR_EL1
     str     x2, [x1, #8]

@@ -405,8 +405,7 @@ Lother_wait:
     ret
 
 Lsecondary:
-    adr     x28, Lstart
-    sub     x28, x28, #IMAGE
+    ram_base
     mov     x0, #1
     bl      Lcpu_init
     bl      Lmmu_enable

@@ -107,8 +107,7 @@ Lawait:
     ret
 
 Lsecondary:
-    adr     x28, Lstart
-    sub     x28, x28, #IMAGE
+    ram_base
     ram     x19, STATE
     ram     x20, WAKES
     mov     x2, #0

@@ -589,6 +589,45 @@ static void compare_of_zero(void **state)
     teardown(&none);
 }
 
+/* Results of load pairs that nobody reads, where C code does the loads: what it has written is not taken for what was there before, nor put over the other
+ * result, which may be in the same register. */
+static void unwanted_results(void **state)
+{
+    static const uint32_t words[] = {
+        0xf14c3581, /* subs x1, x12, #0x30d, lsl #12 */
+        0x887f386c, /* ldxp w12, w14, [x3] */
+        0xba0003eb, /* adcs x11, xzr, x0: those flags are worked out of x12 as it was */
+        0xd280012c, /* mov x12, #9 */
+        0xb9400068, /* ldr w8, [x3] */
+        0x8b2f0482, 0x8b2f2485, 0x8b2f0886, 0x8b2f2887,
+        0x8b2f0c90, 0x8b2f2c91, /* add x2, x4, w15, uxtb #1 and five like it: so that x8 does not get the first register */
+        0xb4000040, /* cbz x0, over the next */
+        0x29402069, /* ldp w9, w8, [x3]: in one register */
+        0x9b0f7d0d, /* mul x13, x8, x15 */
+        0x9bcf7d09, /* umulh x9, x8, x15 */
+        HVC,
+    };
+
+    (void)state;
+    begin(&(struct jit_options){.threshold = 1, .slow_memory = true});
+    memcpy(host(PROGRAM), words, sizeof(words));
+    poke(DATA, 1 | UINT64_C(3) << 32);
+    for (unsigned round = 0; round < 2; round++) {
+        plain_state();
+        c->st.x[0] = 40;
+        c->st.x[3] = DATA;
+        c->st.x[12] = 0x400000;
+        c->st.x[15] = 5;
+        cpu_state_changed(c);
+        assert_int_equal(cpu_run(c), CPU_LEAVE_HVC);
+        assert_int_equal(c->st.x[11], 41);
+        assert_int_equal(c->st.x[13], 15);
+        assert_int_equal(jit_statistics(c->jit)->insns, round ? ARRAY_LEN(words) - 1 : 0);
+        assert_true(jit_hot(c, PROGRAM));
+    }
+    teardown(&none);
+}
+
 /* More pages of code than are kept decoded, around and around. Each knows its translated loop when it is decoded anew, but not that of code which is no
  * more. */
 static void many_pages(void **state)
@@ -671,6 +710,7 @@ int main(void)
         cmocka_unit_test(sp_not_as_expected),
         cmocka_unit_test(index_not_narrow),
         cmocka_unit_test(compare_of_zero),
+        cmocka_unit_test(unwanted_results),
         cmocka_unit_test(traps_often),
         cmocka_unit_test(permissions_change),
         cmocka_unit_test(denormal_by_zero),

@@ -246,7 +246,7 @@ static struct flag_state state_in(const struct jit_unit *u, const struct flow *f
         if (b->nr_preds > ARRAY_LEN(b->pred))
             return f->read[k] ? host : dynamic;
         const uint16_t p = b->pred[i];
-        if (!f->known[p] || u->block[p].behind == k) /* a return comes with dynamic ones, as any entry */
+        if (!f->known[p] || u->block[p].back == k) /* a return comes with dynamic ones, as any entry */
             continue;
         /* Of two as deep, one that comes around a loop. */
         const unsigned this_depth = 2u * u->block[p].depth + (u->block[p].order >= b->order);

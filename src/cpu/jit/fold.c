@@ -176,12 +176,11 @@ static bool has_effect(const struct ir *r)
 
 void jit_pass_dead(struct jit_unit *u)
 {
-    bool at_site[JIT_MAX_INSNS + 1] = {false}; /* C code may do all of the instruction, and write what it writes */
+    static _Thread_local bool wanted[JIT_MAX_VARS];
+    bool at_site[JIT_MAX_INSNS + 1] = {false}; /* of guest instructions that C code may do, and write all that they write */
 
     for (unsigned i = 0; i < u->nr_ir; i++)
         at_site[u->ir[i].gi] |= (ir_traits[u->ir[i].op] & IRT_E) != 0;
-    static _Thread_local bool wanted[JIT_MAX_VARS];
-
     memset(wanted, 0, sizeof(wanted));
     for (unsigned n = u->nr_blocks; n-- > 0;) {
         const struct jit_block *b = &u->block[u->order[n]];
@@ -192,7 +191,7 @@ void jit_pass_dead(struct jit_unit *u)
                 continue;
             const uint16_t t = ir_traits[r->op];
             if ((t & IRT_D) && r->d < JIT_MAX_VARS) {
-                if (!wanted[r->d] && !(has_effect(r) || (r->d < VAR_NR_GUEST && at_site[r->gi]))) {
+                if (!wanted[r->d] && !has_effect(r) && !(jit_is_guest(r->d) && at_site[r->gi])) {
                     r->op = IR_NOP;
                     continue;
                 }

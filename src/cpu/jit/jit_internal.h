@@ -212,8 +212,7 @@ struct jit_block {
     gva_t va;
     uint16_t first, nr; /* guest instructions: index into unit.insn; nr may be 0 (only an exit) */
     uint16_t taken, next; /* blocks; JIT_MAX_BLOCKS: outside. Of a call within the region: taken is what it calls */
-    uint16_t back;   /* of a call within the region: the block behind it; JIT_MAX_BLOCKS */
-    uint16_t behind; /* the same of any call, if it is entered there */
+    uint16_t back; /* of a call: the block behind it, if that may be entered; else JIT_MAX_BLOCKS */
     uint16_t ir_first, ir_end;
     uint8_t depth;   /* of loops */
     bool entry;      /* may be entered from outside */
@@ -381,6 +380,29 @@ static inline bool jit_condition_holds(unsigned cc, unsigned nzcv)
 bool jit_same_flags(const struct flag_state *x, const struct flag_state *y);
 /* Whether a conditional branch may leave the region. */
 bool jit_leaves(const struct ir *r);
+
+static inline bool jit_is_guest(var_t v)
+{
+    return v < VAR_NR_GUEST;
+}
+
+/* The guest registers that an operation reads, and those that it writes; BIT64(var). */
+static inline uint64_t jit_guest_reads(const struct ir *r)
+{
+    const uint16_t t = ir_traits[r->op];
+    const var_t read[4] = {t & (IRT_A | IRT_M) ? r->a : VAR_NONE, t & (IRT_B | IRT_M) ? r->b : VAR_NONE,
+                           t & IRT_C ? r->c : VAR_NONE, t & IRT_H ? r->h : VAR_NONE};
+    uint64_t m = 0;
+
+    for (unsigned i = 0; i < ARRAY_LEN(read); i++)
+        m |= jit_is_guest(read[i]) ? BIT64(read[i]) : 0;
+    return m;
+}
+
+static inline uint64_t jit_guest_writes(const struct ir *r)
+{
+    return (ir_traits[r->op] & IRT_D) && jit_is_guest(r->d) ? BIT64(r->d) : 0;
+}
 
 static inline bool jit_bit(const struct jit_unit *u, const uint64_t *sets, unsigned web, unsigned i)
 {

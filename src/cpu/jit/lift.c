@@ -207,18 +207,12 @@ static bool only_waits(const struct jit_unit *u, const struct jit_block *b)
         const struct ir *r = &u->ir[k];
         const uint16_t t = ir_traits[r->op];
         const bool is_load = r->op == IR_LD || r->op == IR_LDX || r->op == IR_VLD;
-        const var_t read[4] = {t & (IRT_A | IRT_M) ? r->a : VAR_NONE,
-                               t & (IRT_B | IRT_M) ? r->b : VAR_NONE, t & IRT_C ? r->c : VAR_NONE,
-                               t & IRT_H ? r->h : VAR_NONE};
         if (((t & IRT_E) && !is_load) || r->op == IR_STC || r->op == IR_WFI)
             return false;
         loads |= is_load;
-        for (unsigned o = 0; o < ARRAY_LEN(read); o++)
-            if (read[o] < VAR_NR_GUEST)
-                wanted |= ~written & UINT64_C(1) << read[o];
+        wanted |= jit_guest_reads(r) & ~written;
         flags_wanted |= (t & IRT_F) && !flags_written;
-        if ((t & IRT_D) && r->d < VAR_NR_GUEST)
-            written |= UINT64_C(1) << r->d;
+        written |= jit_guest_writes(r);
         flags_written |= (r->fl & IRF_SETF) != 0;
     }
     return loads && !(written & wanted) && !(flags_written && flags_wanted);

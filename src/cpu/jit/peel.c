@@ -36,7 +36,7 @@ static bool add(const struct jit_unit *u, struct loop *l, uint16_t k)
 
     if (is_in(l, k))
         return true;
-    if (l->nr == MAX_BLOCKS || b->behind != JIT_MAX_BLOCKS || b->returns ||
+    if (l->nr == MAX_BLOCKS || b->back != JIT_MAX_BLOCKS || b->returns ||
         b->nr_preds > ARRAY_LEN(b->pred) || (k != l->header && (b->entry || b->header)))
         return false;
     l->block[l->nr++] = k;
@@ -90,7 +90,7 @@ static unsigned copy_loop(struct jit_unit *u, const struct loop *l, unsigned nr_
 static bool comes_to_itself(const struct jit_unit *u, uint16_t k)
 {
     const struct jit_block *b = &u->block[k];
-    return (b->taken == k || b->next == k) && b->behind == JIT_MAX_BLOCKS && !b->returns;
+    return (b->taken == k || b->next == k) && b->back == JIT_MAX_BLOCKS && !b->returns;
 }
 
 /* Whether block k accesses a device, as the registers are now that its region has become hot: then C code comes back to it each turn, best to one place, which
@@ -104,8 +104,8 @@ static bool accesses_device(const struct jit_unit *u, uint16_t k)
         const unsigned kind = a64_rows[insn->row].kind, n = insn->word >> 5 & 31;
         const gva_t va = u->c->st.x[n == 31 ? REG_SP : n];
         const struct tlb_entry *e = tlb_slot(u->c, va);
-        if ((kind == A64_KIND_LOAD || kind == A64_KIND_STORE) && (e->page & TLB_INFO_MMIO) &&
-            e->addend == tlb_key(u->c->tlb_ctx, va, 1))
+        if ((kind == A64_KIND_LOAD || kind == A64_KIND_STORE) &&
+            tlb_is_device(e, tlb_key(u->c->tlb_ctx, va, 1)))
             return true;
     }
     return false;

@@ -307,8 +307,7 @@ static bool make_blocks(struct search *s)
                                                           .first = (uint16_t)i,
                                                           .taken = JIT_MAX_BLOCKS,
                                                           .next = JIT_MAX_BLOCKS,
-                                                          .back = JIT_MAX_BLOCKS,
-                                                          .behind = JIT_MAX_BLOCKS};
+                                                          .back = JIT_MAX_BLOCKS};
         }
         u->block[u->nr_blocks - 1].nr++;
         u->insn[i].block = (uint16_t)(u->nr_blocks - 1);
@@ -335,11 +334,11 @@ static bool make_blocks(struct search *s)
                 break;
             u->block[back].entry = may_begin(u, &u->insn[u->block[back].first]);
             if (u->block[back].entry && last->ending == END_CALL)
-                b->behind = back;
+                b->back = back;
             if (u->block[back].entry && last->i.row == A64_ROW_BL_only_branch_imm)
                 b->taken = block_at(u, branch_target(&last->i, last->va));
             if (b->taken != JIT_MAX_BLOCKS)
-                u->returned[u->nr_returned++] = b->back = back;
+                u->returned[u->nr_returned++] = back;
             break;
         }
         case END_LEAVE: b->returns = last->i.row == A64_ROW_RET_64R_branch_reg; break;
@@ -387,7 +386,7 @@ struct dfs {
 /* As far as order and loops go, a call comes back by itself. */
 static uint16_t follower(const struct jit_block *b, unsigned n)
 {
-    return n == 0 ? b->taken : n == 1 ? b->next : b->behind;
+    return n == 0 ? b->taken : n == 1 ? b->next : b->back;
 }
 
 /* Depth first without recursion; the successor that is visited last comes next in reverse postorder: the one that falls through. */
@@ -475,7 +474,7 @@ static void find_looks(struct jit_unit *u)
     for (unsigned n = 0; n < u->nr_blocks; n++) {
         struct jit_block *b = &u->block[u->order[n]];
         b->looks |= b->header && comes_around(u, u->order[n]);
-        if (b->back != JIT_MAX_BLOCKS)
+        if (b->back != JIT_MAX_BLOCKS && b->taken != JIT_MAX_BLOCKS)
             u->block[b->taken].looks = true;
     }
 }

@@ -139,7 +139,7 @@ static bool probe_holds(struct cpu *c, const struct jit_site *s, gva_t va)
     const struct tlb_entry *e = tlb_slot(c, va);
     const uint64_t tag = tlb_key(c->tlb_ctx, va, 1);
 
-    if (e->page & TLB_INFO_MMIO && e->addend == tag) /* a device's, and known to be */
+    if (tlb_is_device(e, tag))
         return false;
     if ((va ^ last) >> TLB_PAGE_SHIFT || c->jit->opt.slow_memory)
         return false;

@@ -8,11 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_guest(var_t v)
-{
-    return v < VAR_NR_GUEST;
-}
-
 /* The guest registers that a flag state is made of. */
 static uint64_t flag_mask(const struct flag_state *s)
 {
@@ -47,23 +42,7 @@ static uint64_t flags_read(const struct jit_unit *u, uint16_t k, const struct ir
 
 static uint64_t read_mask(const struct jit_unit *u, uint16_t k, const struct ir *r)
 {
-    const uint16_t t = ir_traits[r->op];
-    uint64_t m = flags_read(u, k, r);
-
-    if ((t & (IRT_A | IRT_M)) && is_guest(r->a))
-        m |= BIT64(r->a);
-    if ((t & (IRT_B | IRT_M)) && is_guest(r->b))
-        m |= BIT64(r->b);
-    if ((t & IRT_C) && is_guest(r->c))
-        m |= BIT64(r->c);
-    if ((t & IRT_H) && is_guest(r->h))
-        m |= BIT64(r->h);
-    return m;
-}
-
-static uint64_t write_mask(const struct ir *r)
-{
-    return (ir_traits[r->op] & IRT_D) && is_guest(r->d) ? BIT64(r->d) : 0;
+    return jit_guest_reads(r) | flags_read(u, k, r);
 }
 
 /* Whether all guest registers may be asked for at this operation. */
@@ -115,7 +94,7 @@ static void find_masks(struct lives *l, uint16_t k)
     uint64_t live = 0, held = 0, written = 0, settled = 0;
 
     for (unsigned i = u->block[k].ir_end; i-- > u->block[k].ir_first;) {
-        const uint64_t w = write_mask(&u->ir[i]), rd = read_mask(u, k, &u->ir[i]);
+        const uint64_t w = jit_guest_writes(&u->ir[i]), rd = read_mask(u, k, &u->ir[i]);
         l->reads[i] = rd;
         l->writes[i] = w;
         l->asks[i] = asks(u, &u->ir[i]);
@@ -230,7 +209,7 @@ static void use(struct jit_unit *u, var_t *operand, const uint16_t *now, struct 
 
     if (v >= VAR_IMM)
         return;
-    *operand = is_guest(v) ? web_of(l, now[v], v, v >= VAR_V0) : l->temp[v - VAR_TEMP];
+    *operand = jit_is_guest(v) ? web_of(l, now[v], v, v >= VAR_V0) : l->temp[v - VAR_TEMP];
     u->web[*operand].weight += weight;
     u->web[*operand].uses++;
 }
@@ -268,7 +247,7 @@ static void rename_webs(struct lives *l)
                 use(u, &r->h, now, l, weight);
             if (!(t & IRT_D) || r->d >= VAR_IMM)
                 continue;
-            if (is_guest(r->d)) {
+            if (jit_is_guest(r->d)) {
                 const var_t v = r->d;
                 now[v] = next++;
                 r->d = web_of(l, now[v], v, v >= VAR_V0);

@@ -11,8 +11,7 @@ _start:
 Limage:
 Lstart:
     msr     daifset, #15
-    adr     x28, Lstart
-    sub     x28, x28, #IMAGE
+    ram_base
     mov     x0, #0
     bl      Lcpu_init
     // The result area and the kernel's words begin as zero, also after a reset that kept the RAM.
@@ -93,8 +92,7 @@ Lexception:
     stp     x1, x2, [sp, #FRAME_ESR]
     lsl     x1, x0, #7
     str     x1, [sp, #FRAME_VECTOR]
-    adr     x28, Lstart
-    sub     x28, x28, #IMAGE
+    ram_base
 
     mrs     x2, TPIDR_EL1
     and     x3, x0, #3                  // 0 synchronous, 1 IRQ, 2 FIQ, 3 SError

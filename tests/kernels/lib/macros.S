@@ -128,6 +128,12 @@
     .endif
     .endm
 
+// x28 = RAM base, where a CPU starts
+    .macro ram_base
+    adr     x28, Lstart
+    sub     x28, x28, #IMAGE
+    .endm
+
 // reg = RAM base + offset, any offset below 2^32
     .macro ram reg, offset
     mov64   \reg, \offset
