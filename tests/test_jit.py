@@ -1,5 +1,6 @@
 """The translator on real guests, each of its runs compared with the interpreter (--check-jit): the test kernels, with everything on and with
 each of its parts off or made hard. Random programs are tests/unit/test_jit_blocks.c's, Linux is test_guest_jit.py's."""
+import json
 import os
 import platform
 import re
@@ -64,6 +65,20 @@ class Jit(vibe.InFolder):
             text = p.stderr.decode()
             self.assertIn("host code", text)
             self.assertEqual(bool(re.search(r"(?m)^ +PAUSE", text)), pauses, ([hex(w) for w in loop], text))
+
+    def test_statistics(self):
+        """Each counter of the translator's has something to count in a kernel that changes its code; without it none has."""
+        for accel, some in (("soft", True), ("soft,jit=off", False)):
+            stats = self.path("stats.json")
+            p = vibe.run("--binary", os.path.join(test_kernels.KERNELS, "newcode.raw"), "--cpus", "2", "--accel", accel, "--stats=json:" + stats)
+            self.assertEqual(p.returncode, 0, p.stderr)
+            with open(stats, encoding="utf-8") as f:
+                vcpu = json.load(f)["vcpus"][0]
+            n = vcpu["cpu"]
+            self.assertGreater(n["tlb_misses"], 0)
+            for name in ("translated_instructions", "regions", "region_instructions", "code_bytes", "translate_ns", "regions_invalidated", "code_flushes"):
+                self.assertEqual(n[name] > 0, some, (name, n))
+            self.assertLess(n["translated_instructions"], vcpu["instructions"])
 
     def test_perf_map(self):
         p = subprocess.Popen([vibe.PROGRAM, "--binary", os.path.join(test_kernels.KERNELS, "arm64_hello.raw"), "--perf-map", "--timeout", "0.5",
