@@ -465,6 +465,28 @@ class Protocol(Gdb):
             self.assertEqual(c.receive(), b"X02")
             self.assertEqual(m.end(), 130)
 
+    def test_interrupt_at_the_end(self):
+        """Ctrl-C just as the guest ends: it stopped before, and can be looked at, or it has ended."""
+        delay, ways = 0.002, set()
+        with tempfile.NamedTemporaryFile() as f:
+            f.write(vibe.code(0xD2A00400, 0xF1000400, 0x54FFFFE1) + vibe.POWER_OFF)  # mov x0, #0x200000; 1: subs x0, x0, #1; b.ne 1b
+            f.flush()
+            for _ in range(60):
+                with Machine("--binary", f.name, "--wait") as m:
+                    with Client(m) as c:
+                        c.send("vCont;c")
+                        time.sleep(delay)
+                        c.raw(b"\x03")
+                        answer = c.answer()
+                        ways.add(answer[:3])
+                        delay *= 1.1 if answer[:3] == b"T02" else 0.9
+                        if answer[:3] == b"T02":
+                            self.assertNotIn(b"xxxx", answer)
+                            answer = c.ask("vCont;c")
+                        self.assertEqual(answer, b"W00")
+                    self.assertEqual(m.end(), 0)
+        self.assertEqual(ways, {b"T02", b"W00"})
+
     def rounds(self, c, nr):
         """Waits until its count of rounds is there, and has had so many values."""
         seen, deadline = set(), time.monotonic() + vibe.LIMIT_S

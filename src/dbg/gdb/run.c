@@ -84,11 +84,15 @@ void run_release_all(struct gdb_session *s)
 
 /* --- Telling -------------------------------------------------------------------------------------------------------- */
 
-/* All-stop mode: that one has stopped, and with it all. */
+/* All-stop mode: that one has stopped, and with it all. If the VM ended just then there is nothing to be seen any more, and session_exited() answers. */
 static void tell(struct gdb_session *s, unsigned index)
 {
     struct gdb_thread *t = &s->thread[index];
 
+    if (atomic_load(&s->vm->stop)) {
+        s->running = true;
+        return;
+    }
     t->untold = false;
     s->running = false;
     s->general = s->resumed = index;
