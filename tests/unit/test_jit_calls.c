@@ -1,6 +1,8 @@
 /* Calls, returns and the stack pointer in translated code. */
 #include "jit_cases.h"
 
+#include "arch/walk_tables.h"
+
 /* A function that is called within the region, and that returns from another one now and then. */
 static void calls(void **state)
 {
@@ -64,6 +66,97 @@ static void calls(void **state)
             assert_true(jit_statistics(c->jit)->insns > TURNS);
         }
         assert_true(!how.check || c->nr_checked);
+        teardown(&none);
+    }
+}
+
+/* Whether a region has a call by register within. */
+static bool calls_within(void)
+{
+    const struct jit_region *r = c->jit->regions;
+
+    while (r && !r->page[0].unguarded)
+        r = r->next;
+    return r;
+}
+
+/* A call by register stays within the region as long as the register is as it was when that was made. Wherever else it is, the call goes there. */
+static void calls_by_register(void **state)
+{
+    enum { TURNS = 300, F = PROGRAM - RAM_BASE + 7 * 4, G = F + 3 * 4 };
+    static const uint32_t words[] = {
+        0xf1000463, /* subs x3, x3, #1 */
+        0x54ffffe1, /* b.ne to the start */
+        0xd63f0260, /* blr x19 */
+        0x8b020021, /* add x1, x1, x2 */
+        0xf1000400, /* subs x0, x0, #1 */
+        0x54ffffa1, /* b.ne to the call */
+        HVC,
+        0x91000c42, /* f: add x2, x2, #3 */
+        0xd65f03c0, /* ret */
+        HVC,
+        0x91001442, /* g: add x2, x2, #5 */
+        0xd65f03c0, /* ret */
+    };
+    static const uint32_t new_mapping[] = {
+        0xd508871f, /* tlbi vmalle1 */
+        0xd5033f9f, /* dsb sy */
+        0xd5033fdf, /* isb */
+        HVC,
+    };
+    static const struct {
+        uint64_t x19;
+        unsigned adds; /* what is called; 0: it faults there */
+        unsigned ec;   /* with this */
+        bool guarded;
+        bool loops_before; /* so that a region is made before anything is called, when all has been run once */
+    } way[] = {
+        {RAM_BASE + F, 3, 0, false, false},
+        {RAM_BASE + G, 5, 0, false, false},
+        {RAM_BASE + F, 3, 0, false, false},
+        {(RAM_BASE + F) | UINT64_C(0x55) << 56, 3, 0, false, false},
+        {RAM_BASE + F + 2, 0, EC_PC_ALIGN, false, false},
+        {RAM_BASE + F, 0, EC_BTI, true, false},
+        {RAM_BASE + F, 0, EC_BTI, true, true},
+        {RAM_BASE + G, 0, EC_BTI, true, true},
+    };
+
+    (void)state;
+    for (unsigned check = 0; check < 2; check++) {
+        begin(&(struct jit_options){.check = check, .threshold = 1});
+        memcpy(host(PROGRAM), words, sizeof(words));
+        memcpy(host(VECTORS), new_mapping, sizeof(new_mapping));
+        memcpy(host(VECTORS + 0x200), &(uint32_t){HVC}, 4);
+        SYS(&c->st, TCR_EL1) |= TCR_EL1_TBI0;
+        for (unsigned w = 0; w < ARRAY_LEN(way); w++) {
+            if (way[w].guarded) {
+                const gpa_t desc = RAM_BASE + 0x2000 + ((PROGRAM - RAM_BASE) >> 12) * 8;
+                poke(desc, peek(desc) | DESC_GP);
+                plain_state();
+                c->st.pc = VECTORS;
+                assert_int_equal(cpu_run(c), CPU_LEAVE_HVC);
+            }
+            const uint64_t before = jit_statistics(c->jit)->insns;
+            plain_state();
+            c->st.x[0] = c->st.x[3] = TURNS;
+            c->st.x[19] = way[w].x19;
+            c->st.pc = PROGRAM + (way[w].loops_before ? 0 : 2 * 4);
+            assert_int_equal(cpu_run(c), CPU_LEAVE_HVC);
+            if (!w)
+                assert_true(calls_within());
+            if (way[w].adds) {
+                assert_int_equal(c->st.x[2], way[w].adds * TURNS);
+                assert_int_equal(c->st.x[1], way[w].adds * (TURNS * (TURNS + 1) / 2));
+                assert_int_equal(c->st.x[30], PROGRAM + 3 * 4);
+            } else {
+                assert_int_equal(SYS(&c->st, ESR_EL1) >> 26, way[w].ec);
+                assert_int_equal(c->st.elr_el[1], way[w].x19);
+                assert_int_equal(c->st.x[0], TURNS);
+            }
+            if (way[w].adds && !check)
+                assert_true(jit_statistics(c->jit)->insns - before > 5 * (TURNS - 20));
+        }
+        assert_true(!check || c->nr_checked);
         teardown(&none);
     }
 }
@@ -180,6 +273,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(calls),
+        cmocka_unit_test(calls_by_register),
         cmocka_unit_test(calls_without_end),
         cmocka_unit_test(sp_not_as_expected),
     };

@@ -201,14 +201,14 @@ static bool look_ahead(struct cpu *c, gva_t va, gpa_t *pa)
             jit_peek_fetch(c, va, pa, &host));
 }
 
-static bool page_is(struct cpu *c, gva_t va, gpa_t pa)
+static bool page_holds(struct cpu *c, const struct jit_page *p)
 {
     gpa_t now;
 
-    if (!look_ahead(c, va, &now))
+    if (!look_ahead(c, p->va, &now))
         return false;
-    note_global(c, va);
-    return now == pa;
+    note_global(c, p->va);
+    return now == p->pa && !(p->unguarded && jit_is_guarded(c, p->va));
 }
 
 /* Whether the region's pages are mapped as they were when it was made. */
@@ -220,7 +220,7 @@ static bool region_holds(struct cpu *c, struct jit_region *r)
     if (r->stamp == stamp)
         return true;
     for (unsigned i = 0; i < r->nr_pages; i++)
-        if (!page_is(c, r->page[i].va, r->page[i].pa))
+        if (!page_holds(c, &r->page[i]))
             return false;
     if (r->ram_block.len) {
         struct tlb_block now;
@@ -491,7 +491,7 @@ void jit_link_to(struct cpu *c, struct jit_link *l, struct jit_entry *e)
 void jit_remember_target(struct cpu *c, gva_t va, const void *code)
 {
     /* In guarded pages somebody has to look at BTYPE. */
-    if (jit_peek_page(c, va) && !c->itlb[(va >> TLB_PAGE_SHIFT) & (ITLB_ENTRIES - 1)].guarded)
+    if (jit_peek_page(c, va) && !jit_is_guarded(c, va))
         c->jit_hot.target[(va >> 2) & (JIT_NR_TARGETS - 1)] =
             (struct jit_target){.va = va, .code = code, .stamp = c->jit_hot.stamp[(int64_t)va >= 0]};
 }

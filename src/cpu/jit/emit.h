@@ -26,18 +26,19 @@ struct emit_stub {
         STUB_EVENT,
         STUB_EDGE,
         STUB_ENTER,
-        STUB_LINK,  /* of a call that is not linked */
-        STUB_LOOKUP /* of a guest address that was not found */
+        STUB_LINK,   /* of a call that is not linked */
+        STUB_LOOKUP, /* of a guest address that was not found */
+        STUB_CALL    /* by register, to elsewhere than was likely */
     } kind;
     uint8_t *from, *from2; /* rel32 that go there; null: none */
     uint16_t index;        /* STUB_LINK: of the link; STUB_LOOKUP: BTYPE */
     uint16_t site;         /* STUB_SITE, STUB_MEMORY */
-    uint8_t va_reg;        /* STUB_SITE of a probe: the address */
+    uint8_t va_reg;        /* STUB_SITE of a probe, STUB_CALL: the address */
     enum host_flags host;  /* STUB_EXIT: near exits */
     uint16_t flags;        /* flag state */
     uint16_t block;        /* STUB_EDGE, STUB_ENTER: the block it goes to */
     uint16_t flags_from;   /* STUB_EDGE: the block it comes from */
-    uint16_t at;           /* STUB_EDGE: the operation there; STUB_MEMORY: the access */
+    uint16_t at;           /* STUB_EDGE, STUB_CALL: the operation there; STUB_MEMORY: the access */
     struct x64_mem mem;    /* STUB_MEMORY: its address */
     uint8_t *back;         /* STUB_MEMORY, STUB_LINK, STUB_LOOKUP of a call: the code behind it */
     bool kind_stored;      /* STUB_EDGE */

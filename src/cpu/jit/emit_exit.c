@@ -479,6 +479,40 @@ static void return_within(struct emit *e, int a)
     x64_patch8_here(e->b, elsewhere);
 }
 
+/* A call by register to where it is likely to go: to there within the region, out of the way to elsewhere. */
+static void call_likely(struct emit *e, const struct ir *r)
+{
+    const gva_t likely = e->u->block[r->aux2].va;
+    const int a = emit_use(e, r->a, RDX);
+
+    if ((gva_t)(int32_t)likely == likely) {
+        x64_alu_ri(e->b, ALU_CMP, X_64, a, (int32_t)likely);
+    } else {
+        x64_mov_ri(e->b, RCX, likely);
+        x64_alu_rr(e->b, ALU_CMP, X_64, a, RCX);
+    }
+    struct emit_stub *s = emit_stub(e, STUB_CALL);
+    exit_state(e, r, s);
+    s->from = x64_jcc(e->b, CC_NE);
+    s->va_reg = (uint8_t)a;
+    s->at = (uint16_t)e->at;
+    e->host = HF_NONE;
+    call_within(e, r);
+}
+
+static void call_elsewhere(struct emit *e, const struct emit_stub *s)
+{
+    const struct ir *r = &e->u->ir[s->at];
+
+    if (s->va_reg != RDX)
+        x64_mov_rr(e->b, X_64, RDX, s->va_reg);
+    all_home(e, s); /* with RAX and RCX */
+    x64_mov_rr(e->b, X_64, RAX, RDX);
+    push_return(e, r->target);
+    indirect(e, r->cc, true);
+    come_back(e, r);
+}
+
 /* To the guest address in a register. */
 static void to_register(struct emit *e, const struct ir *r)
 {
@@ -519,6 +553,10 @@ void emit_end(struct emit *e, const struct ir *r)
     }
     if (r->op == IR_BR || r->op == IR_BZ || r->op == IR_BNZ || r->op == IR_TBZ || r->op == IR_TBNZ) {
         conditional(e, r);
+        return;
+    }
+    if (r->op == IR_CALLR && r->aux2 != IR_NO_BLOCK) {
+        call_likely(e, r);
         return;
     }
     if (r->op == IR_BRANCH || r->op == IR_CALLR || r->op == IR_RET) {
@@ -601,6 +639,7 @@ static void one_stub(struct emit *e, const struct emit_stub *s)
         jump_to(e, s->block);
         break;
     case STUB_ENTER: enter_block(e, s->block); break;
+    case STUB_CALL: call_elsewhere(e, s); break;
     }
 }
 

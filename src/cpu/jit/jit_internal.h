@@ -41,6 +41,7 @@ struct jit_page {
     gva_t va;
     gpa_t pa;
     uint16_t lo, hi; /* the code: bytes [lo, hi) of the page */
+    bool unguarded;  /* a call by register within the region comes here, and looks at no BTYPE */
     struct jit_region *region;
     struct jit_page *next; /* in the hash by pa */
 };
@@ -324,6 +325,12 @@ struct jit_unit {
 static inline bool jit_may_leave_before(const struct jit_unit *u, const struct jit_block *b)
 {
     return b->looks || b->after_wait || u->j->opt.exact;
+}
+
+/* Whether code at va, a page that jit_peek_page() knows, is in a guarded page: what comes there by register has to look at BTYPE. */
+static inline bool jit_is_guarded(const struct cpu *c, gva_t va)
+{
+    return c->itlb[(va >> TLB_PAGE_SHIFT) & (ITLB_ENTRIES - 1)].guarded;
 }
 
 /* The AVX instruction that is all of a vector operation, by sz; 0: there is none (spec/vector_ops.def). */

@@ -2,7 +2,8 @@
  * their loops.
  *
  * Code that never ran is left out: the branch there becomes an exit. What BL calls belongs to the region if it is there already, as where a function
- * calls itself, or if it is small and calls nothing: then registers stay where they are on the way there and back. Threads: the CPU's own. */
+ * calls itself, or if it is small and calls nothing: then registers stay where they are on the way there and back. So does what BLR is likely to call:
+ * a pointer in a register that calls preserve is seldom another one next time. Threads: the CPU's own. */
 #include "base/err.h"
 #include "cpu/branch.h"
 #include "cpu/cpu_internal.h"
@@ -78,6 +79,23 @@ static gva_t branch_target(const struct a64_insn *i, gva_t va)
 
     BUG_ON(!branch_offset(i, &offset));
     return va + (uint64_t)offset;
+}
+
+/* What a call calls, or may well call: BLR compares (emit_exit.c). ~0, which is no instruction's address: unknown. */
+static gva_t callee_of(const struct jit_unit *u, const struct jit_insn *n)
+{
+    enum { FIRST_PRESERVED = 19, LAST_PRESERVED = 28 }; /* AAPCS64 */
+
+    if (n->i.row == A64_ROW_BL_only_branch_imm)
+        return branch_target(&n->i, n->va);
+    const unsigned r = n->i.u.BLR_64_branch_reg.n;
+    if (r < FIRST_PRESERVED || r > LAST_PRESERVED)
+        return ~(gva_t)0;
+    /* A region holds for one half of the address space; and in guarded pages somebody has to look at BTYPE. */
+    const gva_t va = u->c->st.x[r];
+    return (int64_t)(va ^ u->start) >= 0 && jit_peek_page(u->c, va) && !jit_is_guarded(u->c, va)
+               ? va
+               : ~(gva_t)0;
 }
 
 /* --- Finding instructions ------------------------------------------------------------------------------------------- */
@@ -229,14 +247,13 @@ static void find_from(struct search *s, gva_t va, bool first)
             later(s, branch_target(&n->i, va));
             later(s, va + 4);
             return;
-        case END_CALL:
+        case END_CALL: {
+            const gva_t callee = callee_of(u, n);
             later(s, va + 4);
-            if (n->i.row == A64_ROW_BL_only_branch_imm) {
-                const gva_t callee = branch_target(&n->i, va);
-                if (*slot_of(s, callee) || is_leaf(u, callee))
-                    later(s, callee);
-            }
+            if (*slot_of(s, callee) || is_leaf(u, callee))
+                later(s, callee);
             return;
+        }
         case END_WAIT:
         case END_RESUME: later(s, va + 4); return;
         case END_LEAVE:
@@ -293,6 +310,14 @@ static uint16_t block_at(const struct jit_unit *u, gva_t va)
     return lo < u->nr_blocks && u->block[lo].va == va ? (uint16_t)lo : JIT_MAX_BLOCKS;
 }
 
+/* What BLR calls within the region must not become a guarded page. */
+static void note_call(struct jit_unit *u, const struct jit_block *b)
+{
+    if (u->insn[b->first + b->nr - 1].i.row == A64_ROW_BLR_64_branch_reg)
+        for (unsigned i = 0; i < u->nr_pages; i++)
+            u->page[i].unguarded |= u->page[i].va == (u->block[b->taken].va & ~(gva_t)(TLB_PAGE_SIZE - 1));
+}
+
 static bool make_blocks(struct search *s)
 {
     struct jit_unit *u = s->u;
@@ -333,12 +358,14 @@ static bool make_blocks(struct search *s)
             if (back == JIT_MAX_BLOCKS)
                 break;
             u->block[back].entry = may_begin(u, &u->insn[u->block[back].first]);
-            if (u->block[back].entry && last->ending == END_CALL)
-                b->back = back;
-            if (u->block[back].entry && last->i.row == A64_ROW_BL_only_branch_imm)
-                b->taken = block_at(u, branch_target(&last->i, last->va));
-            if (b->taken != JIT_MAX_BLOCKS)
+            if (!u->block[back].entry || last->ending != END_CALL)
+                break;
+            b->back = back;
+            b->taken = block_at(u, callee_of(u, last));
+            if (b->taken != JIT_MAX_BLOCKS) {
                 u->returned[u->nr_returned++] = back;
+                note_call(u, b);
+            }
             break;
         }
         case END_LEAVE: b->returns = last->i.row == A64_ROW_RET_64R_branch_reg; break;

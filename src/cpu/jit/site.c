@@ -268,7 +268,7 @@ HOT const uint8_t *jit_at_indirect(struct cpu *c, gva_t va, uint64_t btype)
     /* In guarded pages the interpreter sees to BTYPE: the ITLB has to know the page. */
     if (!f || (f->code && btype && !jit_peek_page(c, va)))
         f = jit_note_found(c, va, va & 3 ? NULL : jit_find_entry(c, va));
-    if (!f->code || (btype && c->itlb[(va >> TLB_PAGE_SHIFT) & (ITLB_ENTRIES - 1)].guarded)) {
+    if (!f->code || (btype && jit_is_guarded(c, va))) {
         interpret(c, va);
         c->st.btype = (uint8_t)btype;
         return NULL;
