@@ -503,7 +503,7 @@ static void extend(struct emit *e, const struct ir *r)
 
 static void move(struct emit *e, const struct ir *r)
 {
-    const int a = emit_use(e, r->a, SCRATCH), d = emit_def(e, r->d, a);
+    const int a = emit_use(e, r->a, emit_def(e, r->d, SCRATCH)), d = emit_def(e, r->d, a);
 
     if (d != a)
         x64_mov_rr(e->b, X_64, d, a);

@@ -54,6 +54,7 @@ static bool keeps_host_flags(const struct ir *r)
 struct flow {
     bool asked[JIT_MAX_BLOCKS], read[JIT_MAX_BLOCKS]; /* at the block's start: by anybody; by a reader */
     bool known[JIT_MAX_BLOCKS];
+    bool temp_read[JIT_MAX_VARS - VAR_TEMP];
     /* Not cleared for a region. */
     struct flag_state in[JIT_MAX_BLOCKS], out[JIT_MAX_BLOCKS];
 };
@@ -68,7 +69,7 @@ bool jit_leaves(const struct ir *r)
     return is_conditional(r) && (r->aux == IR_NO_BLOCK || r->aux2 == IR_NO_BLOCK);
 }
 
-/* 1. Marks the near ones, and what stands between them and the setter. */
+/* 1. Marks the near ones, their setter, and what stands between. */
 static void find_near(struct jit_unit *u, const struct jit_block *b)
 {
     unsigned setter = 0; /* 0: the host's flags are not the guest's */
@@ -77,6 +78,7 @@ static void find_near(struct jit_unit *u, const struct jit_block *b)
         struct ir *r = &u->ir[i];
         if (setter && (ir_traits[r->op] & IRT_F)) {
             r->fl |= IRF_NEAR;
+            u->ir[setter].fl |= IRF_HOST;
             for (unsigned k = setter + 1; k < i; k++)
                 u->ir[k].fl |= IRF_KEEP;
         }
@@ -266,6 +268,7 @@ static struct flag_state state_in(const struct jit_unit *u, const struct flow *f
 
 struct walk {
     struct jit_unit *u;
+    const struct flow *f;
     struct flag_state now;
     struct ir *out;            /* null: only the state is wanted */
     unsigned nr_out, gi_start; /* operations; the first of the guest instruction at work */
@@ -389,6 +392,24 @@ static struct flag_state of_sum(struct walk *w, const struct ir *r, bool asked)
     return s;
 }
 
+/* An operation whose result nobody reads, and neither do the host's flags. */
+static bool is_pointless(const struct walk *w, const struct ir *r)
+{
+    return (r->op == IR_ADD || r->op == IR_SUB || r->op == IR_AND || r->op == IR_ANDN) &&
+           r->d >= VAR_TEMP && r->d < JIT_MAX_VARS && !(r->fl & IRF_HOST) &&
+           !w->f->temp_read[r->d - VAR_TEMP];
+}
+
+/* One that sets the flags, and is not asked for them as the host has them. */
+static void put_setter(struct walk *w, const struct ir *r, uint16_t before)
+{
+    struct ir op = *r;
+
+    if (!(op.fl & IRF_HOST))
+        op.fl &= (uint8_t)~IRF_SETF;
+    put(w, &op, before);
+}
+
 static void step_setter(struct walk *w, const struct ir *r, bool asked)
 {
     const uint16_t before = state_index(w);
@@ -398,11 +419,12 @@ static void step_setter(struct walk *w, const struct ir *r, bool asked)
     case IR_ADD:
     case IR_SUB:
         s = of_sum(w, r, asked);
-        put(w, r, before);
+        if (!is_pointless(w, r))
+            put_setter(w, r, before);
         break;
     case IR_AND:
     case IR_ANDN:
-        put(w, r, before);
+        put_setter(w, r, before);
         s.kind = r->sz == 3 ? FLAG_LOGIC64 : FLAG_LOGIC32;
         if (r->d < VAR_NR_GUEST) {
             s.a_at = FP_VAR;
@@ -428,7 +450,7 @@ static void step_setter(struct walk *w, const struct ir *r, bool asked)
 /* asked: whether anybody who is not near asks behind it. */
 static void step(struct walk *w, const struct ir *r, bool asked)
 {
-    if (r->op == IR_NOP)
+    if (r->op == IR_NOP || (!(r->fl & IRF_SETF) && is_pointless(w, r)))
         return;
     if (r->fl & IRF_SETF) {
         step_setter(w, r, asked);
@@ -442,18 +464,36 @@ static void step(struct walk *w, const struct ir *r, bool asked)
     put(w, r, before);
 }
 
-static void walk_block(struct walk *w, const struct flow *f, uint16_t k)
+static void walk_block(struct walk *w, uint16_t k)
 {
-    struct jit_unit *u = w->u;
+    const struct jit_unit *u = w->u;
     const struct jit_block *b = &u->block[k];
     uint16_t gi = UINT16_MAX;
 
-    set_state(w, &f->in[k]);
+    set_state(w, &w->f->in[k]);
     for (unsigned i = b->ir_first; i < b->ir_end; i++) {
         if (u->ir[i].gi != gi || u->ir[i - 1].op == IR_LABEL)
             w->gi_start = w->nr_out;
         gi = u->ir[i].gi;
         step(w, &u->ir[i], u->asked_behind[i]);
+    }
+}
+
+static void note_read(struct flow *f, var_t v, bool reads)
+{
+    if (reads && v >= VAR_TEMP && v < JIT_MAX_VARS)
+        f->temp_read[v - VAR_TEMP] = true;
+}
+
+static void find_read_temps(const struct jit_unit *u, struct flow *f)
+{
+    for (unsigned i = 0; i < u->nr_ir; i++) {
+        const struct ir *r = &u->ir[i];
+        const uint16_t t = ir_traits[r->op];
+        note_read(f, r->a, t & (IRT_A | IRT_M));
+        note_read(f, r->b, t & (IRT_B | IRT_M));
+        note_read(f, r->c, t & IRT_C);
+        note_read(f, r->h, t & IRT_H);
     }
 }
 
@@ -467,6 +507,7 @@ void jit_pass_flags(struct jit_unit *u)
     u->nr_flag_states = 0;
     for (unsigned n = 0; n < u->nr_blocks && !off; n++)
         find_near(u, &u->block[u->order[n]]);
+    find_read_temps(u, f);
     find_asked(u, f);
     drop_unread(u, f, !off);
     if (!off)
@@ -484,20 +525,20 @@ void jit_pass_flags(struct jit_unit *u)
                                                         : dynamic;
             if (f->known[k] && same_state(&f->in[k], &in)) /* and so is what comes of it */
                 continue;
-            struct walk w = {.u = u};
+            struct walk w = {.u = u, .f = f};
             f->in[k] = in;
-            walk_block(&w, f, k);
+            walk_block(&w, k);
             changed |= !f->known[k] || !same_state(&f->out[k], &w.now);
             f->known[k] = true;
             f->out[k] = w.now;
         }
     }
 
-    struct walk w = {.u = u, .out = u->spare};
+    struct walk w = {.u = u, .f = f, .out = u->spare};
     for (unsigned n = 0; n < u->nr_blocks; n++) {
         const uint16_t k = u->order[n];
         const unsigned first = w.nr_out;
-        walk_block(&w, f, k);
+        walk_block(&w, k);
         u->flags_in[k] = f->in[k];
         u->flags_out[k] = w.now;
         u->block[k].ir_first = (uint16_t)first;

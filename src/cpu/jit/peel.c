@@ -45,21 +45,28 @@ static bool add(const struct jit_unit *u, struct loop *l, uint16_t k)
     return true;
 }
 
-/* The innermost loop with this header. False: there is none, or it is too large, or it gains nothing. */
-static bool find_loop(const struct jit_unit *u, uint16_t header, struct loop *l)
+/* The loop with this header that comes back from blocks at least so deep. False: there is none, or it is too large, or it gains nothing. */
+static bool find_loop(const struct jit_unit *u, uint16_t header, unsigned depth, struct loop *l)
 {
+    bool comes_back = false;
+
     *l = (struct loop){.header = header};
     if (!add(u, l, header))
         return false;
     for (unsigned i = 0; i < l->nr; i++) {
         const struct jit_block *b = &u->block[l->block[i]];
         for (unsigned p = 0; p < b->nr_preds; p++) {
-            const bool comes_back = u->block[b->pred[p]].order >= b->order;
-            if ((l->block[i] != header || comes_back) && !add(u, l, b->pred[p]))
+            const struct jit_block *pred = &u->block[b->pred[p]];
+            if (l->block[i] == header) {
+                if (pred->order < b->order || pred->depth < depth)
+                    continue;
+                comes_back = true;
+            }
+            if (!add(u, l, b->pred[p]))
                 return false;
         }
     }
-    return l->compares && l->nr_insns <= MAX_INSNS;
+    return comes_back && l->compares && l->nr_insns <= MAX_INSNS;
 }
 
 static uint16_t copy_of(const struct loop *l, unsigned first_copy, uint16_t k)
@@ -142,7 +149,8 @@ unsigned jit_peel(struct jit_unit *u, unsigned nr_all)
         uint16_t k = u->order[n];
         if (!u->block[k].header)
             continue;
-        if (find_loop(u, k, &l) && nr_all + l.nr <= JIT_MAX_BLOCKS && nr_insns + l.nr_insns <= MAX_ALL) {
+        /* Where a region begins in an inner loop, the header is that of the loop around it, too. */
+        if ((find_loop(u, k, 0, &l) || find_loop(u, k, u->block[k].depth, &l)) && nr_all + l.nr <= JIT_MAX_BLOCKS && nr_insns + l.nr_insns <= MAX_ALL) {
             nr_insns += l.nr_insns;
             nr_all = copy_loop(u, &l, nr_all);
             k = copy_of(&l, nr_all - l.nr, k);
