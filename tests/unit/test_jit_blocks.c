@@ -138,12 +138,23 @@ static uint32_t system_word(void)
     }
 }
 
+/* CMP of register n with one that is small, or with a number, of 32 bits or 64. */
+static uint32_t bounding(unsigned n)
+{
+    const unsigned small = 24 + below(4), sf = below(2);
+
+    if (!below(4))
+        return 0x7100001f | sf << 31 | below(64) << 10 | n << 5;
+    return 0x6b00001f | sf << 31 | (below(2) ? small << 16 | n << 5 : n << 16 | small << 5);
+}
+
 static uint32_t random_word(unsigned at, unsigned len)
 {
     if (!below(flavour == INTEGER ? 12 : 32))
         return system_word();
     static uint32_t last_exclusive, last_aes, other_half;
-    static bool last_compares_if;
+    static bool last_compares_if, last_bounds;
+    static unsigned bounded; /* the register that was compared last with one that is small */
 
     if (last_exclusive && flavour != ONE_ROW && !below(4)) {
         const uint32_t word = store_exclusive_after(last_exclusive);
@@ -170,6 +181,18 @@ static uint32_t random_word(unsigned at, unsigned len)
         other_half = (first ^ 0x00c00000) | operands;
         return first | operands | below(16);
     }
+    if (flavour == INTEGER && !below(16)) {
+        last_bounds = true;
+        bounded = below(16);
+        return bounding(bounded);
+    }
+    if (last_bounds) { /* CS, CC, HI or LS; or something comes between the two */
+        if (!below(8))
+            return below(2) ? 0x91000400 | bounded * 33
+                            : 0x91000400 | (24 + below(4)) * 33; /* add xn, xn, #1 */
+        last_bounds = false;
+        return aim(0x54000000 | (2 | below(2) | below(2) << 3), A64_ROW_B_only_condbranch, at, len);
+    }
     if (last_compares_if) { /* a branch on it, and two conditions are one */
         last_compares_if = false;
         if (below(2))
@@ -184,7 +207,9 @@ static uint32_t random_word(unsigned at, unsigned len)
         word = (word & ~info->should_mask) | info->should_value;
         if (is_memory(info->kind))
             word = with(with(word, 5, 5, pointer_register()), 16, 5,
-                        below(2) ? (word >> 16 & 31) : 24 + below(4));
+                        below(2)   ? bounded
+                        : below(2) ? (word >> 16 & 31)
+                                   : 24 + below(4));
         word = aim(word, row, at, len);
         struct a64_insn i;
         if (a64_find_row(word) != row)

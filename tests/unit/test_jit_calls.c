@@ -85,18 +85,16 @@ static void calls_by_register(void **state)
 {
     enum { TURNS = 300, F = PROGRAM - RAM_BASE + 7 * 4, G = F + 3 * 4 };
     static const uint32_t words[] = {
-        0xf1000463, /* subs x3, x3, #1 */
-        0x54ffffe1, /* b.ne to the start */
-        0xd63f0260, /* blr x19 */
-        0x8b020021, /* add x1, x1, x2 */
-        0xf1000400, /* subs x0, x0, #1 */
-        0x54ffffa1, /* b.ne to the call */
-        HVC,
-        0x91000c42, /* f: add x2, x2, #3 */
-        0xd65f03c0, /* ret */
-        HVC,
-        0x91001442, /* g: add x2, x2, #5 */
-        0xd65f03c0, /* ret */
+        0xf1000463,             /* subs x3, x3, #1 */
+        0x54ffffe1,             /* b.ne to the start */
+        0xd63f0260,             /* blr x19 */
+        0x8b020021,             /* add x1, x1, x2 */
+        0xf1000400,             /* subs x0, x0, #1 */
+        0x54ffffa1,             /* b.ne to the call */
+        HVC,        0x91000c42, /* f: add x2, x2, #3 */
+        0xd65f03c0,             /* ret */
+        HVC,        0x91001442, /* g: add x2, x2, #5 */
+        0xd65f03c0,             /* ret */
     };
     static const uint32_t new_mapping[] = {
         0xd508871f, /* tlbi vmalle1 */

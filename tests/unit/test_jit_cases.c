@@ -327,6 +327,16 @@ static void misaligned_on_a_known_page(void **state)
     teardown(&none);
 }
 
+static unsigned nr_sites_at(gva_t pc)
+{
+    unsigned nr = 0;
+
+    for (const struct jit_region *r = c->jit->regions; r; r = r->next)
+        for (unsigned i = 0; i < r->nr_sites; i++)
+            nr += r->site[i].pc == pc;
+    return nr;
+}
+
 /* Accesses with a bounded index, off a base that the loop leaves alone, are not checked one by one. That all they may reach is RAM is looked at when the loop is entered;
  * where it is not, they are checked after all, and the one that lies outside faults. */
 static void base_outside(void **state)
@@ -370,6 +380,120 @@ static void base_outside(void **state)
     assert_int_equal(site_kinds_at(PROGRAM + 4), 1u << SITE_MEMORY);
     assert_true(jit_statistics(c->jit)->insns > 2 * TURNS);
     teardown(&none);
+}
+
+/* The same where a comparison bounds the index: by a number, or by a register that the loop leaves alone, at which the entry looks then, too. */
+static void index_compared(void **state)
+{
+    static const struct {
+        uint32_t compare, leave; /* the branch, to the HVC */
+        bool number, less;       /* not by x2; less than it, not no more */
+        unsigned high;           /* above the lower half of x2 */
+    } way[] = {
+        {0x6b02003f, 0x540000c8, false, false, 1}, /* cmp w1, w2; b.hi */
+        {0x6b02003f, 0x540000c2, false, true, 1},  /* cmp w1, w2; b.hs */
+        {0x6b01005f, 0x540000c3, false, false, 1}, /* cmp w2, w1; b.lo */
+        {0xeb02003f, 0x540000c8, false, false, 0}, /* cmp x1, x2; b.hi */
+        {0xeb01005f, 0x540000c9, false, true, 0},  /* cmp x2, x1; b.ls */
+        {0x7101903f, 0x540000c8, true, false, 0},  /* cmp w1, #100; b.hi */
+        {0xf101943f, 0x540000c2, true, true, 0},   /* cmp x1, #101; b.hs */
+    };
+    static const uint32_t body[] = {
+        0xb8617865, /* ldr w5, [x3, x1, lsl #2] */
+        0x8b0500c6, /* add x6, x6, x5 */
+        0x11000421, /* add w1, w1, #1 */
+        0xf1000400, /* subs x0, x0, #1 */
+        0x54ffff41, /* b.ne to the start */
+        HVC,
+    };
+    enum { LAST = 100, ROOM = 50 };
+
+    (void)state;
+    for (unsigned w = 0; w < ARRAY_LEN(way); w++) {
+        begin(&(struct jit_options){.threshold = 10});
+        map_as_block();
+        memcpy(host(PROGRAM), &way[w], 8);
+        memcpy(host(PROGRAM + 8), body, sizeof(body));
+        memcpy(host(VECTORS + 0x200), &(uint32_t){HVC}, 4);
+        for (uint32_t i = 0; i < 1000; i++)
+            memcpy(host(DATA + 4 * i), &(uint32_t){i}, 4);
+        for (uint32_t i = 0; i < ROOM; i++)
+            memcpy(host(RAM_END - 4 * ROOM + 4 * i), &(uint32_t){i}, 4);
+        SYS(&c->st, SCTLR_EL1) |= 1;
+        for (unsigned round = 0; round < 6; round++) {
+            const bool outside = round == 3, far = round == 4 && !way[w].number;
+            const unsigned last = far ? 500 : LAST;
+            plain_state();
+            c->st.x[0] = 2 * 500;
+            c->st.x[2] = last + way[w].less + ((uint64_t)way[w].high << 32);
+            if (outside && way[w].compare >> 31) /* shifted, nothing is left of it */
+                c->st.x[2] = UINT64_C(1) << 62;
+            c->st.x[3] = outside ? RAM_END - 4 * ROOM : DATA;
+            cpu_state_changed(c);
+            assert_int_equal(cpu_run(c), CPU_LEAVE_HVC);
+            const unsigned end = outside ? ROOM : last + 1;
+            assert_int_equal(c->st.x[1], end);
+            assert_int_equal(c->st.x[6], end * (end - 1) / 2);
+            if (round == 2) /* 32 bits of an index that came from outside are not all of it, in the first turn */
+                assert_int_equal(nr_sites_at(PROGRAM + 8), way[w].compare >> 31 ? 0 : 1);
+            if (outside) {
+                assert_int_equal(c->st.elr_el[1], PROGRAM + 8);
+                assert_int_equal(SYS(&c->st, FAR_EL1), RAM_END);
+            }
+        }
+        assert_true(nr_sites_at(PROGRAM + 8) > 1);
+        teardown(&none);
+    }
+}
+
+/* What stands between the comparison and the branch makes it one of something else: the index is not bounded, and finds the end of RAM. */
+static void comparison_outdated(void **state)
+{
+    enum { ROOM = 50 };
+    static const struct {
+        uint32_t between;
+        uint64_t x1, x2;
+        unsigned fault; /* at this index */
+    } way[] = {
+        {0x91000421, 0, ROOM - 1, ROOM}, /* add x1, x1, #1 */
+        {0xd2800502, 60, 1000, 60},      /* mov x2, #40 */
+        {0xea01003f, 0, 10, ROOM},       /* tst x1, x1: HI never holds */
+    };
+
+    (void)state;
+    for (unsigned w = 0; w < ARRAY_LEN(way); w++) {
+        const uint32_t words[] = {
+            0xeb02003f, /* cmp x1, x2 */
+            way[w].between,
+            0x540000c8,                       /* b.hi to the HVC */
+            0xb8617865,                       /* ldr w5, [x3, x1, lsl #2] */
+            0x8b0500c6,                       /* add x6, x6, x5 */
+            w == 2 ? 0x91000421 : 0xd503201f, /* add x1, x1, #1 */
+            0xf1000400,                       /* subs x0, x0, #1 */
+            0x54ffff21,                       /* b.ne to the start */
+            HVC,
+        };
+        begin(&(struct jit_options){.threshold = 1});
+        map_as_block();
+        memcpy(host(PROGRAM), words, sizeof(words));
+        memcpy(host(VECTORS + 0x200), &(uint32_t){HVC}, 4);
+        for (unsigned round = 0; round < 4; round++) {
+            const bool inside = round < 2;
+            plain_state();
+            c->st.x[0] = 1000;
+            c->st.x[1] = inside ? 0 : way[w].x1;
+            c->st.x[2] = way[w].x2;
+            c->st.x[3] = inside ? DATA : RAM_END - 4 * ROOM;
+            cpu_state_changed(c);
+            assert_int_equal(cpu_run(c), CPU_LEAVE_HVC);
+            if (inside)
+                continue;
+            assert_int_equal(c->st.x[1], way[w].fault);
+            assert_int_equal(c->st.elr_el[1], PROGRAM + 3 * 4);
+            assert_int_equal(SYS(&c->st, FAR_EL1), c->st.x[3] + 4 * way[w].fault);
+        }
+        teardown(&none);
+    }
 }
 
 /* An index of 32 bits with something above them, where translated code is entered. Where that something would lead there is other memory. */
@@ -555,6 +679,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(base_outside),
+        cmocka_unit_test(index_compared),
+        cmocka_unit_test(comparison_outdated),
         cmocka_unit_test(index_not_narrow),
         cmocka_unit_test(compare_of_zero),
         cmocka_unit_test(unwanted_results),

@@ -175,6 +175,32 @@ static void leave_outside(struct emit *e, uint16_t k)
     leave_at(e, e->u->block[k].va, JIT_EXIT_OUTSIDE);
 }
 
+/* Goes on if the offset in scratch from the block's first byte, and as many bytes, are in the block. */
+static void look_at_offset(struct emit *e, uint16_t k, int scratch, int64_t bytes)
+{
+    x64_alu_ri(e->b, ALU_CMP, X_64, scratch, (int32_t)((int64_t)e->u->ram_block.len - bytes));
+    uint8_t *inside = x64_jcc8(e->b, CC_BE);
+    leave_outside(e, k);
+    x64_patch8_here(e->b, inside);
+}
+
+static void look_at_base(struct emit *e, uint16_t k, const struct jit_base *base)
+{
+    const int64_t first = base->lo - (int64_t)e->u->ram_block.va;
+
+    x64_load(e->b, X_64, SCRATCH, x64_at(CPU, emit_home(base->var)));
+    x64_lea(e->b, X_64, SCRATCH, x64_at(SCRATCH, (int32_t)first));
+    look_at_offset(e, k, SCRATCH, base->hi - base->lo);
+    if (base->limit == JIT_NO_LIMIT)
+        return;
+    /* Neither is more than the block's length: their sum is what it seems. */
+    x64_load(e->b, base->limit < VAR_V0 ? X_32 : X_64, SCRATCH2,
+             x64_at(CPU, emit_home((var_t)(base->limit % VAR_V0))));
+    look_at_offset(e, k, SCRATCH2, 0);
+    x64_lea(e->b, X_64, SCRATCH, x64_at_index(SCRATCH, SCRATCH2, base->scale, 0));
+    look_at_offset(e, k, SCRATCH, base->hi - base->lo);
+}
+
 /* Whether the region's bases and SP are what it takes for granted. */
 static void look_at_bases(struct emit *e, uint16_t k)
 {
@@ -187,16 +213,8 @@ static void look_at_bases(struct emit *e, uint16_t k)
         leave_outside(e, k);
         x64_patch8_here(e->b, aligned);
     }
-    for (unsigned i = 0; i < u->nr_bases; i++) {
-        const struct jit_base *base = &u->base[i];
-        x64_load(e->b, X_64, SCRATCH, x64_at(CPU, emit_home(base->var)));
-        x64_lea(e->b, X_64, SCRATCH, x64_at(SCRATCH, (int32_t)(base->lo - (int64_t)u->ram_block.va)));
-        x64_alu_ri(e->b, ALU_CMP, X_64, SCRATCH,
-                   (int32_t)((int64_t)u->ram_block.len - (base->hi - base->lo)));
-        uint8_t *inside = x64_jcc8(e->b, CC_BE);
-        leave_outside(e, k);
-        x64_patch8_here(e->b, inside);
-    }
+    for (unsigned i = 0; i < u->nr_bases; i++)
+        look_at_base(e, k, &u->base[i]);
 }
 
 /* From a state where all is home to what block k begins with: registers, flags. */

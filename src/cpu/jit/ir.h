@@ -107,7 +107,7 @@ enum ir_fl {
     IRF_KEEP = 8,    /* must not change the host's flags */
     IRF_USER = 16,   /* memory: with the permissions of EL0 */
     IRF_FUSED = 32, /* CCMP, CCMN and the BR behind it: one after the other branches, where nobody asks for the flags that are constant otherwise */
-    IRF_HOST = 64,   /* sets the flags, and somebody near reads them as the host has them */
+    IRF_HOST = 64,  /* sets the flags, and somebody near reads them as the host has them */
 };
 
 /* How a load is extended. */

@@ -251,11 +251,14 @@ struct jit_web {
     uint32_t weight, def_weight; /* uses and definitions by how often they run */
 };
 
-/* A general register that the region does not write; bytes [lo, hi) from it are in the region's block of RAM. */
+/* A general register that the region does not write; bytes [lo, hi) from it are in the region's block of RAM. With a limit, another such register or the low
+ * half of one (bounds.c), so are those up to the limit << scale further. */
 struct jit_base {
     var_t var;
     int64_t lo, hi;
+    uint8_t limit, scale; /* JIT_NO_LIMIT: none */
 };
+enum { JIT_NO_LIMIT = 2 * VAR_V0 };
 
 struct jit_unit {
     struct jit *j;

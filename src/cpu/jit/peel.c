@@ -150,7 +150,8 @@ unsigned jit_peel(struct jit_unit *u, unsigned nr_all)
         if (!u->block[k].header)
             continue;
         /* Where a region begins in an inner loop, the header is that of the loop around it, too. */
-        if ((find_loop(u, k, 0, &l) || find_loop(u, k, u->block[k].depth, &l)) && nr_all + l.nr <= JIT_MAX_BLOCKS && nr_insns + l.nr_insns <= MAX_ALL) {
+        if ((find_loop(u, k, 0, &l) || find_loop(u, k, u->block[k].depth, &l)) &&
+            nr_all + l.nr <= JIT_MAX_BLOCKS && nr_insns + l.nr_insns <= MAX_ALL) {
             nr_insns += l.nr_insns;
             nr_all = copy_loop(u, &l, nr_all);
             k = copy_of(&l, nr_all - l.nr, k);

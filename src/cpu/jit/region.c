@@ -315,7 +315,8 @@ static void note_call(struct jit_unit *u, const struct jit_block *b)
 {
     if (u->insn[b->first + b->nr - 1].i.row == A64_ROW_BLR_64_branch_reg)
         for (unsigned i = 0; i < u->nr_pages; i++)
-            u->page[i].unguarded |= u->page[i].va == (u->block[b->taken].va & ~(gva_t)(TLB_PAGE_SIZE - 1));
+            u->page[i].unguarded |=
+                u->page[i].va == (u->block[b->taken].va & ~(gva_t)(TLB_PAGE_SIZE - 1));
 }
 
 static bool make_blocks(struct search *s)
