@@ -75,10 +75,12 @@ static inline void poke(gva_t va, uint64_t v)
     memcpy(host(va), &v, 8);
 }
 
+/* Where a page's descriptor is. */
+#define DESCRIPTOR_OF(va) (RAM_BASE + 0x2000 + (((va)-RAM_BASE) >> 12) * 8)
+
 static inline void map(gva_t va, gpa_t pa, unsigned ap, unsigned attr)
 {
-    ((uint64_t *)host(RAM_BASE + 0x2000))[(va - RAM_BASE) >> 12] =
-        pa | 3 | attr << 2 | ap << 6 | 3 << 8 | 1 << 10;
+    poke(DESCRIPTOR_OF(va), pa | 3 | attr << 2 | ap << 6 | 3 << 8 | 1 << 10);
 }
 
 #define RAM_END (RAM_BASE + (1 << 20))
@@ -116,7 +118,7 @@ static inline int setup(void **state)
     poke(RAM_BASE + 0x1000, (RAM_BASE + 0x2000) | 3);
     for (gva_t va = RAM_BASE; va < RAM_END; va += 4096)
         map(va, va, 0, 0);
-    poke(RAM_BASE + 0x2000 + ((UNMAPPED - RAM_BASE) >> 12) * 8, 0);
+    poke(DESCRIPTOR_OF(UNMAPPED), 0);
     map(READ_ONLY, READ_ONLY, 2, 0);
     map(DATA_EL0, DATA_EL0, 1, 0);
     map(DEVICE, DEVICE, 0, 1);

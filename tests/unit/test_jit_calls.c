@@ -128,7 +128,7 @@ static void calls_by_register(void **state)
         SYS(&c->st, TCR_EL1) |= TCR_EL1_TBI0;
         for (unsigned w = 0; w < ARRAY_LEN(way); w++) {
             if (way[w].guarded) {
-                const gpa_t desc = RAM_BASE + 0x2000 + ((PROGRAM - RAM_BASE) >> 12) * 8;
+                const gpa_t desc = DESCRIPTOR_OF(PROGRAM);
                 poke(desc, peek(desc) | DESC_GP);
                 plain_state();
                 c->st.pc = VECTORS;

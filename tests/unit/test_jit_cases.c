@@ -272,7 +272,7 @@ static void access_flags_wait(void **state)
         HVC,
     };
     static const uint32_t next[] = {0x17fffc00}; /* b to the start */
-    const gva_t entry = RAM_BASE + 0x2000 + ((PROGRAM + TLB_PAGE_SIZE - RAM_BASE) >> 12) * 8;
+    const gva_t entry = DESCRIPTOR_OF(PROGRAM + TLB_PAGE_SIZE);
     enum { TURNS = 2000, AF = 1 << 10 };
 
     (void)state;

@@ -16,8 +16,7 @@
 static const struct {
     gva_t va;
     gpa_t entries;
-} space[] = {{DATA, RAM_BASE + 0x2000 + ((DATA - RAM_BASE) >> 12) * 8},
-             {-(UINT64_C(1) << UPPER_BITS), UPPER_TABLE}};
+} space[] = {{DATA, DESCRIPTOR_OF(DATA)}, {-(UINT64_C(1) << UPPER_BITS), UPPER_TABLE}};
 #define DBM (UINT64_C(1) << 51)
 
 static uint64_t seed;

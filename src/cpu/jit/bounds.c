@@ -20,7 +20,7 @@
 #define MIN_WEIGHT 8u
 
 /* A limit is a register that nothing in the region writes, as a bound: its lower 32 bits; VAR_V0 more: all of it. */
-enum { NO_LIMIT = JIT_NO_LIMIT, NOT_COME_BY };
+enum { NO_LIMIT = 2 * VAR_V0, NOT_COME_BY };
 
 struct candidate {
     bool written;
@@ -180,7 +180,6 @@ static void no_more_than(struct bounds *s, var_t a, var_t b, const struct compar
 /* On the way from block k where the comparison came to what condition cc says. */
 static bool flow_if(struct bounds *s, uint16_t k, unsigned cc)
 {
-    enum { CS = 2, CC, HI = 8, LS };
     const struct comparison *c = &s->compared;
     const var_t of[2] = {c->a, c->b};
     uint64_t most_before[2];
@@ -191,9 +190,9 @@ static bool flow_if(struct bounds *s, uint16_t k, unsigned cc)
             most_before[i] = s->most[of[i]];
             limit_before[i] = s->limit[of[i]];
         }
-    if (c->known && (cc == CC || cc == LS))
+    if (c->known && (cc == ARM_CC || cc == ARM_LS))
         no_more_than(s, c->a, c->b, c);
-    else if (c->known && (cc == CS || cc == HI) && c->b != VAR_IMM)
+    else if (c->known && (cc == ARM_CS || cc == ARM_HI) && c->b != VAR_IMM)
         no_more_than(s, c->b, c->a, c);
     const bool changed = flow_to(s, k);
     for (unsigned i = 0; i < 2; i++)
@@ -326,7 +325,7 @@ static unsigned weight(const struct jit_block *b)
 /* Whether a limit is one, so far as can be told now that the region is made. */
 static bool is_small(const struct jit_unit *u, unsigned limit)
 {
-    const uint64_t val = u->c->st.x[limit % VAR_V0 == VAR_SP ? REG_SP : limit % VAR_V0];
+    const uint64_t val = u->c->st.x[jit_state_index(limit % VAR_V0)];
 
     return (limit < VAR_V0 ? (uint32_t)val : val) <= u->ram_block.len / 8;
 }
@@ -357,7 +356,7 @@ static void without_check(const struct jit_unit *u, const struct bounds *s, stru
 
     for (unsigned i = 0; i < u->nr_bases; i++)
         if (u->base[i].var == r->a && find_reach(s, r, &x) &&
-            (x.limit >= NO_LIMIT || (x.limit == u->base[i].limit && x.scale == u->base[i].scale)))
+            (x.limit >= NO_LIMIT || (x.limit == s->base[r->a].limit && x.scale == s->base[r->a].scale)))
             r->op = r->op == IR_LD    ? IR_LDRAM
                     : r->op == IR_ST  ? IR_STRAM
                     : r->op == IR_VLD ? IR_VLDRAM
@@ -394,8 +393,13 @@ static void choose(struct jit_unit *u, struct bounds *s)
         if (c->weight < MIN_WEIGHT)
             return;
         if ((uint64_t)(c->hi - c->lo) <= u->ram_block.len)
-            u->base[u->nr_bases++] = (struct jit_base){
-                .var = (var_t)best, .lo = c->lo, .hi = c->hi, .limit = c->limit, .scale = c->scale};
+            u->base[u->nr_bases++] =
+                (struct jit_base){.var = (var_t)best,
+                                  .lo = c->lo,
+                                  .hi = c->hi,
+                                  .limit = c->limit < NO_LIMIT ? c->limit % VAR_V0 : VAR_NONE,
+                                  .limit_sz = c->limit < VAR_V0 ? 2 : 3,
+                                  .scale = c->scale};
         c->weight = 0;
     }
 }

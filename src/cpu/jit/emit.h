@@ -95,7 +95,7 @@ static inline int32_t emit_home(var_t var)
 {
     if (var >= VAR_V0)
         return CPU_AT(st.v) + (int32_t)(var - VAR_V0) * 16;
-    return CPU_AT(st.x) + (int32_t)(var == VAR_SP ? REG_SP : var) * 8;
+    return CPU_AT(st.x) + (int32_t)jit_state_index(var) * 8;
 }
 
 /* Where a web is that has no register. */

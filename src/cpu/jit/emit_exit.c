@@ -191,11 +191,10 @@ static void look_at_base(struct emit *e, uint16_t k, const struct jit_base *base
     x64_load(e->b, X_64, SCRATCH, x64_at(CPU, emit_home(base->var)));
     x64_lea(e->b, X_64, SCRATCH, x64_at(SCRATCH, (int32_t)first));
     look_at_offset(e, k, SCRATCH, base->hi - base->lo);
-    if (base->limit == JIT_NO_LIMIT)
+    if (base->limit == VAR_NONE)
         return;
     /* Neither is more than the block's length: their sum is what it seems. */
-    x64_load(e->b, base->limit < VAR_V0 ? X_32 : X_64, SCRATCH2,
-             x64_at(CPU, emit_home((var_t)(base->limit % VAR_V0))));
+    x64_load(e->b, base->limit_sz == 3 ? X_64 : X_32, SCRATCH2, x64_at(CPU, emit_home(base->limit)));
     look_at_offset(e, k, SCRATCH2, 0);
     x64_lea(e->b, X_64, SCRATCH, x64_at_index(SCRATCH, SCRATCH2, base->scale, 0));
     look_at_offset(e, k, SCRATCH, base->hi - base->lo);

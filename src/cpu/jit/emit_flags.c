@@ -5,23 +5,6 @@
 #define SLOT(n) x64_at(CPU, CPU_AT(jit_hot.flag_static) + (int32_t)(n)*8)
 #define DYNAMIC(n) x64_at(CPU, (n) ? CPU_AT(jit_hot.flag_b) : CPU_AT(jit_hot.flag_a))
 
-enum {
-    ARM_EQ,
-    ARM_NE,
-    ARM_CS,
-    ARM_CC,
-    ARM_MI,
-    ARM_PL,
-    ARM_VS,
-    ARM_VC,
-    ARM_HI,
-    ARM_LS,
-    ARM_GE,
-    ARM_LT,
-    ARM_GT,
-    ARM_LE
-};
-
 static void cmc(struct emit *e)
 {
     x64_byte(e->b, 0xf5);

@@ -7,7 +7,8 @@
  *
  * 1. A reader is *near* if nothing between it and the instruction that sets the flags changes the host's.
  * 2. Backward: where does anybody ask who is not near? Flags that nobody asks for are not set.
- * 3. Forward: the flag state at each place; at a join, by what comes in. The emitter makes the stores on the edges.
+ * 3. Forward: the flag state at each place; at a join, by what comes in. The emitter makes the stores on the edges. What sets flags that nobody near reads
+ *    does not set the host's.
  *
  * A region begins and ends with FS_DYNAMIC. */
 #include "cpu/jit/jit_internal.h"
@@ -479,21 +480,14 @@ static void walk_block(struct walk *w, uint16_t k)
     }
 }
 
-static void note_read(struct flow *f, var_t v, bool reads)
-{
-    if (reads && v >= VAR_TEMP && v < JIT_MAX_VARS)
-        f->temp_read[v - VAR_TEMP] = true;
-}
-
 static void find_read_temps(const struct jit_unit *u, struct flow *f)
 {
     for (unsigned i = 0; i < u->nr_ir; i++) {
-        const struct ir *r = &u->ir[i];
-        const uint16_t t = ir_traits[r->op];
-        note_read(f, r->a, t & (IRT_A | IRT_M));
-        note_read(f, r->b, t & (IRT_B | IRT_M));
-        note_read(f, r->c, t & IRT_C);
-        note_read(f, r->h, t & IRT_H);
+        var_t read[4];
+        jit_reads(&u->ir[i], read);
+        for (unsigned n = 0; n < ARRAY_LEN(read); n++)
+            if (read[n] >= VAR_TEMP && read[n] < JIT_MAX_VARS)
+                f->temp_read[read[n] - VAR_TEMP] = true;
     }
 }
 

@@ -110,6 +110,24 @@ enum ir_fl {
     IRF_HOST = 64,  /* sets the flags, and somebody near reads them as the host has them */
 };
 
+/* Conditions (Arm ARM, C1.2.4); with the lowest bit the other way, the opposite. */
+enum {
+    ARM_EQ,
+    ARM_NE,
+    ARM_CS,
+    ARM_CC,
+    ARM_MI,
+    ARM_PL,
+    ARM_VS,
+    ARM_VC,
+    ARM_HI,
+    ARM_LS,
+    ARM_GE,
+    ARM_LT,
+    ARM_GT,
+    ARM_LE
+};
+
 /* How a load is extended. */
 enum ir_ext { EXT_ZERO, EXT_S64, EXT_S32 };
 

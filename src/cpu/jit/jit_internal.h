@@ -251,14 +251,13 @@ struct jit_web {
     uint32_t weight, def_weight; /* uses and definitions by how often they run */
 };
 
-/* A general register that the region does not write; bytes [lo, hi) from it are in the region's block of RAM. With a limit, another such register or the low
- * half of one (bounds.c), so are those up to the limit << scale further. */
+/* A general register that the region does not write; bytes [lo, hi) from it are in the region's block of RAM. With a limit, another such register, so are
+ * those up to the limit << scale further. */
 struct jit_base {
-    var_t var;
+    var_t var, limit; /* limit: VAR_NONE: there is none */
     int64_t lo, hi;
-    uint8_t limit, scale; /* JIT_NO_LIMIT: none */
+    uint8_t limit_sz, scale; /* limit_sz 2: its lower half */
 };
-enum { JIT_NO_LIMIT = 2 * VAR_V0 };
 
 struct jit_unit {
     struct jit *j;
@@ -396,14 +395,30 @@ static inline bool jit_is_guest(var_t v)
     return v < VAR_NR_GUEST;
 }
 
+/* Where pe_state.x has a general register. */
+static inline unsigned jit_state_index(unsigned var)
+{
+    return var == VAR_SP ? REG_SP : var;
+}
+
+/* What an operation reads; VAR_NONE where it reads less. */
+static inline void jit_reads(const struct ir *r, var_t read[4])
+{
+    const uint16_t t = ir_traits[r->op];
+
+    read[0] = t & (IRT_A | IRT_M) ? r->a : VAR_NONE;
+    read[1] = t & (IRT_B | IRT_M) ? r->b : VAR_NONE;
+    read[2] = t & IRT_C ? r->c : VAR_NONE;
+    read[3] = t & IRT_H ? r->h : VAR_NONE;
+}
+
 /* The guest registers that an operation reads, and those that it writes; BIT64(var). */
 static inline uint64_t jit_guest_reads(const struct ir *r)
 {
-    const uint16_t t = ir_traits[r->op];
-    const var_t read[4] = {t & (IRT_A | IRT_M) ? r->a : VAR_NONE, t & (IRT_B | IRT_M) ? r->b : VAR_NONE,
-                           t & IRT_C ? r->c : VAR_NONE, t & IRT_H ? r->h : VAR_NONE};
+    var_t read[4];
     uint64_t m = 0;
 
+    jit_reads(r, read);
     for (unsigned i = 0; i < ARRAY_LEN(read); i++)
         m |= jit_is_guest(read[i]) ? BIT64(read[i]) : 0;
     return m;
